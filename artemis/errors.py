@@ -1,0 +1,75 @@
+"""The named errors of Artemis.
+
+Each message names the file or setting, what was expected, what was received
+and what to do. `exit_code` is what the command line returns.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ArtemisError(Exception):
+    """Base of every error that Artemis raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class ScanError(ArtemisError):
+    """A scan, or one slice of it, that yields no classifiable picture.
+
+    Parameters
+    ----------
+    reason_code : str
+        Short machine-readable code; one of `artemis.ingest.reasons.Reason`.
+    message : str
+        One sentence: what was expected, what was received, what to do.
+    """
+
+    def __init__(self, reason_code: str, message: str) -> None:
+        super().__init__(message)
+        self.reason_code = reason_code
+
+
+class ScanRefusedError(ScanError):
+    """A readable input that Artemis should not classify (row status ``refused``)."""
+
+
+class ScanReadError(ScanError):
+    """An input that cannot be read (row status ``failed``)."""
+
+
+class ModelError(ArtemisError):
+    """A model, its manifest or one of its files is missing or does not match."""
+
+
+class WorkspaceError(ArtemisError):
+    """A workspace or run folder is missing, not writable, or would be overwritten."""
+
+
+class RunRecordError(ArtemisError):
+    """A run's tables or its ``run.json`` are missing or do not have the expected schema."""
+
+
+class TrainingDataError(ArtemisError):
+    """A training set is missing, mislabelled, or its split would leak."""
+
+
+class PrefectServerError(ArtemisError):
+    """The Prefect API cannot be reached or the embedded server did not start."""
+
+
+class MissingExtraError(ArtemisError):
+    """A command needs an optional dependency that is not installed."""
+
+
+class NothingUsableError(ArtemisError):
+    """A batch holds no slice that could be classified."""
+
+    exit_code = 4
+
+
+class InputsRefusedError(ArtemisError):
+    """A batch is done, but ``--strict`` was given and some inputs were refused or failed."""
+
+    exit_code = 3

@@ -1,0 +1,188 @@
+"""The Parquet tables of a run: their schemas, an atomic writer, and a reader.
+
+`slices` holds a row for every slice found, also those refused or failed;
+`predictions` a row for every classified slice and model; `thumbnails` the small
+pictures that reports show. Column names are the public interface.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from artemis.errors import RunRecordError
+from artemis.files import atomic_path
+from artemis.labels import PROBABILITY_COLUMNS
+
+QUALITY_COLUMNS: Final = (
+    "mean_intensity",
+    "contrast",
+    "foreground_fraction",
+    "entropy",
+    "sharpness",
+)
+
+SLICES_SCHEMA: Final = pa.schema(
+    [
+        pa.field("slice_id", pa.string()),
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("file_sha256", pa.string()),
+        pa.field("format", pa.string()),
+        pa.field("frame", pa.int32(), nullable=False),
+        pa.field("patient_key", pa.string()),
+        pa.field("study_key", pa.string()),
+        pa.field("series_key", pa.string()),
+        pa.field("series_index", pa.int32()),
+        pa.field("slice_position", pa.float64()),
+        pa.field("header_plane", pa.string()),
+        pa.field("width", pa.int32()),
+        pa.field("height", pa.int32()),
+        *(pa.field(name, pa.float32()) for name in QUALITY_COLUMNS),
+        pa.field("status", pa.string(), nullable=False),
+        pa.field("reason_code", pa.string()),
+        pa.field("reason", pa.string()),
+        pa.field("run_id", pa.string(), nullable=False),
+    ]
+)
+
+PREDICTIONS_SCHEMA: Final = pa.schema(
+    [
+        pa.field("slice_id", pa.string(), nullable=False),
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("frame", pa.int32(), nullable=False),
+        pa.field("model", pa.string(), nullable=False),
+        pa.field("model_version", pa.string(), nullable=False),
+        pa.field("category", pa.string(), nullable=False),
+        pa.field("tumor", pa.string(), nullable=False),
+        pa.field("plane", pa.string(), nullable=False),
+        pa.field("confidence", pa.float32(), nullable=False),
+        pa.field("p_tumor", pa.float32(), nullable=False),
+        *(pa.field(name, pa.float32(), nullable=False) for name in PROBABILITY_COLUMNS),
+        pa.field("ood_score", pa.float32(), nullable=False),
+        pa.field("needs_review", pa.bool_(), nullable=False),
+        pa.field("review_reasons", pa.list_(pa.string()), nullable=False),
+        pa.field("run_id", pa.string(), nullable=False),
+    ]
+)
+
+THUMBNAILS_SCHEMA: Final = pa.schema(
+    [
+        pa.field("slice_id", pa.string(), nullable=False),
+        pa.field("jpeg", pa.binary(), nullable=False),
+    ]
+)
+
+SCHEMAS: Final[Mapping[str, pa.Schema]] = {
+    "slices": SLICES_SCHEMA,
+    "predictions": PREDICTIONS_SCHEMA,
+    "thumbnails": THUMBNAILS_SCHEMA,
+}
+
+
+def part_name(chunk: int) -> str:
+    """Return the file name of a chunk's part, ``part-00042.parquet``."""
+    return f"part-{chunk:05d}.parquet"
+
+
+def write_part(target: Path, rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> None:
+    """Write one part atomically.
+
+    Parameters
+    ----------
+    target : Path
+        The part; its folder is made.
+    rows : sequence of mapping
+        One mapping a row; its keys must be exactly the schema's names.
+    schema : pyarrow.Schema
+        One of this module's schemas.
+
+    Raises
+    ------
+    RunRecordError
+        If a row has other columns than the schema, or a value of another type.
+    """
+    expected = set(schema.names)
+    for row in rows:
+        if set(row) != expected:
+            odd = sorted(expected.symmetric_difference(row))
+            raise RunRecordError(
+                f"{target}: expected exactly the {len(expected)} columns of its schema. "
+                f"Received a row that differs in: {', '.join(odd)}."
+            )
+    try:
+        table = pa.Table.from_pylist(list(rows), schema=schema)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise RunRecordError(
+            f"{target}: expected values of the schema's types. Received: {error}."
+        ) from error
+    with atomic_path(target) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+
+
+def read_table(run_dir: Path, name: str) -> pd.DataFrame:
+    """Read all parts of one table of a run, in the order of the chunks.
+
+    Parameters
+    ----------
+    run_dir : Path
+        ``<workspace>/runs/<run_id>``.
+    name : {'slices', 'predictions', 'thumbnails'}
+        Which table.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a slice (and model); empty, with all columns, where no part exists.
+
+    Raises
+    ------
+    RunRecordError
+        If a part is unreadable or lacks a column of the schema.
+    """
+    schema = SCHEMAS[name]
+    tables = [_read_part(path, schema) for path in sorted((run_dir / name).rglob("part-*.parquet"))]
+    table = pa.concat_tables(tables) if tables else schema.empty_table()
+    frame: pd.DataFrame = table.to_pandas()
+    return frame
+
+
+def read_run(run_dir: Path) -> pd.DataFrame:
+    """Return a run's predictions joined with what is known of each slice.
+
+    Parameters
+    ----------
+    run_dir : Path
+        ``<workspace>/runs/<run_id>``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for every slice and model; a refused or failed slice has one row whose
+        prediction columns are missing, so that every slice found is in the frame.
+    """
+    slices = read_table(run_dir, "slices")
+    predictions = read_table(run_dir, "predictions").drop(columns=["slice_id", "run_id"])
+    return slices.merge(predictions, on=["path", "frame"], how="left", validate="one_to_many")
+
+
+def _read_part(path: Path, schema: pa.Schema) -> pa.Table:
+    try:
+        # The file itself, not a data set: a folder named model=... must not add a column.
+        table = pq.ParquetFile(path).read()
+    except (OSError, pa.ArrowInvalid) as error:
+        raise RunRecordError(
+            f"{path}: expected a Parquet file. Received: {error}. "
+            "Delete it and run the batch again."
+        ) from error
+    missing = [name for name in schema.names if name not in table.column_names]
+    if missing:
+        raise RunRecordError(
+            f"{path}: expected the columns of this version of Artemis. "
+            f"Received a table without: {', '.join(missing)}."
+        )
+    return table.select(schema.names).cast(schema)

@@ -1,0 +1,181 @@
+"""Where a run lives in the workspace, and its record ``run.json``."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+from artemis.errors import RunRecordError, WorkspaceError
+from artemis.files import write_text_atomic
+from artemis.settings import Settings
+
+
+class RunStatus(StrEnum):
+    """State of a run."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+class ModelRecord(BaseModel):
+    """A model as a run used it."""
+
+    name: str
+    version: str
+    sha256: str
+    ood_threshold: float
+
+
+class Counts(BaseModel):
+    """How many slices were found, and what became of them."""
+
+    files: int = 0
+    slices: int = 0
+    ok: int = 0
+    refused: int = 0
+    failed: int = 0
+    needs_review: int = 0
+
+
+class RunRecord(BaseModel):
+    """Everything that ``run.json`` records of a run.
+
+    Timings are wall-clock seconds by stage; `settings` are as resolved; `command` is
+    what was typed, to be copied.
+    """
+
+    run_id: str
+    status: RunStatus
+    created: datetime
+    finished: datetime | None = None
+    batch: str
+    command: str
+    versions: dict[str, str]
+    settings: Settings
+    models: list[ModelRecord]
+    counts: Counts = Counts()
+    timings: dict[str, float] = {}
+    report: str | None = None
+    prefect_flow_run_id: str | None = None
+    error: str | None = None
+
+
+class RunPaths:
+    """Paths of one run.
+
+    Parameters
+    ----------
+    workspace : Path
+        Root of everything that Artemis writes.
+    run_id : str
+        Sortable identifier, see `new_run_id`.
+    """
+
+    def __init__(self, workspace: Path, run_id: str) -> None:
+        self.workspace = workspace
+        self.run_id = run_id
+        self.root = workspace / "runs" / run_id
+        self.record = self.root / "run.json"
+        self.slices = self.root / "slices"
+        self.thumbnails = self.root / "thumbnails"
+        self.plan = self.root / "plan"
+        self.tensors = self.root / "tensors"
+
+    def predictions(self, model: str) -> Path:
+        """Return the folder of one model's prediction parts."""
+        return self.root / "predictions" / f"model={model}"
+
+
+def new_run_id() -> str:
+    """Return a sortable run id: UTC time to the second and six random hex digits."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
+def reports_root(settings: Settings) -> Path:
+    """Return the folder of the reports: as set, else beside or inside the workspace."""
+    if settings.reports is not None:
+        return settings.reports
+    default = Settings.model_fields["workspace"].default
+    return Path("reports") if settings.workspace == default else settings.workspace / "reports"
+
+
+def create_run(workspace: Path, run_id: str) -> RunPaths:
+    """Make the folders of a new run.
+
+    Raises
+    ------
+    WorkspaceError
+        If the run exists already or the workspace cannot be written.
+    """
+    paths = RunPaths(workspace, run_id)
+    try:
+        paths.root.mkdir(parents=True)
+    except FileExistsError as error:
+        raise WorkspaceError(
+            f"{paths.root}: expected a new run. Received the id of one that exists; "
+            "nothing is overwritten. Start again for another id."
+        ) from error
+    except OSError as error:
+        raise WorkspaceError(
+            f"{workspace}: expected a folder that can be written. Received: {error.strerror}. "
+            "Choose another with --workspace or ARTEMIS_WORKSPACE."
+        ) from error
+    return paths
+
+
+def write_record(paths: RunPaths, record: RunRecord) -> None:
+    """Write ``run.json`` atomically."""
+    write_text_atomic(paths.record, record.model_dump_json(indent=2) + "\n")
+
+
+def read_record(run_dir: Path) -> RunRecord:
+    """Read ``run.json`` of a run folder.
+
+    Raises
+    ------
+    RunRecordError
+        If it is missing or not the record of a run.
+    """
+    path = run_dir / "run.json"
+    try:
+        return RunRecord.model_validate_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RunRecordError(
+            f"{path}: expected the record of a run. Received: {os.strerror(error.errno or 0)}. "
+            "Give a run id or a folder below <workspace>/runs."
+        ) from error
+    except ValidationError as error:
+        raise RunRecordError(
+            f"{path}: expected the record of a run. Received: {error.error_count()} invalid "
+            f"fields, first {error.errors()[0]['loc']}: {error.errors()[0]['msg']}."
+        ) from error
+
+
+def find_run(workspace: Path, run: str) -> Path:
+    """Return the folder of a run named by id, by ``latest``, or by its path.
+
+    Raises
+    ------
+    RunRecordError
+        If there is no such run.
+    """
+    as_path = Path(run)
+    if (as_path / "run.json").is_file():
+        return as_path
+    runs = workspace / "runs"
+    if run == "latest":
+        found = sorted(path.parent for path in runs.glob("*/run.json"))
+        if found:
+            return found[-1]
+    elif Path(run).name == run and (runs / run / "run.json").is_file():
+        return runs / run
+    raise RunRecordError(
+        f"{runs}: expected the run {run!r}. Received no folder of that id with a run.json. "
+        "List runs with `ls` there, or say `latest`."
+    )

@@ -1,0 +1,64 @@
+"""Every setting of Artemis in one object, read from ``ARTEMIS_*`` variables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class IngestSettings(BaseModel):
+    """Limits of reading and of the quality checks."""
+
+    min_side: int = Field(48, ge=1, description="Smallest width and height in pixels.")
+    max_side: int = Field(16_384, description="Largest width or height of a frame, in pixels.")
+    max_pixels: int = Field(64_000_000, description="Largest number of pixels in one frame.")
+    max_frames: int = Field(100_000, description="Largest number of frames in one file.")
+    max_volume_bytes: int = Field(
+        1 << 30, description="Largest decoded volume held in memory at once."
+    )
+    colour_spread: int = Field(
+        24, description="Difference between channels, of 255, that makes a pixel coloured."
+    )
+    max_coloured_fraction: float = Field(
+        0.05, description="Share of coloured pixels above which a picture is a photograph."
+    )
+    min_contrast: float = Field(
+        12.0, description="1st to 99th percentile range, of 255, below which a slice is blank."
+    )
+    min_foreground: float = Field(
+        0.04, description="Share of pixels above the background below which a slice is blank."
+    )
+    min_grey_levels: int = Field(
+        12, description="Distinct values below which a slice is a mask, not a picture."
+    )
+
+
+class ReviewSettings(BaseModel):
+    """Thresholds that send a slice to a human."""
+
+    min_confidence: float = Field(
+        0.60, ge=0, le=1, description="Calibrated confidence below which a slice is reviewed."
+    )
+
+
+class Settings(BaseSettings):
+    """Settings of a run; every field can be set as ``ARTEMIS_<NAME>`` (nested: ``__``)."""
+
+    model_config = SettingsConfigDict(env_prefix="ARTEMIS_", env_nested_delimiter="__")
+
+    workspace: Path = Field(Path("data"), description="Everything Artemis writes is in it.")
+    reports: Path | None = Field(
+        None,
+        description="Where the HTML reports go; None is reports/ beside the default workspace, "
+        "and inside any other.",
+    )
+    chunk_slices: int = Field(256, ge=1, description="Slices per chunk; a task each model.")
+    thumbnail_side: int = Field(112, ge=32, description="Longest side of a thumbnail in pixels.")
+    threads: int = Field(0, ge=0, description="Inference threads per model; 0 means automatic.")
+    imagenet_weights: Path | None = Field(
+        None, description="Local MobileNetV2 weights without top; None lets Keras download its own."
+    )
+    ingest: IngestSettings = IngestSettings()
+    review: ReviewSettings = ReviewSettings()
