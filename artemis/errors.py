@@ -15,6 +15,10 @@ class ArtemisError(Exception):
     exit_code: ClassVar[int] = 1
 
 
+class SettingsError(ArtemisError):
+    """A setting has a value that it cannot take."""
+
+
 class ScanError(ArtemisError):
     """A scan, or one slice of it, that yields no classifiable picture.
 

@@ -29,11 +29,13 @@ class ModelRecord(BaseModel):
     name: str
     version: str
     sha256: str
+    side: int
+    folder: Path
     ood_threshold: float
 
 
 class Counts(BaseModel):
-    """How many slices were found, and what became of them."""
+    """How many slices were found, and what became of them. Counts of chunks add up."""
 
     files: int = 0
     slices: int = 0
@@ -42,10 +44,15 @@ class Counts(BaseModel):
     failed: int = 0
     needs_review: int = 0
 
+    def __add__(self, other: Counts) -> Counts:
+        mine, theirs = self.model_dump(), other.model_dump()
+        return Counts(**{name: mine[name] + theirs[name] for name in mine})
+
 
 class RunRecord(BaseModel):
     """Everything that ``run.json`` records of a run.
 
+    `tasks` is the number of Prefect task runs that the flow made.
     Timings are wall-clock seconds by stage; `settings` are as resolved; `command` is
     what was typed, to be copied.
     """
@@ -60,6 +67,7 @@ class RunRecord(BaseModel):
     settings: Settings
     models: list[ModelRecord]
     counts: Counts = Counts()
+    tasks: int = 0
     timings: dict[str, float] = {}
     report: str | None = None
     prefect_flow_run_id: str | None = None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from artemis.errors import SettingsError
 
 
 class IngestSettings(BaseModel):
@@ -41,6 +43,10 @@ class ReviewSettings(BaseModel):
     min_confidence: float = Field(
         0.60, ge=0, le=1, description="Calibrated confidence below which a slice is reviewed."
     )
+    min_side: int = Field(96, description="Shorter side, in pixels, below which quality is poor.")
+    min_contrast: float = Field(
+        40.0, description="1st to 99th percentile range, of 255, below which quality is poor."
+    )
 
 
 class Settings(BaseSettings):
@@ -56,9 +62,29 @@ class Settings(BaseSettings):
     )
     chunk_slices: int = Field(256, ge=1, description="Slices per chunk; a task each model.")
     thumbnail_side: int = Field(112, ge=32, description="Longest side of a thumbnail in pixels.")
+    chunks_in_flight: int = Field(3, ge=1, description="Chunks worked on at the same time.")
     threads: int = Field(0, ge=0, description="Inference threads per model; 0 means automatic.")
     imagenet_weights: Path | None = Field(
         None, description="Local MobileNetV2 weights without top; None lets Keras download its own."
     )
     ingest: IngestSettings = IngestSettings()
     review: ReviewSettings = ReviewSettings()
+
+
+def load_settings(workspace: Path | None = None) -> Settings:
+    """Return the settings of the environment, with another workspace if given.
+
+    Raises
+    ------
+    SettingsError
+        If a variable has a value that its setting cannot take.
+    """
+    try:
+        return Settings() if workspace is None else Settings(workspace=workspace)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "ARTEMIS_" + "__".join(str(part).upper() for part in first["loc"])
+        raise SettingsError(
+            f"{name}: expected another value: {first['msg']}. Received {first['input']!r}. "
+            "Correct or unset the variable."
+        ) from error

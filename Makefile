@@ -1,0 +1,71 @@
+# Two commands set everything up: `make demo` and `make test`. Python 3.11 to 3.13 and make are enough.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: help demo setup train-setup dev-setup test check format lock samples screenshots clean
+
+help:            ## List the targets.
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 16
+
+demo: setup      ## Set up and classify the sample batch with both trained models.
+	$(BIN)/artemis-cli classify-batch data/samples
+
+setup: $(VENV)/.base            ## Install what classifying and reporting need (no TensorFlow).
+train-setup: $(VENV)/.train     ## Install what training needs as well.
+dev-setup: $(VENV)/.dev         ## Install what the checks and tests need as well.
+
+test: $(VENV)/.dev $(VENV)/.chromium  ## Set up and pass all tests, fast ones first.
+	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m slow
+
+check: $(VENV)/.dev             ## ruff, and mypy in strict mode.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev            ## Mend what ruff can mend.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+samples: $(VENV)/.dev           ## Make data/samples again.
+	$(BIN)/python tests/make_samples.py data/samples
+
+screenshots: $(VENV)/.dev $(VENV)/.chromium  ## Make reports/example and its pictures again.
+	$(BIN)/python tests/make_screenshots.py
+
+lock:            ## Resolve the locks anew: versions and hashes, no addresses.
+	$(PYTHON) tests/make_locks.py
+
+clean:           ## Remove what `make` and runs made; samples and example stay.
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf data/runs data/cache data/labels data/models data/inbox
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "Artemis needs Python 3.11 to 3.13; choose one: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+
+# --no-deps: the lock is complete, and what it does not name must not come in.
+$(VENV)/.base: requirements/base.txt pyproject.toml $(VENV)/bin/python
+	@echo "Installing Artemis (the first time takes a few minutes) ..."
+	$(PIP) install --require-hashes --no-deps -r requirements/base.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.train: requirements/train.txt $(VENV)/.base
+	@echo "Installing TensorFlow ..."
+	$(PIP) install --require-hashes --no-deps -r requirements/train.txt
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.train
+	@echo "Installing the tools of the checks and tests ..."
+	$(PIP) install --require-hashes --no-deps -r requirements/dev.txt
+	@touch $@
+
+# The browser tests use the system's Chromium; without one they are skipped and say so.
+$(VENV)/.chromium: $(VENV)/bin/python
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null \
+	  || command -v google-chrome >/dev/null \
+	  || echo "No Chromium found: browser tests will be skipped. On Debian: apt-get install chromium"
+	@touch $@

@@ -1,0 +1,246 @@
+"""Begin and end a run: its folders, its plan, its record, its report."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel
+
+from artemis import __version__
+from artemis.classify import IDENTITY_KEY
+from artemis.errors import NothingUsableError, RunRecordError
+from artemis.ingest.identity import IdentityKey
+from artemis.ingest.plan import PlanEntry, plan_batch, write_plan
+from artemis.models.manifest import load_manifest
+from artemis.models.registry import check_names, model_folder
+from artemis.predictions import part_name
+from artemis.report.build import build_report
+from artemis.report.index import build_index
+from artemis.runs import (
+    Counts,
+    ModelRecord,
+    RunPaths,
+    RunRecord,
+    RunStatus,
+    create_run,
+    new_run_id,
+    read_record,
+    reports_root,
+    write_record,
+)
+from artemis.settings import Settings
+
+_VERSIONED: Final = (
+    "ai-edge-litert",
+    "nibabel",
+    "numpy",
+    "pandas",
+    "pillow",
+    "prefect",
+    "pyarrow",
+    "pydicom",
+)
+
+
+def check_batch(batch: Path) -> None:
+    """Raise unless the batch is a folder.
+
+    Raises
+    ------
+    NothingUsableError
+        If it is a file, or nothing.
+    """
+    if not batch.is_dir():
+        raise NothingUsableError(
+            f"{batch}: expected a folder of scans. Received "
+            f"{'a file' if batch.exists() else 'nothing of that name'}. Give the folder."
+        )
+
+
+def plan_chunks(
+    batch: Path,
+    settings: Settings,
+    limit: int | None = None,
+    on_found: Callable[[int], None] | None = None,
+    identity: IdentityKey | None = None,
+) -> list[list[PlanEntry]]:
+    """Find every scan of a batch folder and divide it into chunks.
+
+    Parameters
+    ----------
+    batch : Path
+        Folder of scans.
+    settings : Settings
+        Limits, and slices per chunk.
+    limit : int, optional
+        Stop after this many slices.
+    on_found : callable, optional
+        Called now and then with the number of files found.
+    identity : IdentityKey, optional
+        Key that hashes series; the workspace's own by default.
+
+    Raises
+    ------
+    NothingUsableError
+        If the batch is not a folder that can be listed.
+    """
+    check_batch(batch)
+    return plan_batch(
+        batch,
+        settings.ingest,
+        identity or IdentityKey.load_or_create(settings.workspace / IDENTITY_KEY),
+        settings.chunk_slices,
+        limit=limit,
+        on_found=on_found,
+    )
+
+
+class BatchPlan(BaseModel):
+    """What a run would do, for ``--dry-run``."""
+
+    batch: str
+    workspace: str
+    models: dict[str, str]
+    slices: int
+    chunks: int
+    by_format: dict[str, int]
+    runs: str
+    reports: str
+
+
+def describe_plan(
+    batch: Path, settings: Settings, models: Sequence[str], limit: int | None = None
+) -> BatchPlan:
+    """Say what a run would do, and write nothing.
+
+    Parameters
+    ----------
+    batch, settings, limit
+        See `plan_chunks`.
+    models : sequence of str
+        Names of the models.
+    """
+    chunks = plan_chunks(batch, settings, limit, identity=IdentityKey(bytes(32)))
+    by_format: dict[str, int] = {}
+    for entry in (entry for chunk in chunks for entry in chunk):
+        name = entry.format or "not readable"
+        by_format[name] = by_format.get(name, 0) + entry.n_frames
+    return BatchPlan(
+        batch=str(batch),
+        workspace=str(settings.workspace),
+        models={
+            name: load_manifest(model_folder(settings.workspace, name)).version for name in models
+        },
+        slices=sum(by_format.values()),
+        chunks=len(chunks),
+        by_format=by_format,
+        runs=str(settings.workspace / "runs"),
+        reports=str(reports_root(settings)),
+    )
+
+
+def start_run(
+    batch: Path, settings: Settings, models: Sequence[str], command: str
+) -> tuple[RunPaths, RunRecord]:
+    """Make a run's folder and its record, with the models that it will use to its end.
+
+    Raises
+    ------
+    WorkspaceError
+        If the workspace cannot be written.
+    ModelError
+        If a model is unknown or fails its checks.
+    """
+    records = []
+    for name in check_names(list(models)):
+        folder = model_folder(settings.workspace, name)
+        manifest = load_manifest(folder)
+        records.append(
+            ModelRecord(
+                name=name,
+                version=manifest.version,
+                sha256=manifest.sha256,
+                side=manifest.input.side,
+                folder=folder,
+                ood_threshold=manifest.out_of_distribution.threshold,
+            )
+        )
+    paths = create_run(settings.workspace, new_run_id())
+    record = RunRecord(
+        run_id=paths.run_id,
+        status=RunStatus.RUNNING,
+        created=datetime.now(UTC),
+        batch=str(batch.resolve()),
+        command=command,
+        versions={
+            "artemis-mri": __version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in _VERSIONED},
+        },
+        settings=settings,
+        models=records,
+    )
+    write_record(paths, record)
+    return paths, record
+
+
+def write_plans(paths: RunPaths, chunks: Sequence[Sequence[PlanEntry]]) -> None:
+    """Write each chunk's list of files, which its task reads."""
+    for number, entries in enumerate(chunks):
+        write_plan(paths.plan / part_name(number), entries)
+
+
+@contextmanager
+def recording_failure(paths: RunPaths, record: RunRecord) -> Iterator[None]:
+    """Mark the run failed in its record if the work within is interrupted, and go on failing."""
+    try:
+        yield
+    except BaseException as error:
+        failed = {"status": RunStatus.FAILED, "error": f"{type(error).__name__}: {error}"}
+        write_record(paths, record.model_copy(update=failed))
+        raise
+
+
+def conclude_run(
+    paths: RunPaths, record: RunRecord, counts: Counts, timings: dict[str, float]
+) -> RunRecord:
+    """Write the final record of a run whose parts are all written, and remove its scratch."""
+    shutil.rmtree(paths.tensors, ignore_errors=True)
+    update = {
+        "status": RunStatus.COMPLETED,
+        "finished": datetime.now(UTC),
+        "counts": counts,
+        "timings": timings,
+        "report": str((reports_root(record.settings) / record.run_id / "index.html").resolve()),
+    }
+    concluded = record.model_copy(update=update)
+    write_record(paths, concluded)
+    return concluded
+
+
+def write_report(run_dir: Path) -> Path:
+    """Write a run's page and the page that lists all runs; return the former."""
+    record = read_record(run_dir)
+    reports = reports_root(record.settings).resolve()
+    target = Path(record.report) if record.report else reports / record.run_id / "index.html"
+    build_report(run_dir, target)
+    build_index(reports, list_runs(run_dir.parent), reports / "index.html")
+    return target
+
+
+def list_runs(runs: Path) -> list[RunRecord]:
+    """Return the readable records below a folder of runs, newest first."""
+    records = []
+    for path in sorted(runs.glob("*/run.json"), reverse=True):
+        try:
+            records.append(read_record(path.parent))
+        except RunRecordError:
+            continue  # a run of another version; its folder stays as it is
+    return records

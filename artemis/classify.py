@@ -1,0 +1,235 @@
+"""The steps of a classification run, chunk by chunk, without any orchestration.
+
+A run is planned once; then each chunk is ingested (files to rows, model inputs and
+thumbnails), classified by each model, and concluded (both answers to rows). Every step
+reads what the one before it wrote below the run's folder, so that steps may run in any
+process that sees the folder. The last file a step writes says that it is finished.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from artemis.files import atomic_path
+from artemis.ingest.identity import IdentityKey
+from artemis.ingest.plan import read_plan
+from artemis.ingest.read import read_chunk
+from artemis.labels import CATEGORIES, NO_TUMOR, PROBABILITY_COLUMNS
+from artemis.models.registry import load_model
+from artemis.predictions import (
+    PREDICTIONS_SCHEMA,
+    SLICES_SCHEMA,
+    THUMBNAILS_SCHEMA,
+    part_name,
+    write_part,
+)
+from artemis.preprocess import model_input, square_box
+from artemis.review import Answer, review_reasons
+from artemis.runs import Counts, RunPaths, RunRecord
+
+IDENTITY_KEY: Final = "identity.key"
+_THUMBNAIL_QUALITY: Final = 80
+_NO_TUMOR_INDICES: Final = [c.index for c in CATEGORIES if c.tumor == NO_TUMOR]
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkPaths:
+    """Scratch files of one chunk, removed when it is concluded."""
+
+    folder: Path
+
+    @classmethod
+    def of(cls, run: RunPaths, chunk: int) -> ChunkPaths:
+        """Return the scratch paths of a run's chunk."""
+        return cls(run.tensors / f"chunk-{chunk:05d}")
+
+    def pictures(self, side: int) -> Path:
+        """Return the file of the model inputs of one size, ``(n, side, side)`` uint8."""
+        return self.folder / f"side-{side}.npy"
+
+    def outputs(self, model: str) -> Path:
+        """Return the file of one model's outputs."""
+        return self.folder / f"outputs-{model}.npz"
+
+    @property
+    def rows(self) -> Path:
+        """File of the classifiable slices' rows, in the order of the pictures."""
+        return self.folder / "rows.json"
+
+
+def ingest_chunk(run: RunPaths, record: RunRecord, chunk: int, sides: Sequence[int]) -> Counts:
+    """Read a chunk's files: write its part of `slices`, thumbnails and model inputs.
+
+    Parameters
+    ----------
+    run, record : RunPaths, RunRecord
+        The run.
+    chunk : int
+        Number of the chunk, from 0.
+    sides : sequence of int
+        Edges of the model inputs that the models of the run take.
+
+    Returns
+    -------
+    Counts
+        What became of the chunk's slices.
+    """
+    entries = read_plan(run.plan / part_name(chunk))
+    identity = IdentityKey.load_or_create(run.workspace / IDENTITY_KEY)
+    rows: list[dict[str, Any]] = []
+    thumbnails: dict[str, bytes] = {}
+    inputs: dict[int, list[NDArray[np.uint8]]] = {side: [] for side in sides}
+    for found in read_chunk(Path(record.batch), entries, record.settings.ingest, identity):
+        rows.append(found.row | {"run_id": run.run_id})
+        if found.pixels is not None:
+            box = square_box(found.pixels)
+            for side in sides:
+                inputs[side].append(model_input(found.pixels, side, box))
+            thumbnails[found.row["slice_id"]] = _thumbnail(
+                found.pixels, record.settings.thumbnail_side
+            )
+    classifiable = [row for row in rows if row["status"] == "ok"]
+    scratch = ChunkPaths.of(run, chunk)
+    for side, pictures in inputs.items():
+        stacked = np.stack(pictures) if pictures else np.empty((0, side, side), dtype=np.uint8)
+        with atomic_path(scratch.pictures(side)) as temporary, temporary.open("wb") as stream:
+            np.save(stream, stacked, allow_pickle=False)
+    with atomic_path(scratch.rows) as temporary:
+        temporary.write_text(json.dumps(classifiable), encoding="utf-8")
+    write_part(
+        run.thumbnails / part_name(chunk),
+        [{"slice_id": key, "jpeg": jpeg} for key, jpeg in thumbnails.items()],
+        THUMBNAILS_SCHEMA,
+    )
+    write_part(run.slices / part_name(chunk), rows, SLICES_SCHEMA)
+    return _count(rows)
+
+
+def predict_chunk(run: RunPaths, record: RunRecord, chunk: int, model: str, folder: Path) -> int:
+    """Classify a chunk's model inputs with one model; return how many there were.
+
+    Parameters
+    ----------
+    run, record : RunPaths, RunRecord
+        The run.
+    chunk : int
+        Number of the chunk.
+    model : str
+        Name of the model.
+    folder : Path
+        Folder of the model that the run began with.
+    """
+    loaded = load_model(folder, record.settings.threads)
+    scratch = ChunkPaths.of(run, chunk)
+    pictures = np.load(
+        scratch.pictures(loaded.manifest.input.side), mmap_mode="r", allow_pickle=False
+    )
+    output = loaded.predict(pictures)
+    with atomic_path(scratch.outputs(model)) as temporary, temporary.open("wb") as stream:
+        np.savez(
+            stream,
+            probabilities=loaded.probabilities(output.logits),
+            ood_score=loaded.reference.score(output.features),
+        )
+    return len(pictures)
+
+
+def conclude_chunk(run: RunPaths, record: RunRecord, chunk: int) -> int:
+    """Write every model's part of `predictions`; return how many slices need review.
+
+    The models' answers meet here, since whether a slice needs review depends on all of
+    them. A slice counts once, by the row of the run's first model.
+    """
+    scratch = ChunkPaths.of(run, chunk)
+    rows = json.loads(scratch.rows.read_text(encoding="utf-8"))
+    outputs = {}
+    for model in record.models:
+        with np.load(scratch.outputs(model.name), allow_pickle=False) as arrays:
+            outputs[model.name] = (arrays["probabilities"], arrays["ood_score"])
+    answers = {
+        model.name: [
+            _answer(p, float(score), model.ood_threshold)
+            for p, score in zip(*outputs[model.name], strict=True)
+        ]
+        for model in record.models
+    }
+    needing_review = 0
+    for position, model in enumerate(record.models):
+        others = [name for name in answers if name != model.name]
+        part = []
+        for index, row in enumerate(rows):
+            reasons = review_reasons(
+                answers[model.name][index],
+                [answers[name][index] for name in others],
+                row,
+                record.settings.review,
+            )
+            needing_review += bool(reasons) and position == 0
+            probabilities = outputs[model.name][0][index]
+            part.append(
+                _prediction(row, model.name, model.version, probabilities)
+                | {
+                    "ood_score": answers[model.name][index].ood_score,
+                    "needs_review": bool(reasons),
+                    "review_reasons": reasons,
+                    "run_id": run.run_id,
+                }
+            )
+        write_part(run.predictions(model.name) / part_name(chunk), part, PREDICTIONS_SCHEMA)
+    shutil.rmtree(scratch.folder, ignore_errors=True)
+    return needing_review
+
+
+def _answer(probabilities: NDArray[np.float32], score: float, threshold: float) -> Answer:
+    category = CATEGORIES[int(probabilities.argmax())]
+    return Answer(
+        tumor=category.tumor,
+        plane=category.plane,
+        confidence=float(probabilities[category.index]),
+        ood_score=score,
+        ood_threshold=threshold,
+    )
+
+
+def _prediction(
+    row: dict[str, Any], model: str, version: str, probabilities: NDArray[np.float32]
+) -> dict[str, Any]:
+    category = CATEGORIES[int(probabilities.argmax())]
+    return {
+        "slice_id": row["slice_id"],
+        "path": row["path"],
+        "frame": row["frame"],
+        "model": model,
+        "model_version": version,
+        "category": category.name,
+        "tumor": category.tumor,
+        "plane": category.plane,
+        "confidence": float(probabilities[category.index]),
+        "p_tumor": float(np.clip(1 - probabilities[_NO_TUMOR_INDICES].sum(), 0, 1)),
+        **dict(zip(PROBABILITY_COLUMNS, probabilities.tolist(), strict=True)),
+    }
+
+
+def _thumbnail(pixels: NDArray[np.uint8], side: int) -> bytes:
+    image = Image.fromarray(pixels)
+    image.thumbnail((side, side), Image.Resampling.BILINEAR)
+    stream = io.BytesIO()
+    image.save(stream, format="JPEG", quality=_THUMBNAIL_QUALITY, optimize=True)
+    return stream.getvalue()
+
+
+def _count(rows: list[dict[str, Any]]) -> Counts:
+    by_status = {status: 0 for status in ("ok", "refused", "failed")}
+    for row in rows:
+        by_status[row["status"]] += 1
+    return Counts(files=len({row["path"] for row in rows}), slices=len(rows), **by_status)

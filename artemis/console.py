@@ -1,0 +1,89 @@
+"""What a person at a terminal sees: progress and end summaries. Talk goes to standard error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from artemis import RESEARCH_USE
+from artemis.progress import Listener, listening
+from artemis.progress import Progress as Report
+from artemis.runs import RunRecord
+
+
+def talk(*, quiet: bool = False) -> Console:
+    """Return the console for everything that is not data; silent if `quiet`."""
+    return Console(stderr=True, quiet=quiet, highlight=False)
+
+
+@contextmanager
+def progress_bar(console: Console, first_stage: str) -> Iterator[None]:
+    """Show progress reports made within this context, on a terminal only."""
+    if not console.is_terminal or console.quiet:
+        yield
+        return
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    bar = Progress(*columns, console=console, transient=True)
+    with bar, listening(_advance(bar, bar.add_task(first_stage, total=None))):
+        yield
+
+
+def _advance(bar: Progress, task: TaskID) -> Listener:
+    stage = ""
+
+    def advance(report: Report) -> None:
+        nonlocal stage
+        if report.stage != stage:
+            stage = report.stage
+            bar.reset(task, description=stage, total=report.total)
+        bar.update(task, completed=report.done, total=report.total)
+
+    return advance
+
+
+def print_summary(console: Console, record: RunRecord, recorded: int) -> None:
+    """Print what became of a run: counts, time, and the paths of what was made."""
+    counts, seconds = record.counts, sum(record.timings.values())
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    table.add_row("Run", record.run_id)
+    table.add_row(
+        "Slices",
+        f"{counts.slices} found in {counts.files} files: {counts.ok} classified, "
+        f"{counts.refused} refused, {counts.failed} failed",
+    )
+    table.add_row("Review", f"{counts.needs_review} need a look")
+    table.add_row("Time", f"{seconds:.1f} s" + _rate(counts.ok, record.timings))
+    table.add_row("Prefect", f"{recorded} of {record.tasks} task runs recorded")
+    table.add_row("Predictions", Text(str(record.settings.workspace / "runs" / record.run_id)))
+    table.add_row("Report", Text(record.report or "none"))
+    console.print(table)
+    console.print(RESEARCH_USE, style="italic")
+
+
+def _rate(classified: int, timings: dict[str, float]) -> str:
+    seconds = timings.get("classify", 0.0)
+    return f" ({classified / seconds:.0f} slices a second)" if classified and seconds else ""

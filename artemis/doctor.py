@@ -1,0 +1,113 @@
+"""Check what a run needs, and say how to mend what is missing."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final, Literal
+
+from artemis import __version__
+from artemis.errors import ModelError
+from artemis.models.registry import MODEL_NAMES, model_folder
+from artemis.models.runtime import ClassificationModel
+from artemis.settings import Settings
+
+Verdict = Literal["ok", "warn", "fail"]
+
+_LOW_DISK: Final = 1 << 30
+_DECODERS: Final = ("pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle")
+_PINS: Final[dict[str, Callable[[tuple[int, ...]], bool]]] = {
+    "prefect": lambda v: v[:3] == (3, 8, 8),
+    "fastapi": lambda v: v < (0, 150),
+    "sqlalchemy": lambda v: (2, 0) <= v < (2, 1),
+}
+"""Versions without which Prefect does not start, or its schedules never fire."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding: a name, a verdict, what was found, and what to do about it."""
+
+    name: str
+    verdict: Verdict
+    finding: str
+    remedy: str | None = None
+
+    def as_dict(self) -> dict[str, str | None]:
+        """Return the check as plain values."""
+        return asdict(self)
+
+
+def examine_installation() -> list[Check]:
+    """Check Python, the pinned packages and the decoders."""
+    checks = [Check("Artemis", "ok", f"{__version__} on Python {platform.python_version()}")]
+    for name, fits in _PINS.items():
+        found = _version(name)
+        if found is None or not fits(_numbers(found)):
+            remedy = "Install with `make demo`, or `pip install -r requirements/base.txt`."
+            checks.append(Check(name, "fail", f"{found or 'not installed'}", remedy))
+        else:
+            checks.append(Check(name, "ok", found))
+    absent = [name for name in _DECODERS if _version(name) is None]
+    checks.append(
+        Check("DICOM decoders", "warn", f"missing {', '.join(absent)}", "pip install them.")
+        if absent
+        else Check("DICOM decoders", "ok", "JPEG, JPEG-LS, JPEG 2000 and RLE")
+    )
+    tensorflow = _version("tensorflow")
+    checks.append(
+        Check("Training", "ok", f"TensorFlow {tensorflow}")
+        if tensorflow
+        else Check("Training", "ok", "not installed; needed by `train` only (extra `train`)")
+    )
+    return checks
+
+
+def examine_models(settings: Settings) -> list[Check]:
+    """Load every champion, which checks its hashes, and classify one empty picture."""
+    checks = []
+    for name in MODEL_NAMES:
+        try:
+            model = ClassificationModel(model_folder(settings.workspace, name), settings.threads)
+        except ModelError as error:
+            checks.append(Check(f"Model {name}", "fail", str(error), "See the message."))
+        else:
+            manifest = model.manifest
+            finding = f"{manifest.version}, SHA-256 {manifest.sha256[:12]}…, runs"
+            checks.append(Check(f"Model {name}", "ok", finding))
+    return checks
+
+
+def examine_workspace(settings: Settings) -> list[Check]:
+    """Check that the workspace can be written and has space."""
+    folder = _existing(settings.workspace.resolve())
+    if not os.access(folder, os.W_OK):
+        remedy = "Choose another with --workspace or ARTEMIS_WORKSPACE."
+        return [Check("Workspace", "fail", f"{folder} cannot be written", remedy)]
+    free = shutil.disk_usage(folder).free
+    finding = f"{settings.workspace.resolve()}, {free / (1 << 30):.1f} GiB free"
+    if free < _LOW_DISK:
+        return [Check("Workspace", "warn", finding, "Free some space before a large batch.")]
+    return [Check("Workspace", "ok", finding)]
+
+
+def _existing(path: Path) -> Path:
+    while not path.exists():
+        path = path.parent
+    return path
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(".") if part.isdigit())

@@ -1,0 +1,117 @@
+"""The files of a batch folder, in a fixed order, each of them accounted for."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from artemis.errors import ScanError
+from artemis.ingest.reasons import Reason, scan_error
+
+_DIGITS = re.compile(rb"(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Something in a folder.
+
+    Attributes
+    ----------
+    path : bytes
+        Relative to the batch folder, as the operating system names it.
+    problem : ScanError or None
+        Why it is not to be opened; None for a regular file or a link to one.
+    """
+
+    path: bytes
+    problem: ScanError | None = None
+
+
+def natural_key(name: bytes) -> tuple[list[tuple[int, int, bytes]], bytes]:
+    """Return a sorting key that puts ``image2`` before ``image10``."""
+    parts = [
+        (0, int(part), b"") if part.isdigit() else (1, 0, part.lower())
+        for part in _DIGITS.split(name)
+        if part
+    ]
+    return parts, name
+
+
+def walk(root: Path) -> Iterator[list[Found]]:
+    """Yield what each folder below `root` holds, one list a folder, subfolders afterwards.
+
+    Folders are listed only when reached. Links to folders are not followed, so that a
+    circle of links ends; nothing is opened.
+    """
+    pending = [b""]
+    while pending:
+        folder = pending.pop()
+        found: list[Found] = []
+        folders: list[bytes] = []
+        try:
+            names = _list(located(root, folder))
+        except OSError as error:
+            yield [Found(folder or b".", _unreadable_folder(error))]
+            continue
+        for name in sorted(names, key=natural_key):
+            path = folder + b"/" + name if folder else name
+            kind = _kind(located(root, path))
+            if kind == "folder":
+                folders.append(path)
+            else:
+                found.append(Found(path, None if kind == "file" else kind))
+        yield found
+        pending.extend(reversed(folders))
+
+
+def located(root: Path, path: bytes) -> Path:
+    """Return where a path relative to the batch folder lies; its bytes survive the way."""
+    return root / os.fsdecode(path)
+
+
+def _list(folder: Path) -> list[bytes]:
+    with os.scandir(folder) as entries:
+        return [os.fsencode(entry.name) for entry in entries]
+
+
+def _kind(path: Path) -> Literal["file", "folder"] | ScanError:
+    try:
+        own = path.lstat()
+        is_link = stat.S_ISLNK(own.st_mode)
+        mode = path.stat().st_mode if is_link else own.st_mode
+    except OSError as error:
+        return _unreadable_entry(path, error)
+    if stat.S_ISDIR(mode):
+        if not is_link:
+            return "folder"
+        return scan_error(
+            Reason.SYMLINKED_FOLDER, "a folder or file", "a symbolic link to a folder"
+        )
+    if stat.S_ISREG(mode):
+        return "file"
+    return scan_error(Reason.NOT_A_REGULAR_FILE, "a regular file", _special(mode))
+
+
+def _unreadable_entry(path: Path, error: OSError) -> ScanError:
+    words = os.strerror(error.errno or 0).lower()
+    if path.is_symlink():
+        return scan_error(Reason.BROKEN_LINK, "a link to a file", f"a link that fails: {words}")
+    return scan_error(Reason.UNREADABLE_FILE, "a file that can be read", words)
+
+
+def _unreadable_folder(error: OSError) -> ScanError:
+    words = os.strerror(error.errno or 0).lower()
+    return scan_error(Reason.UNREADABLE_FOLDER, "a folder that can be listed", words)
+
+
+def _special(mode: int) -> str:
+    if stat.S_ISFIFO(mode):
+        return "a named pipe"
+    if stat.S_ISSOCK(mode):
+        return "a socket"
+    return "a device"

@@ -1,0 +1,105 @@
+"""What a file holds, from its header alone: format, frames, place in its series."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from artemis.errors import ScanError
+from artemis.ingest.border import image_border, open_regular
+from artemis.ingest.dicom import frame_order
+from artemis.ingest.dicom_file import PLAN_KEYWORDS, number, open_dicom
+from artemis.ingest.dicom_pixels import layout_of
+from artemis.ingest.dicom_rules import refuse_other_objects
+from artemis.ingest.nifti import NiftiScan
+from artemis.ingest.raster import RasterScan
+from artemis.ingest.reasons import Reason, scan_error
+from artemis.ingest.sniff import sniff
+from artemis.settings import IngestSettings
+
+SeriesOrder = tuple[tuple[float, ...], float, float]
+"""Sorting key in a series: stack of equal normals, position in mm, instance number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What planning needs to know of a file.
+
+    Attributes
+    ----------
+    format : str or None
+        None where it was not recognised.
+    frames : int
+        Slices in it; 1 also for a file that will be refused or failed as a whole.
+    series : str or None
+        The series' own identifier, for sorting; never stored.
+    order : tuple
+        Place in that series.
+    problem : ScanError or None
+        Why the file is no scan at all; reading reports it without opening it again.
+    """
+
+    format: str | None
+    frames: int = 1
+    series: str | None = None
+    order: SeriesOrder = ((), 0.0, 0.0)
+    problem: ScanError | None = None
+
+
+def probe(path: Path, settings: IngestSettings) -> Probe:
+    """Look at a file's header.
+
+    Parameters
+    ----------
+    path : Path
+        A regular file.
+    settings : IngestSettings
+        Limits.
+
+    Returns
+    -------
+    Probe
+        Never raises on what is in the file: a header that cannot be read makes one
+        frame, whose reason is found when it is read.
+    """
+    known: str | None = None
+    try:
+        with image_border():
+            stream, size = open_regular(path)
+            with stream:
+                kind = sniff(stream, size)
+                known = kind.format
+                if known == "dicom":
+                    return _probe_dicom(stream, size, settings)
+                if known == "nifti":
+                    layout = NiftiScan(stream, size, kind.gzipped, settings).layout
+                    return Probe(known, layout.frames)
+                return Probe(known, _count_pages(stream, known, settings))
+    except ScanError as error:
+        return Probe(known, problem=error)
+
+
+def _count_pages(stream: BinaryIO, known: str, settings: IngestSettings) -> int:
+    if known != "tiff":
+        return 1
+    pages = RasterScan(stream, known, settings).count_frames()
+    if pages > settings.max_frames:
+        raise scan_error(
+            Reason.TOO_MANY_FRAMES, f"at most {settings.max_frames:,} pages", "more than that"
+        )
+    return pages
+
+
+def _probe_dicom(stream: BinaryIO, size: int, settings: IngestSettings) -> Probe:
+    file = open_dicom(stream, size, PLAN_KEYWORDS, settings.max_volume_bytes)
+    refuse_other_objects(file.header)
+    frames = layout_of(file, settings).frames
+    stack, position, _ = frame_order(file.header, 0)
+    instance = number(file.header, "InstanceNumber")
+    return Probe(
+        "dicom",
+        frames,
+        series=str(file.header.get("SeriesInstanceUID") or ""),
+        order=(stack, position, instance or 0.0),
+    )

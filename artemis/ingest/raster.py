@@ -1,0 +1,160 @@
+"""PNG, JPEG, BMP and TIFF, through Pillow."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, BinaryIO, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from artemis.ingest.quality import refuse_oversized
+from artemis.ingest.reasons import Reason, scan_error
+from artemis.preprocess import to_uint8
+from artemis.settings import IngestSettings
+
+_PILLOW_NAMES: Final = {"png": "PNG", "jpeg": "JPEG", "bmp": "BMP", "tiff": "TIFF"}
+_PHOTOMETRIC: Final = 262  # TIFF 6.0 section 8; 0 is WhiteIsZero
+_ORIENTATION: Final = 0x0112  # Exif 2.3 section 4.6.4
+_TURNS: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class RasterScan:
+    """An open PNG, JPEG, BMP or TIFF. Pages of a TIFF are frames; of the others the first.
+
+    Parameters
+    ----------
+    stream : BinaryIO
+        The open file.
+    format_name : {'png', 'jpeg', 'bmp', 'tiff'}
+        The only decoder that is tried.
+    settings : IngestSettings
+        Limits.
+
+    Raises
+    ------
+    ScanError
+        If the file is too large; other errors of Pillow pass through.
+    """
+
+    def __init__(self, stream: BinaryIO, format_name: str, settings: IngestSettings) -> None:
+        self._settings = settings
+        self._multipage = format_name == "tiff"
+        try:
+            self._image = Image.open(stream, formats=[_PILLOW_NAMES[format_name]])
+        except Image.DecompressionBombError as error:
+            raise scan_error(
+                Reason.TOO_LARGE, f"at most {settings.max_pixels:,} pixels", "several times more"
+            ) from error
+
+    def count_frames(self) -> int:
+        """Return the number of pages, at most one more than the settings allow.
+
+        A page whose directory is broken ends the chain; it is counted, so that its
+        row says so.
+        """
+        if not self._multipage:
+            return 1
+        count = 1
+        while count <= self._settings.max_frames:
+            try:
+                self._image.seek(count)
+            except EOFError:
+                break
+            except (OSError, SyntaxError, ValueError, KeyError, TypeError, struct.error):
+                return count + 1
+            count += 1
+        return count
+
+    def describe(self, index: int) -> dict[str, Any]:
+        """Return no columns: metadata of pictures may hold identifiers and is not read."""
+        return {}
+
+    def decode(self, index: int) -> NDArray[Any]:
+        """Return the decoded pixels of a frame, turned as Exif says.
+
+        Returns
+        -------
+        ndarray, (h, w) or (h, w, c)
+            (h, w) of uint8, uint16, int32 or float32; two channels are grey and alpha,
+            three RGB, four RGB and alpha, all uint8.
+        """
+        image = self._image
+        if self._multipage or index:
+            image.seek(index)
+        refuse_oversized(image.width, image.height, self._settings)
+        inverted = self._multipage and _is_white_zero_16(image)
+        image.load()
+        pixels = np.asarray(_turned(_plain(image)))
+        return np.iinfo(pixels.dtype).max - pixels if inverted else pixels
+
+    def render(self, pixels: NDArray[Any], index: int) -> NDArray[np.uint8]:
+        """Return decoded pixels as 8-bit grey; transparent pixels become black.
+
+        Raises
+        ------
+        ScanRefusedError
+            With reason ``colour_picture``.
+        """
+        if pixels.ndim == 2:
+            return to_uint8(pixels)
+        channels = pixels.shape[2]
+        colour = pixels[..., : channels - 1] if channels in (2, 4) else pixels
+        if channels in (2, 4):
+            alpha = pixels[..., -1:].astype(np.uint16)
+            colour = ((colour * alpha + 127) // 255).astype(np.uint8)
+        if colour.shape[2] == 1:
+            return np.ascontiguousarray(colour[..., 0])
+        self._refuse_colour(colour)
+        # Equal channels stay exactly as they are: the weights of ITU-R BT.601 add up to one.
+        grey = Image.fromarray(np.ascontiguousarray(colour)).convert("L")
+        return np.asarray(grey, dtype=np.uint8)
+
+    def _refuse_colour(self, colour: NDArray[np.uint8]) -> None:
+        red, green, blue = (colour[..., channel] for channel in range(3))
+        highest = np.maximum(np.maximum(red, green), blue)
+        lowest = np.minimum(np.minimum(red, green), blue)
+        share = float(np.mean(highest - lowest > self._settings.colour_spread))
+        if share > self._settings.max_coloured_fraction:
+            raise scan_error(
+                Reason.COLOUR_PICTURE,
+                f"a grey picture (at most {self._settings.max_coloured_fraction:.0%} coloured)",
+                f"one with {share:.0%} coloured pixels",
+            )
+
+
+def _is_white_zero_16(image: Image.Image) -> bool:
+    # Pillow inverts WhiteIsZero of 1 to 8 bits itself, of 16 bits not.
+    tags = getattr(image, "tag_v2", {})
+    return image.mode.startswith("I;16") and tags.get(_PHOTOMETRIC) == 0
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """Return an image of one of the modes L, LA, RGB, RGBA, I;16, I, F."""
+    mode = image.mode
+    if mode in ("L", "LA", "RGB", "RGBA", "I", "F") or mode.startswith("I;16"):
+        return image
+    if mode == "1":
+        return image.convert("L")
+    if mode in ("PA", "La", "RGBa") or "transparency" in image.info:
+        return image.convert("LA" if mode == "La" else "RGBA")
+    return image.convert("RGB")
+
+
+def _turned(image: Image.Image) -> Image.Image:
+    """Return an image as its Exif orientation says (Pillow has turned a TIFF already)."""
+    try:
+        orientation = image.getexif().get(_ORIENTATION)
+    except (OSError, SyntaxError, ValueError, KeyError, TypeError, struct.error):
+        return image  # broken Exif does not make the picture unreadable
+    turn = _TURNS.get(orientation) if isinstance(orientation, int) else None
+    return image if turn is None else image.transpose(turn)

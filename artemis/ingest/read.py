@@ -1,0 +1,173 @@
+"""Planned frames -> rows of ``slices`` and 8-bit grey pixels; one row a frame, always."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from artemis.errors import ScanError
+from artemis.ingest.border import (
+    buffered,
+    image_border,
+    message_name,
+    open_regular,
+)
+from artemis.ingest.discover import located
+from artemis.ingest.identity import IdentityKey
+from artemis.ingest.plan import PlanEntry
+from artemis.ingest.quality import measure, refuse_unusable
+from artemis.ingest.quiet import mute_readers
+from artemis.ingest.reasons import Reason
+from artemis.ingest.scan import Scan, open_scan
+from artemis.predictions import SLICES_SCHEMA
+from artemis.settings import IngestSettings
+
+_BLOCK: Final = 1 << 20
+_NEVER_OPENED: Final = frozenset(
+    {
+        Reason.NOT_A_REGULAR_FILE,
+        Reason.SYMLINKED_FOLDER,
+        Reason.UNREADABLE_FOLDER,
+        Reason.BROKEN_LINK,
+    }
+)
+_EMPTY_ROW: Final = {name: None for name in SLICES_SCHEMA.names if name != "run_id"}
+
+
+@dataclass(slots=True)
+class IngestedSlice:
+    """One frame, read or not.
+
+    Attributes
+    ----------
+    row : dict
+        All columns of ``slices`` except ``run_id``.
+    pixels : ndarray, (height, width), uint8, or None
+        Grey picture; None unless the row's status is ``ok``.
+    """
+
+    row: dict[str, Any]
+    pixels: NDArray[np.uint8] | None = None
+
+
+def read_chunk(
+    root: Path,
+    entries: Sequence[PlanEntry],
+    settings: IngestSettings,
+    identity: IdentityKey,
+) -> Iterator[IngestedSlice]:
+    """Read the frames of a chunk.
+
+    Parameters
+    ----------
+    root : Path
+        The batch folder.
+    entries : sequence of PlanEntry
+        Part of what `artemis.ingest.plan.plan_batch` returned.
+    settings : IngestSettings
+        Limits and thresholds.
+    identity : IdentityKey
+        Turns identifiers into keys.
+
+    Yields
+    ------
+    IngestedSlice
+        One for each planned frame, in the planned order, also where the file has
+        changed or vanished or a decoder fails. Nothing that a file holds makes it raise.
+    """
+    mute_readers()
+    for entry in entries:
+        yield from _read_entry(root, entry, settings, identity)
+
+
+def _read_entry(
+    root: Path, entry: PlanEntry, settings: IngestSettings, identity: IdentityKey
+) -> Iterator[IngestedSlice]:
+    common = {**_EMPTY_ROW, "path": entry.display_path, "format": entry.format}
+    with ExitStack() as stack:
+        scan: Scan | None = None
+        problem = _planned_problem(entry)
+        if problem is None or problem.reason_code not in _NEVER_OPENED:
+            try:
+                with image_border():
+                    stream, size, common["file_sha256"] = _open(located(root, entry.path), stack)
+                    if problem is None:
+                        scan = open_scan(stream, size, settings, identity, entry.series_start)
+            except ScanError as error:
+                problem = problem or error
+        for frame in range(entry.first_frame, entry.first_frame + entry.n_frames):
+            row = {**common, "frame": frame}
+            if scan is None:
+                yield _without_pixels(row, entry, problem)
+            else:
+                yield _read_frame(row, scan, frame, entry, settings)
+
+
+def _planned_problem(entry: PlanEntry) -> ScanError | None:
+    if entry.reason_code is None:
+        return None
+    return ScanError(entry.reason_code, entry.reason or "")
+
+
+def _open(path: Path, stack: ExitStack) -> tuple[BinaryIO, int, str]:
+    stream, size = open_regular(path)
+    stack.callback(stream.close)
+    whole = buffered(stream, size)
+    digest = hashlib.sha256()
+    while block := whole.read(_BLOCK):
+        digest.update(block)
+    whole.seek(0)
+    return whole, size, digest.hexdigest()
+
+
+def _read_frame(
+    row: dict[str, Any], scan: Scan, frame: int, entry: PlanEntry, settings: IngestSettings
+) -> IngestedSlice:
+    try:
+        with image_border():
+            row.update(scan.describe(frame))
+            stored = scan.decode(frame)
+            row["slice_id"] = slice_id(stored, frame)
+            row["height"], row["width"] = stored.shape[:2]
+            picture = scan.render(stored, frame)
+            quality = measure(picture)
+            row.update(quality.columns())
+            refuse_unusable(quality, settings)
+    except ScanError as error:
+        return _without_pixels(row, entry, error)
+    return IngestedSlice({**row, "status": "ok"}, picture)
+
+
+def _without_pixels(
+    row: dict[str, Any], entry: PlanEntry, problem: ScanError | None
+) -> IngestedSlice:
+    code = Reason.UNREADABLE_FILE if problem is None else Reason(problem.reason_code)
+    words = f"{message_name(entry.path)}: {problem}"
+    return IngestedSlice({**row, "status": code.status, "reason_code": code.value, "reason": words})
+
+
+def slice_id(stored: NDArray[Any], frame: int) -> str:
+    """Return the SHA-256 of decoded pixels and frame number, 64 hexadecimal digits.
+
+    Over the dtype in little-endian order, the shape, the frame number, and the values in
+    C order and little-endian; so it does not depend on how a file stores them.
+
+    Parameters
+    ----------
+    stored : ndarray, (h, w) or (h, w, c)
+        Decoded pixels before any scaling.
+    frame : int
+        Frame in its file, from 0.
+    """
+    dtype = stored.dtype.newbyteorder("<")
+    values = np.ascontiguousarray(stored, dtype=dtype)
+    digest = hashlib.sha256(f"{dtype.str} {stored.shape} {frame}\n".encode())
+    digest.update(values.data)
+    return digest.hexdigest()

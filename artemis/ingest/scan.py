@@ -1,0 +1,63 @@
+"""One interface to the readers of all formats."""
+
+from __future__ import annotations
+
+from typing import Any, BinaryIO, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from artemis.ingest.dicom import DicomScan
+from artemis.ingest.identity import IdentityKey
+from artemis.ingest.nifti import NiftiScan
+from artemis.ingest.raster import RasterScan
+from artemis.ingest.sniff import sniff
+from artemis.settings import IngestSettings
+
+
+class Scan(Protocol):
+    """An open file whose frames can be read in any order, best from first to last."""
+
+    def describe(self, index: int) -> dict[str, Any]:
+        """Return what the header says of a frame, as columns of ``slices``."""
+
+    def decode(self, index: int) -> NDArray[Any]:
+        """Return the stored pixels of a frame, (h, w) or (h, w, channels)."""
+
+    def render(self, pixels: NDArray[Any], index: int) -> NDArray[np.uint8]:
+        """Return stored pixels as 8-bit grey, (h, w)."""
+
+
+def open_scan(
+    stream: BinaryIO,
+    size: int,
+    settings: IngestSettings,
+    identity: IdentityKey,
+    series_start: int | None,
+) -> Scan:
+    """Open a file by its content.
+
+    Parameters
+    ----------
+    stream : BinaryIO
+        The open file.
+    size : int
+        Its size in bytes.
+    settings : IngestSettings
+        Limits.
+    identity : IdentityKey
+        Turns identifiers into keys.
+    series_start : int or None
+        Rank in its series of a DICOM file's first frame.
+
+    Raises
+    ------
+    ScanError
+        If it is refused or not readable; decoders may raise anything else.
+    """
+    kind = sniff(stream, size)
+    if kind.format == "dicom":
+        return DicomScan(stream, size, settings, identity, series_start)
+    if kind.format == "nifti":
+        return NiftiScan(stream, size, kind.gzipped, settings)
+    return RasterScan(stream, kind.format, settings)

@@ -1,0 +1,1 @@
+"""Models: architectures (Keras), manifest, runtime (LiteRT), registry."""

@@ -1,0 +1,168 @@
+"""The manifest beside a model's weights, and the checks that a model must pass to be loaded."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from artemis.errors import ModelError
+from artemis.files import sha256_file
+from artemis.labels import CATEGORY_NAMES
+from artemis.preprocess import PREPROCESSING_ID
+
+MANIFEST_NAME: Final = "manifest.json"
+WEIGHTS_NAME: Final = "model.tflite"
+REFERENCE_NAME: Final = "reference.npz"
+CARD_NAME: Final = "MODEL_CARD.md"
+
+
+class ModelInput(BaseModel):
+    """What the exported model takes: ``(n, side, side, 1)`` uint8 grey pictures."""
+
+    side: int
+    channels: Literal[1] = 1
+    dtype: Literal["uint8"] = "uint8"
+    preprocessing: str
+
+
+class OutOfDistribution(BaseModel):
+    """Reference of the training features, and the score above which a slice is far from them."""
+
+    method: str
+    threshold: float
+    held_out_false_refusals: float
+    fitted_on: str
+
+
+class Interval(BaseModel):
+    """A figure with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Evaluation(BaseModel):
+    """Figures of one protocol on data that the model has not seen."""
+
+    protocol: str
+    images: int
+    groups: int
+    metrics: dict[str, Interval]
+    per_source: dict[str, dict[str, float]]
+    per_category: dict[str, dict[str, float]]
+    confusion: list[list[int]]
+    reliability: list[dict[str, float]] = []
+
+
+class Training(BaseModel):
+    """What the model was trained on, and how."""
+
+    training_set_sha256: str
+    images: int
+    groups: int
+    per_category: dict[str, int]
+    split: str
+    recipe: dict[str, Any]
+    label_corrections: int
+    versions: dict[str, str]
+
+
+class Manifest(BaseModel):
+    """Everything that must be known of a model to use it, as in ``manifest.json``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: Literal[1] = 1
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")
+    version: str = Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$")
+    created: datetime
+    categories: list[str]
+    input: ModelInput
+    outputs: dict[str, list[int]]
+    temperature: float = Field(gt=0)
+    temperature_fitted_on: str
+    out_of_distribution: OutOfDistribution
+    training: Training
+    evaluation: Evaluation
+    files: dict[str, str]
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the weights."""
+        return self.files[WEIGHTS_NAME]
+
+
+def load_manifest(folder: Path) -> Manifest:
+    """Read and check the manifest of a model folder, and the hash of every file it names.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds ``manifest.json``, ``model.tflite`` and ``reference.npz``.
+
+    Raises
+    ------
+    ModelError
+        If a file is missing or changed, or the categories, their order or the
+        preprocessing differ from this version of Artemis.
+    """
+    path = folder / MANIFEST_NAME
+    try:
+        manifest = Manifest.model_validate_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ModelError(
+            f"{path}: expected a model's manifest. Received: {error.strerror}. "
+            "Install Artemis again or train the model with `artemis-cli train`."
+        ) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ModelError(
+            f"{path}: expected a manifest of format 1. Received: {first['msg']} at "
+            f"{'.'.join(map(str, first['loc'])) or 'the top'}. Train the model again."
+        ) from error
+    _check_contract(path, manifest)
+    _check_files(folder, manifest)
+    return manifest
+
+
+def _check_contract(path: Path, manifest: Manifest) -> None:
+    if tuple(manifest.categories) != CATEGORY_NAMES:
+        raise ModelError(
+            f"{path}: expected the categories {', '.join(CATEGORY_NAMES)}, in this order. "
+            f"Received: {', '.join(manifest.categories)}. Train the model again."
+        )
+    if manifest.input.preprocessing != PREPROCESSING_ID:
+        raise ModelError(
+            f"{path}: expected preprocessing {PREPROCESSING_ID!r}. Received "
+            f"{manifest.input.preprocessing!r}. Train the model again with this version."
+        )
+    missing = {WEIGHTS_NAME, REFERENCE_NAME} - set(manifest.files)
+    if missing:
+        raise ModelError(
+            f"{path}: expected the hashes of {WEIGHTS_NAME} and {REFERENCE_NAME}. "
+            f"Received none of {', '.join(sorted(missing))}. Train the model again."
+        )
+
+
+def _check_files(folder: Path, manifest: Manifest) -> None:
+    for name, expected in manifest.files.items():
+        path = folder / name
+        if Path(name).name != name:
+            raise ModelError(
+                f"{folder / MANIFEST_NAME}: expected plain file names. Received {name!r}. "
+                "Do not use this model."
+            )
+        if not path.is_file():
+            raise ModelError(
+                f"{path}: expected a file of the model. Received none. Install the model again."
+            )
+        received = sha256_file(path)
+        if received != expected:
+            raise ModelError(
+                f"{path}: expected SHA-256 {expected[:12]}…. Received {received[:12]}…. "
+                "The file was changed or damaged; install the model again."
+            )

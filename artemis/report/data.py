@@ -1,0 +1,277 @@
+"""A run as the pages need it: one item a slice, with every model's answer."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+
+from artemis.errors import RunRecordError
+from artemis.labels import CATEGORIES, CATEGORY_NAMES, PROBABILITY_COLUMNS, Category
+from artemis.predictions import QUALITY_COLUMNS, read_table
+from artemis.report.words import REVIEW_REASON_WORDS, joined, visible
+from artemis.runs import RunRecord, read_record
+
+_ANCHOR_DIGITS: Final = 16
+_NOT_HEXADECIMAL: Final = re.compile(r"[^0-9a-f]")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one model said of one slice.
+
+    Attributes
+    ----------
+    category : Category
+        The answer.
+    confidence : float
+        Calibrated probability of the answer, in [0, 1].
+    probabilities : tuple of float, (12,)
+        In the order of `artemis.labels.CATEGORIES`, summing to 1.
+    ood_score : float
+        Distance from the training images; higher is stranger.
+    needs_review : bool
+        Whether this model's answer sends the slice to a human.
+    review_reasons : tuple of str
+        Codes of `artemis.report.words.REVIEW_REASON_WORDS`.
+    """
+
+    category: Category
+    confidence: float
+    probabilities: tuple[float, ...]
+    ood_score: float
+    needs_review: bool
+    review_reasons: tuple[str, ...]
+
+    def top(self, count: int = 3) -> list[tuple[Category, float]]:
+        """Return the `count` most probable categories, most probable first."""
+        ranked = sorted(CATEGORIES, key=lambda category: -self.probabilities[category.index])
+        return [(category, self.probabilities[category.index]) for category in ranked[:count]]
+
+
+@dataclass(frozen=True)
+class SliceItem:
+    """One slice found in the batch, classified or not.
+
+    Attributes
+    ----------
+    number : int
+        Position in the run, from 1.
+    anchor : str
+        Identifier of the slice's row on the page; the same in every report on the same
+        files, as it is made of the slice's hash and a count of its copies.
+    path : str
+        Relative to the batch folder, hidden characters made visible.
+    answers : mapping of str to Answer
+        By model name; empty where the slice was refused or failed.
+    """
+
+    number: int
+    anchor: str
+    slice_id: str
+    path: str
+    frame: int
+    header_plane: str | None
+    size: str | None
+    quality: Mapping[str, float | None]
+    status: str
+    reason_code: str | None
+    reason: str | None
+    answers: Mapping[str, Answer]
+
+    @property
+    def folder(self) -> str:
+        """Folder part of the path with its closing slash, or nothing."""
+        return self.path[: self.path.rfind("/") + 1]
+
+    @property
+    def name(self) -> str:
+        """Last part of the path."""
+        return self.path[self.path.rfind("/") + 1 :]
+
+    @property
+    def needs_review(self) -> bool:
+        """Whether any model's answer sends the slice to a human."""
+        return any(answer.needs_review for answer in self.answers.values())
+
+    @cached_property
+    def doubt(self) -> float:
+        """One minus the highest probability in the mean of the models' answers, in [0, 1].
+
+        Of one model, this is one minus its confidence. Of several it is also high where each
+        is sure of another answer, and not where one is sure and another merely less so.
+        """
+        if not self.answers:
+            return 0.0
+        given = [answer.probabilities for answer in self.answers.values()]
+        highest: float = max(sum(column) for column in zip(*given, strict=True))
+        return 1.0 - highest / len(given)
+
+    @cached_property
+    def disagreement(self) -> str | None:
+        """What the models disagree on: ``tumour``, ``plane``, ``both``, or None."""
+        tumor = len({answer.category.tumor for answer in self.answers.values()}) > 1
+        plane = len({answer.category.plane for answer in self.answers.values()}) > 1
+        if tumor and plane:
+            return "both"
+        return "tumour" if tumor else "plane" if plane else None
+
+    def review_words(self) -> list[str]:
+        """Return why a human should look, in plain words, naming models where not all agree.
+
+        A code without words of its own is returned as it is.
+        """
+        by_code: dict[str, list[str]] = {}
+        for model, answer in self.answers.items():
+            for code in answer.review_reasons:
+                by_code.setdefault(code, []).append(model)
+        phrases = []
+        for code, models in by_code.items():
+            phrase = REVIEW_REASON_WORDS.get(code, visible(code))
+            everybody = len(models) == len(self.answers)
+            phrases.append(phrase if everybody else f"{phrase} ({joined(models)})")
+        return phrases
+
+
+@dataclass(frozen=True)
+class RunData:
+    """A run's record and tables.
+
+    Attributes
+    ----------
+    record : RunRecord
+        The content of ``run.json``.
+    models : tuple of str
+        Names in the record's order, then any others that have predictions.
+    items : tuple of SliceItem
+        Every slice found, in the order of the chunks.
+    thumbnails : mapping of str to bytes
+        JPEG files by slice id.
+    """
+
+    record: RunRecord
+    models: tuple[str, ...]
+    items: tuple[SliceItem, ...]
+    thumbnails: Mapping[str, bytes]
+
+    @cached_property
+    def ok(self) -> list[SliceItem]:
+        """Slices that were classified."""
+        return [item for item in self.items if item.status == "ok"]
+
+    @cached_property
+    def rejected(self) -> list[SliceItem]:
+        """Slices that were refused or failed."""
+        return [item for item in self.items if item.status != "ok"]
+
+    @cached_property
+    def review(self) -> list[SliceItem]:
+        """Slices that need a human, the most doubtful first."""
+        return sorted(
+            (item for item in self.items if item.needs_review),
+            key=lambda item: (-item.doubt, item.number),
+        )
+
+    def count(self, status: str) -> int:
+        """Return the number of slices of a status."""
+        return sum(item.status == status for item in self.items)
+
+    def answers(self, model: str) -> Iterator[Answer]:
+        """Yield the answers of one model in the order of the slices."""
+        return (item.answers[model] for item in self.items if model in item.answers)
+
+    def table_path(self, name: str) -> str:
+        """Return where a table of this run lies, relative to the workspace."""
+        return f"runs/{self.record.run_id}/{name}/"
+
+
+_AnswersBySlice = dict[tuple[str, int], dict[str, Answer]]
+"""Answers by path and frame, then by model."""
+
+
+def load_run(run_dir: Path) -> RunData:
+    """Read a run's record and tables.
+
+    Raises
+    ------
+    RunRecordError
+        If the record or a table cannot be read, or a prediction is of a category that
+        this version of Artemis does not know.
+    """
+    record = read_record(run_dir)
+    answers, answering = _answers(run_dir)
+    models = dict.fromkeys([*(model.name for model in record.models), *answering])
+    thumbnails = read_table(run_dir, "thumbnails")
+    return RunData(
+        record=record,
+        models=tuple(models),
+        items=tuple(_items(read_table(run_dir, "slices"), answers, tuple(models))),
+        thumbnails=dict(zip(thumbnails["slice_id"], thumbnails["jpeg"], strict=True)),
+    )
+
+
+def _answers(run_dir: Path) -> tuple[_AnswersBySlice, list[str]]:
+    by_slice: _AnswersBySlice = {}
+    models: dict[str, None] = {}
+    for row in _rows(read_table(run_dir, "predictions")):
+        if row["category"] not in CATEGORY_NAMES:
+            raise RunRecordError(
+                f"{run_dir / 'predictions'}: expected the twelve categories of this version of "
+                f"Artemis. Received {row['category']!r}. Make the report with the version that "
+                "made the run, or classify again."
+            )
+        models[row["model"]] = None
+        by_slice.setdefault((row["path"], row["frame"]), {})[row["model"]] = Answer(
+            category=CATEGORIES[CATEGORY_NAMES.index(row["category"])],
+            confidence=row["confidence"],
+            probabilities=tuple(row[column] for column in PROBABILITY_COLUMNS),
+            ood_score=row["ood_score"],
+            needs_review=row["needs_review"],
+            review_reasons=tuple(row["review_reasons"]),
+        )
+    return by_slice, list(models)
+
+
+def _items(
+    slices: pd.DataFrame, answers: _AnswersBySlice, models: tuple[str, ...]
+) -> Iterator[SliceItem]:
+    copies: Counter[str] = Counter()
+    for number, row in enumerate(_rows(slices), start=1):
+        slice_id = row["slice_id"] or ""
+        stem = _NOT_HEXADECIMAL.sub("", slice_id)[:_ANCHOR_DIGITS] or "unread"
+        copies[stem] += 1
+        given = answers.get((row["path"], row["frame"]), {})
+        yield SliceItem(
+            number=number,
+            anchor=f"slice-{stem}-{copies[stem]}",
+            slice_id=slice_id,
+            path=visible(row["path"]),
+            frame=row["frame"],
+            header_plane=visible(row["header_plane"]) if row["header_plane"] else None,
+            size=_size(row["width"], row["height"]),
+            quality={name: row[name] for name in QUALITY_COLUMNS},
+            status=row["status"],
+            reason_code=row["reason_code"],
+            reason=visible(row["reason"]) if row["reason"] else None,
+            answers={model: given[model] for model in models if model in given},
+        )
+
+
+def _size(width: float | None, height: float | None) -> str | None:
+    # pandas holds whole numbers with gaps as floats.
+    return f"{int(width)}\u00a0\u00d7\u00a0{int(height)}" if width and height else None
+
+
+def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return rows as plain Python values; a missing value is None."""
+    plain = frame.astype(object)
+    return [
+        {str(name): value for name, value in row.items()}
+        for row in plain.where(plain.notna(), None).to_dict("records")
+    ]

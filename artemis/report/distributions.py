@@ -1,0 +1,146 @@
+"""The distributions as inline SVG: confidence, categories, strangeness and picture quality."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from artemis.labels import CATEGORIES
+from artemis.predictions import QUALITY_COLUMNS
+from artemis.report.data import RunData
+from artemis.report.svg import (
+    Series,
+    bin_counts,
+    dot_plot,
+    histogram,
+    percent_axis,
+    span_axis,
+)
+from artemis.report.words import (
+    CATEGORY_WORDS,
+    QUALITY_WORDS,
+    counted,
+    number,
+    percent,
+    sentence,
+)
+
+Plots = list[tuple[str, Markup]]
+"""Heading and picture of each panel of a figure."""
+
+
+def confidence_plots(data: RunData) -> Plots:
+    """Return a histogram of confidence for each model, all on one scale."""
+    threshold = data.record.settings.review.min_confidence
+    axis = percent_axis()
+    series = {
+        model: Series(f"m{order % 4}", _values(a.confidence for a in data.answers(model)))
+        for order, model in enumerate(data.models)
+    }
+    peak = max((int(bin_counts([one], axis)[0].max()) for one in series.values()), default=0)
+    plots = []
+    for model, one in series.items():
+        if one.values.size:
+            words = (
+                f"Histogram of the confidence of {model} in {counted(one.values.size, 'slice')}: "
+                f"median {percent(float(np.median(one.values)))}, "
+                f"{number(int((one.values < threshold).sum()))} below {percent(threshold)}."
+            )
+            mark = (threshold, f"review below {percent(threshold)}")
+            plots.append((model, histogram([one], axis, words, peak=peak, marker=mark)))
+    return plots
+
+
+def category_plots(data: RunData) -> Plots:
+    """Return one dot plot: how often each model gave each of the twelve categories."""
+    if not data.ok:
+        return []
+    counts = {
+        model: Counter(answer.category.name for answer in data.answers(model))
+        for model in data.models
+    }
+    rows = [
+        (
+            sentence(CATEGORY_WORDS[category.name]),
+            [counts[model][category.name] for model in data.models],
+        )
+        for category in CATEGORIES
+    ]
+    listed = "; ".join(
+        f"{label}: {', '.join(number(count) for count in values)}"
+        for label, values in rows
+        if any(values)
+    )
+    words = f"Slices by category, {' then '.join(data.models)}. {listed}."
+    return [("", dot_plot(rows, data.models, words))]
+
+
+def strangeness_plots(data: RunData) -> Plots:
+    """Return a histogram of the out-of-distribution score for each model, with its threshold."""
+    thresholds = {model.name: model.ood_threshold for model in data.record.models}
+    plots = []
+    for order, model in enumerate(data.models):
+        values = _values(answer.ood_score for answer in data.answers(model))
+        if not values.size:
+            continue
+        threshold = thresholds.get(model, math.nan)
+        known = math.isfinite(threshold)
+        words = (
+            f"Histogram of the out-of-distribution score of {model}: median "
+            f"{np.median(values):.3g}, {number(int((values > threshold).sum()))} above the "
+            "threshold."
+        )
+        plots.append(
+            (
+                model,
+                histogram(
+                    [Series(f"m{order % 4}", values)],
+                    span_axis(values, threshold if known else None),
+                    words,
+                    marker=(threshold, "review above") if known else None,
+                ),
+            )
+        )
+    return plots
+
+
+def quality_plots(data: RunData) -> Plots:
+    """Return a histogram of each quality measure, classified and refused slices stacked."""
+    plots = []
+    for name in QUALITY_COLUMNS:
+        by_status = [
+            Series(style, _values(item.quality[name] for item in items))
+            for style, items in (("q-ok", data.ok), ("q-not", data.rejected))
+        ]
+        values = np.concatenate([one.values for one in by_status])
+        if values.size:
+            words = (
+                f"Histogram of {QUALITY_WORDS[name].lower()} of {counted(values.size, 'slice')}: "
+                f"median {np.median(values):.3g}, from {values.min():.3g} to {values.max():.3g}."
+            )
+            plots.append((QUALITY_WORDS[name], histogram(by_status, span_axis(values), words)))
+    return plots
+
+
+PLOTS: dict[str, Callable[[RunData], Plots]] = {
+    "confidence": confidence_plots,
+    "categories": category_plots,
+    "strangeness": strangeness_plots,
+    "quality": quality_plots,
+}
+"""The builder of each figure that `artemis.report.sections` declares."""
+
+
+def distributions_view(data: RunData) -> dict[str, Any]:
+    """Return the panels of every figure of the section; empty where nothing can be drawn."""
+    return {"plots": {key: build(data) for key, build in PLOTS.items()}}
+
+
+def _values(values: Iterable[float | None]) -> NDArray[np.float64]:
+    return np.array([v for v in values if v is not None and math.isfinite(v)], dtype=np.float64)

@@ -1,0 +1,160 @@
+"""What the sections that list slices, models and settings show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, Final
+
+from artemis.ingest.reasons import REMEDIES
+from artemis.labels import PLANES, TUMORS
+from artemis.report import limits
+from artemis.report.data import RunData, SliceItem
+from artemis.report.words import (
+    DASH,
+    TUMOR_WORDS,
+    duration,
+    moment,
+    sentence,
+    share_of,
+    visible,
+)
+
+_REMEDIES: Final[Mapping[str, str]] = {str(code): text for code, text in REMEDIES.items()}
+
+_FIELD_WORDS: Final[Mapping[str, str]] = {
+    "version": "Version",
+    "sha256": "SHA-256",
+    "ood_threshold": "Out-of-distribution threshold",
+    "side": "Input side, pixels",
+    "folder": "Folder",
+}
+"""Words for what a run records of a model; a field without words is shown by its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalGroup:
+    """The inputs of one reason: how many, what to do, and those that are shown."""
+
+    status: str
+    code: str
+    remedy: str | None
+    count: int
+    rows: list[tuple[SliceItem, str]]
+
+
+def review_view(data: RunData) -> dict[str, Any]:
+    """Return the most doubtful slices, and how many wait in all."""
+    return {"items": data.review[: limits.REVIEW_CARDS], "found": len(data.review)}
+
+
+def table_view(data: RunData) -> dict[str, Any]:
+    """Return the rows of the table of slices and the words its filter offers."""
+    rows = limits.table_items(data)
+    first_of: dict[str, SliceItem] = {}
+    for item in rows:
+        first_of.setdefault(item.slice_id, item)
+    return {
+        "rows": rows,
+        "found": len(data.items),
+        "first_of": first_of,
+        "happened": happened,
+        "tumors": [sentence(TUMOR_WORDS[tumor]) for tumor in TUMORS],
+        "planes": [sentence(plane) for plane in PLANES],
+    }
+
+
+def refusals_view(data: RunData) -> dict[str, Any]:
+    """Return the refused and failed inputs in groups of one reason, the largest group first."""
+
+    def reason(item: SliceItem) -> tuple[str, str]:
+        return item.status, item.reason_code or "no_reason_recorded"
+
+    grouped = [
+        (key, list(items)) for key, items in groupby(sorted(data.rejected, key=reason), reason)
+    ]
+    left = limits.REFUSAL_ROWS
+    groups = []
+    for (status, code), items in sorted(grouped, key=lambda group: (-len(group[1]), group[0])):
+        rows = [(item, happened(item)) for item in items[:left]]
+        left -= len(rows)
+        groups.append(RefusalGroup(status, visible(code), _REMEDIES.get(code), len(items), rows))
+    shown = sum(len(group.rows) for group in groups)
+    return {"groups": groups, "found": len(data.rejected), "shown": shown}
+
+
+def happened(item: SliceItem) -> str:
+    """Return a refusal's sentence without the file's name before and the remedy behind it.
+
+    Both stand beside it on the page.
+    """
+    text = (item.reason or "").removeprefix(f"{item.path}: ")
+    text = text.removesuffix(_REMEDIES.get(item.reason_code or "", "")).strip()
+    return sentence(text) or "No sentence was recorded."
+
+
+def cards_view(data: RunData) -> dict[str, Any]:
+    """Return what the run recorded of each model, as label and value."""
+    cards = []
+    for model in data.record.models:
+        fields = model.model_dump(mode="json")
+        name = visible(fields.pop("name"))
+        cards.append(
+            (name, [(_FIELD_WORDS.get(key, key), _plain(value)) for key, value in fields.items()])
+        )
+    return {"cards": cards}
+
+
+def provenance_view(data: RunData) -> dict[str, Any]:
+    """Return how the run was made: command, times, versions, settings, counts and tables."""
+    record = data.record
+    whole = sum(record.timings.values())
+    finished = record.finished
+    elapsed = (finished - record.created).total_seconds() if finished else None
+    run = [
+        ("Run", record.run_id),
+        ("Status", record.status.value),
+        ("Batch folder", record.batch),
+        ("Started", moment(record.created)),
+        ("Finished", moment(finished) if finished else "not finished"),
+        ("Elapsed", duration(elapsed) if elapsed is not None else DASH),
+        ("Slices classified a second", f"{len(data.ok) / elapsed:.1f}" if elapsed else DASH),
+        ("Prefect flow run", record.prefect_flow_run_id or DASH),
+        ("Prefect task runs", str(record.tasks)),
+    ]
+    return {
+        "command": visible(record.command),
+        "run": [(label, visible(value)) for label, value in run],
+        "versions": [(visible(k), visible(v)) for k, v in sorted(record.versions.items())],
+        "settings": flattened(record.settings.model_dump(mode="json")),
+        "counts": [(k.replace("_", " "), v) for k, v in record.counts.model_dump().items()],
+        "timings": [
+            (
+                visible(stage),
+                duration(seconds),
+                share_of(round(1000 * seconds), round(1000 * whole)),
+            )
+            for stage, seconds in record.timings.items()
+        ],
+        "tables": [
+            ("slices", "a row for every slice found, also those refused or failed"),
+            ("predictions", "a row for every classified slice and model, with all probabilities"),
+            ("thumbnails", "the small pictures of this page"),
+        ],
+    }
+
+
+def flattened(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Return nested settings as dotted names and values in words."""
+    flat: list[tuple[str, str]] = []
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            flat.extend(flattened(value, f"{prefix}{name}."))
+        else:
+            flat.append((f"{prefix}{name}", _plain(value)))
+    return flat
+
+
+def _plain(value: object) -> str:
+    return "not set" if value is None else visible(str(value))

@@ -1,0 +1,161 @@
+"""The declaration of the report: its sections in order, with captions that say how to read them.
+
+To add a section, declare it here, write its builder, and put a template of the same key in
+``templates/sections/``. Captions may use the names of `caption_facts` in braces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from artemis.report import limits
+from artemis.report.comparison import models_view
+from artemis.report.data import RunData
+from artemis.report.distributions import distributions_view
+from artemis.report.listings import (
+    cards_view,
+    provenance_view,
+    refusals_view,
+    review_view,
+    table_view,
+)
+from artemis.report.words import number, percent
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure of a section: its title and how to read it."""
+
+    key: str
+    title: str
+    caption: str
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A section of the report.
+
+    Attributes
+    ----------
+    key : str
+        Identifier on the page, and name of its template.
+    title : str
+        Heading.
+    caption : str
+        What to look for and how to read it.
+    build : callable
+        Returns what the template shows.
+    figures : tuple of Figure
+        Figures in their order.
+    """
+
+    key: str
+    title: str
+    caption: str
+    build: Callable[[RunData], dict[str, Any]]
+    figures: tuple[Figure, ...] = ()
+
+
+SECTIONS: Final = (
+    Section(
+        key="review",
+        title="Look at these first",
+        caption="Slices that a person should check before anything else is believed, the most "
+        "doubtful first: where the models taken together (the mean of their probabilities) are "
+        "least sure. Bars show the three most probable categories of each model, from 0 to "
+        "100%; the fine upright line marks {min_confidence}, below which an answer is sent here.",
+        build=review_view,
+    ),
+    Section(
+        key="models",
+        title="The models side by side",
+        caption="The models were trained apart, so where they agree an answer is more likely to "
+        "be right, and where they differ at least one of them is wrong. Agreement is not "
+        "accuracy: both can make the same mistake.",
+        build=models_view,
+    ),
+    Section(
+        key="distributions",
+        title="Distributions",
+        caption="How the whole batch lies. A batch like the training images is confident, "
+        "familiar and even in quality; a shift of a whole plot says more than any one slice.",
+        build=distributions_view,
+        figures=(
+            Figure(
+                "confidence",
+                "Confidence",
+                "Slices by the calibrated confidence of each model in its answer. Most should "
+                "stand at the right; what lies left of the dashed line ({min_confidence}) is sent "
+                "to review. All panels share one scale.",
+            ),
+            Figure(
+                "categories",
+                "Categories",
+                "How often each model gave each of the twelve categories. A long line between two "
+                "marks is a category on which the models differ as a whole; a mark at zero, one "
+                "that a model never gave.",
+            ),
+            Figure(
+                "strangeness",
+                "Out-of-distribution score",
+                "How unlike the training images each slice is to each model; further right is "
+                "stranger. What lies right of the dashed line is sent to review, since a confident "
+                "answer on a strange picture means little.",
+            ),
+            Figure(
+                "quality",
+                "Picture quality",
+                "Measures of each decoded picture: classified slices in the plain tone, refused "
+                "or failed ones in the dark tone on top. A lone bar far from the rest is worth a "
+                "look in the table. Axes reach the furthest value; nothing is cut off.",
+            ),
+        ),
+    ),
+    Section(
+        key="slices",
+        title="Every slice",
+        caption="One row for each slice found, in the order of the batch. Confidence is the "
+        "calibrated probability of the answer beside it. Each row has an address of its own: "
+        "follow its number and copy the link.",
+        build=table_view,
+    ),
+    Section(
+        key="refusals",
+        title="Refused and failed inputs",
+        caption="Refused: readable, but not something these models should classify. Failed: could "
+        "not be read. Neither stops a batch, and none is left out of the tables.",
+        build=refusals_view,
+    ),
+    Section(
+        key="cards",
+        title="Models",
+        caption="The exact models that gave these answers. The hash is that of the weights file; "
+        "equal hashes are equal models.",
+        build=cards_view,
+    ),
+    Section(
+        key="provenance",
+        title="Provenance",
+        caption="All that is needed to make this run again, and where its tables lie. Unfold "
+        "what you need.",
+        build=provenance_view,
+    ),
+)
+
+
+def caption_facts(data: RunData) -> Mapping[str, str]:
+    """Return the values that captions may name."""
+    return {"min_confidence": percent(data.record.settings.review.min_confidence)}
+
+
+def limit_facts() -> Mapping[str, str]:
+    """Return the limits of the page in words."""
+    return {
+        "cards": number(limits.REVIEW_CARDS),
+        "rows": number(limits.TABLE_ROWS),
+        "thumbnails": number(limits.THUMBNAILS),
+        "disagreements": number(limits.DISAGREEMENT_ROWS),
+        "refusals": number(limits.REFUSAL_ROWS),
+    }

@@ -1,0 +1,1 @@
+"""Training: pictures and labels to a calibrated, measured, exported model."""

@@ -1,0 +1,191 @@
+"""The flow ``classify-batch``: find scans, then chunk by chunk ingest, classify, conclude."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, runtime, task
+from prefect.artifacts import create_link_artifact, create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.futures import PrefectFuture
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from artemis import RESEARCH_USE
+from artemis.batch import (
+    conclude_run,
+    plan_chunks,
+    recording_failure,
+    start_run,
+    write_plans,
+    write_report,
+)
+from artemis.classify import conclude_chunk, ingest_chunk, predict_chunk
+from artemis.models.registry import MODEL_NAMES
+from artemis.progress import report_progress
+from artemis.runs import Counts, RunPaths, RunRecord, read_record
+from artemis.settings import Settings
+
+_WORKERS = 4
+
+
+def _transient(task: Any, task_run: Any, state: Any) -> bool:
+    """Retry what a network file system may do better next time, and nothing else."""
+    return isinstance(state.result(raise_on_failure=False), OSError)
+
+
+_STEP: dict[str, Any] = {
+    "cache_policy": NO_CACHE,
+    "persist_result": False,
+    "retries": 2,
+    "retry_delay_seconds": [2, 10],
+    "retry_condition_fn": _transient,
+}
+
+
+@task(name="ingest", task_run_name="ingest-{chunk}", **_STEP)
+def ingest(run_dir: str, chunk: int) -> dict[str, int]:
+    """Read a chunk's files once, for all models."""
+    run, record = _open_run(run_dir)
+    sides = sorted({model.side for model in record.models})
+    return ingest_chunk(run, record, chunk, sides).model_dump()
+
+
+@task(name="predict", task_run_name="{model}-{chunk}", **_STEP)
+def predict(run_dir: str, chunk: int, model: str) -> int:
+    """Classify a chunk with one model."""
+    run, record = _open_run(run_dir)
+    folder = next(m.folder for m in record.models if m.name == model)
+    return predict_chunk(run, record, chunk, model, folder)
+
+
+@task(name="conclude", task_run_name="conclude-{chunk}", **_STEP)
+def conclude(run_dir: str, chunk: int) -> int:
+    """Write a chunk's predictions of all models."""
+    return conclude_chunk(*_open_run(run_dir), chunk)
+
+
+@task(name="report", **_STEP)
+def report(run_dir: str) -> str:
+    """Write the run's HTML report and the list of runs."""
+    return str(write_report(Path(run_dir)))
+
+
+def _flow_run_name() -> str:
+    return f"classify {runtime.flow_run.scheduled_start_time:%Y-%m-%d %H:%M:%S} UTC"
+
+
+@flow(
+    name="classify-batch",
+    flow_run_name=_flow_run_name,
+    task_runner=ThreadPoolTaskRunner(max_workers=_WORKERS),  # type: ignore[arg-type]
+    persist_result=False,
+)
+def classify_batch(
+    batch: str,
+    workspace: str = "data",
+    models: list[str] | None = None,
+    limit: int | None = None,
+    command: str = "",
+) -> RunRecord:
+    """Classify every slice found below a folder.
+
+    Parameters
+    ----------
+    batch : str
+        Folder of scans.
+    workspace : str
+        Where everything is written.
+    models : list of str, optional
+        Which models; all by default.
+    limit : int, optional
+        Stop after this many slices.
+    command : str
+        What was typed, for the record.
+
+    Returns
+    -------
+    RunRecord
+        The finished run.
+    """
+    settings = Settings(workspace=Path(workspace))
+    run, record = start_run(Path(batch), settings, models or list(MODEL_NAMES), command)
+    with recording_failure(run, record):
+        begun = time.monotonic()
+        chunks = plan_chunks(
+            Path(batch), settings, limit, lambda n: report_progress("finding scans", n)
+        )
+        write_plans(run, chunks)
+        planned = time.monotonic()
+        total = sum(entry.n_frames for chunk in chunks for entry in chunk)
+        counts = _run_chunks(run, record, len(chunks), total)
+        classified = time.monotonic()
+        timings = {"plan": planned - begun, "classify": classified - planned}
+        record = record.model_copy(
+            update={
+                "prefect_flow_run_id": str(runtime.flow_run.id),
+                "tasks": len(chunks) * (2 + len(record.models)) + 1,
+            }
+        )
+        record = conclude_run(run, record, counts, timings)
+        report_progress("writing the report", 0)
+        page = Path(report(str(run.root)))
+    _publish(record, page)
+    return record
+
+
+def _run_chunks(run: RunPaths, record: RunRecord, chunks: int, total: int) -> Counts:
+    """Keep a few chunks in flight, so that reading and classifying overlap in bounded memory."""
+    counts, run_dir = Counts(), str(run.root)
+    in_flight: deque[tuple[PrefectFuture[Any], PrefectFuture[Any]]] = deque()
+    report_progress("classifying", 0, total)
+    for chunk in range(chunks):
+        ingested = ingest.submit(run_dir, chunk)
+        predicted = [
+            predict.submit(run_dir, chunk, model.name, wait_for=[ingested], return_state=False)
+            for model in record.models
+        ]
+        in_flight.append(
+            (ingested, conclude.submit(run_dir, chunk, wait_for=predicted, return_state=False))
+        )
+        if len(in_flight) >= record.settings.chunks_in_flight:
+            counts = _collect(in_flight, counts, total)
+    while in_flight:
+        counts = _collect(in_flight, counts, total)
+    return counts
+
+
+def _collect(
+    in_flight: deque[tuple[PrefectFuture[Any], PrefectFuture[Any]]], counts: Counts, total: int
+) -> Counts:
+    ingested, concluded = in_flight.popleft()
+    needs_review = concluded.result()
+    counts += Counts(**ingested.result()) + Counts(needs_review=needs_review)
+    report_progress("classifying", counts.slices, total)
+    return counts
+
+
+def _publish(record: RunRecord, page: Path) -> None:
+    """Leave the outcome in Prefect: counts and the report's address, no name of any file."""
+    counts = record.counts
+    create_markdown_artifact(
+        key="classify-batch",
+        markdown=(
+            f"# Run {record.run_id}\n\n"
+            "| slices | classified | refused | failed | need review |\n|---:|---:|---:|---:|---:|\n"
+            f"| {counts.slices} | {counts.ok} | {counts.refused} | {counts.failed} "
+            f"| {counts.needs_review} |\n\n"
+            f"[Report]({page.as_uri()})\n\n{RESEARCH_USE}\n"
+        ),
+        description=f"Outcome of run {record.run_id}",
+    )
+    create_link_artifact(
+        key="classify-batch-report", link=page.as_uri(), link_text=f"Report of {record.run_id}"
+    )
+
+
+def _open_run(run_dir: str) -> tuple[RunPaths, RunRecord]:
+    root = Path(run_dir)
+    return RunPaths(root.parent.parent, root.name), read_record(root)

@@ -1,0 +1,28 @@
+"""All of the doctor's checks, those of Prefect among them."""
+
+from __future__ import annotations
+
+import time
+
+from artemis.doctor import Check, examine_installation, examine_models, examine_workspace
+from artemis.errors import PrefectServerError
+from artemis.settings import Settings
+from flows.server import PrefectApi
+
+
+def examine(settings: Settings) -> list[Check]:
+    """Return every check; the Prefect server starts while the others are made."""
+    begun = time.monotonic()
+    with PrefectApi() as api:
+        checks = [
+            *examine_installation(),
+            *examine_models(settings),
+            *examine_workspace(settings),
+        ]
+        kind = "embedded server" if api.embedded else f"server at {api.url}"
+        try:
+            api.wait()
+        except PrefectServerError as error:
+            return [*checks, Check("Prefect server", "fail", str(error), "See the message.")]
+        seconds = time.monotonic() - begun
+        return [*checks, Check("Prefect server", "ok", f"{kind} answers after {seconds:.1f} s")]

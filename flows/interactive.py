@@ -1,0 +1,85 @@
+"""Run a flow for a person at a terminal: quiet, no waiting for heartbeats, all recorded."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from uuid import UUID
+
+from artemis.models.registry import model_folder
+from artemis.runs import RunRecord
+from artemis.settings import Settings
+from flows.server import PrefectApi
+
+_DRAIN_TIMEOUT = 20.0
+
+
+def classify(
+    api: PrefectApi,
+    batch: Path,
+    settings: Settings,
+    models: list[str],
+    *,
+    limit: int | None,
+    command: str,
+    verbose: bool,
+) -> tuple[RunRecord, int]:
+    """Run the flow `classify-batch` once and wait until Prefect has recorded it.
+
+    Parameters
+    ----------
+    api : PrefectApi
+        Entered already, so that its server starts while this imports and loads.
+    batch, settings, models, limit, command
+        See `flows.classify.classify_batch`.
+    verbose : bool
+        Print Prefect's log.
+
+    Returns
+    -------
+    RunRecord, int
+        The finished run, and how many of its task runs Prefect has recorded.
+    """
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "INFO" if verbose else "ERROR")
+    os.environ["ARTEMIS_WORKSPACE"] = str(settings.workspace)
+    _load_models(settings, models)
+
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    from flows.classify import classify_batch
+
+    api.wait()
+    # A synchronous flow waits a second for its heartbeat's thread; a person need not.
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        record = classify_batch(
+            str(batch), str(settings.workspace), models, limit=limit, command=command
+        )
+        return record, _wait_until_recorded(record)
+
+
+def _load_models(settings: Settings, models: list[str]) -> None:
+    from artemis.models.registry import load_model
+
+    for name in models:
+        load_model(model_folder(settings.workspace, name), settings.threads)
+
+
+def _wait_until_recorded(record: RunRecord) -> int:
+    """Return the number of recorded task runs, once it is all of them or waiting is in vain.
+
+    Task runs reach the database by way of events, some time after they end.
+    """
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+    from prefect.client.schemas.objects import StateType
+
+    flow_run = FlowRunFilter(id=FlowRunFilterId(any_=[UUID(record.prefect_flow_run_id or "")]))
+    deadline = time.monotonic() + _DRAIN_TIMEOUT
+    with get_client(sync_client=True) as client:
+        while True:
+            task_runs = client.read_task_runs(flow_run_filter=flow_run, limit=200)
+            recorded = sum(run.state_type == StateType.COMPLETED for run in task_runs)
+            if recorded >= min(record.tasks, 200) or time.monotonic() > deadline:
+                return recorded
+            time.sleep(0.1)

@@ -1,0 +1,170 @@
+"""Prefect's API for one command: the configured one, or an embedded server on loopback.
+
+Imports nothing of Prefect, so that the embedded server starts before (and while) Prefect
+itself and the models are imported: that halves the cold start.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from artemis.errors import PrefectServerError
+
+_STARTUP_TIMEOUT: Final = 120.0
+_POLL: Final = 0.1
+_STOP_TIMEOUT: Final = 10.0
+
+CLIENT_ENVIRONMENT: Final = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "0",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+}
+"""Telemetry off; set before Prefect is imported, over what the user set."""
+
+SERVER_ENVIRONMENT: Final = {
+    **CLIENT_ENVIRONMENT,
+    "PREFECT_UI_ENABLED": "0",
+    "PREFECT__SERVER_EPHEMERAL": "1",
+    "PREFECT__SERVER_FINAL": "1",
+    # One by one, most task runs of a short flow are lost when the server stops.
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "100",
+}
+
+
+def configured_api_url() -> str | None:
+    """Return the API that the user configured for Prefect, or None.
+
+    Looks where Prefect looks, in its order: the environment, ``prefect.toml`` and
+    ``pyproject.toml`` of the working directory, and the active profile.
+    """
+    if url := os.environ.get("PREFECT_API_URL"):
+        return url
+    local = _read_toml(Path("prefect.toml"))
+    project = _read_toml(Path("pyproject.toml")).get("tool", {}).get("prefect", {})
+    for table in (local, project):
+        if url := table.get("api", {}).get("url"):
+            return str(url)
+    home = Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser()
+    profiles_path = Path(os.environ.get("PREFECT_PROFILES_PATH", home / "profiles.toml"))
+    profiles = _read_toml(profiles_path)
+    active = os.environ.get("PREFECT_PROFILE", profiles.get("active"))
+    url = profiles.get("profiles", {}).get(active, {}).get("PREFECT_API_URL")
+    return str(url) if url else None
+
+
+class PrefectApi:
+    """The API that a command's flow run is recorded by; use it as a context manager.
+
+    With a configured API nothing is started. Otherwise an embedded server is started at
+    once, on a free port of the loopback interface and on the user's own Prefect database,
+    so that ``prefect flow-run ls`` shows the run afterwards; `wait` returns when it answers.
+    It ends with the context, and also when this process dies.
+    """
+
+    def __init__(self) -> None:
+        self.url = configured_api_url()
+        self.embedded = self.url is None
+        self._process: subprocess.Popen[bytes] | None = None
+        # A file and not a pipe: a pipe that nobody reads could block the server.
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the server
+
+    def __enter__(self) -> Self:
+        os.environ.update(CLIENT_ENVIRONMENT)
+        if self.embedded:
+            self._start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def wait(self, timeout: float = _STARTUP_TIMEOUT) -> None:
+        """Wait until the API answers.
+
+        Raises
+        ------
+        PrefectServerError
+            If it does not within `timeout` seconds, or the embedded server ended.
+        """
+        deadline = time.monotonic() + (timeout if self.embedded else _STOP_TIMEOUT)
+        while not self._healthy():
+            if self._process is not None and self._process.poll() is not None:
+                raise PrefectServerError(
+                    "Prefect: expected the embedded server to start. Received exit code "
+                    f"{self._process.returncode}: {self._last_words()} "
+                    "Run `artemis-cli doctor`, or set PREFECT_API_URL to a running server."
+                )
+            if time.monotonic() > deadline:
+                raise PrefectServerError(
+                    f"Prefect: expected an answer from {self.url}/health. Received none within "
+                    f"{timeout if self.embedded else _STOP_TIMEOUT:.0f} s. Start that server, or "
+                    "unset PREFECT_API_URL to let Artemis start its own."
+                )
+            time.sleep(_POLL)
+
+    def stop(self) -> None:
+        """End the embedded server, if there is one; it writes what it still holds."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.stdin is not None:
+            process.stdin.close()  # the server's sign to end
+        try:
+            process.wait(_STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        os.environ.pop("PREFECT_API_URL", None)
+
+    def _start(self) -> None:
+        port = _free_port()
+        self.url = f"http://127.0.0.1:{port}/api"
+        self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and module
+            [sys.executable, "-m", "flows.embedded", str(port)],
+            env={**os.environ, **SERVER_ENVIRONMENT},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=self._errors,
+        )
+        os.environ["PREFECT_API_URL"] = self.url
+
+    def _healthy(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/health", timeout=5) as answer:  # noqa: S310
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError, ValueError):
+            return False
+
+    def _last_words(self) -> str:
+        self._errors.seek(0)
+        words = self._errors.read().decode("utf-8", "replace").strip()
+        return words.splitlines()[-1] if words else "no message."
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return {}

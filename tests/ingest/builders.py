@@ -1,0 +1,197 @@
+"""Real bytes for the tests: pictures, DICOM objects and NIfTI volumes."""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pydicom
+from PIL import Image
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+from artemis.ingest.identity import IdentityKey
+from artemis.ingest.plan import PlanEntry, plan_batch
+from artemis.ingest.read import IngestedSlice, read_chunk
+from artemis.settings import IngestSettings
+
+MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
+ENHANCED_MR = "1.2.840.10008.5.1.4.1.1.4.1"
+LEGACY_ENHANCED_MR = "1.2.840.10008.5.1.4.1.1.4.4"
+TRANSVERSE = [1, 0, 0, 0, 1, 0]
+CORONAL = [1, 0, 0, 0, 0, -1]
+SAGITTAL = [0, 1, 0, 0, 0, -1]
+KEY = IdentityKey(bytes(range(32)))
+SETTINGS = IngestSettings()
+
+
+def head(side: int = 64, top: int = 4000, dtype: Any = np.uint16) -> np.ndarray:
+    """A bright, textured disc on black: a slice as far as the quality checks can tell."""
+    y, x = np.mgrid[:side, :side]
+    radius = np.hypot(y - side / 2, x - side / 2) / side
+    texture = 0.6 + 0.4 * np.sin(x / 3.0) * np.cos(y / 5.0)
+    return np.where(radius < 0.42, texture * top, 0).astype(dtype)
+
+
+def head8(side: int = 64) -> np.ndarray:
+    return head(side, 250, np.uint8)
+
+
+def mr(
+    pixels: np.ndarray | None = None,
+    sop_class: str = MR_IMAGE,
+    syntax: str = ExplicitVRLittleEndian,
+    **elements: Any,
+) -> FileDataset:
+    """An MR image object; any element can be overridden, None removes it."""
+    pixels = head() if pixels is None else pixels
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = sop_class
+    meta.MediaStorageSOPInstanceUID = generate_uid()
+    meta.TransferSyntaxUID = syntax
+    ds = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    bits = pixels.dtype.itemsize * 8
+    values: dict[str, Any] = {
+        "SOPClassUID": sop_class,
+        "SOPInstanceUID": meta.MediaStorageSOPInstanceUID,
+        "Modality": "MR",
+        "ImageType": ["ORIGINAL", "PRIMARY", "M", "ND"],
+        "PatientName": "DOE^JANE",
+        "PatientID": "PATIENT-0815",
+        "StudyInstanceUID": "1.2.3.4",
+        "SeriesInstanceUID": "1.2.3.4.5",
+        "InstanceNumber": 1,
+        "ImageOrientationPatient": TRANSVERSE,
+        "ImagePositionPatient": [0, 0, 0],
+        "PixelSpacing": [1, 1],
+        "SamplesPerPixel": 1,
+        "PhotometricInterpretation": "MONOCHROME2",
+        "Rows": pixels.shape[-2],
+        "Columns": pixels.shape[-1],
+        "BitsAllocated": bits,
+        "BitsStored": bits,
+        "HighBit": bits - 1,
+        "PixelRepresentation": int(pixels.dtype.kind == "i"),
+    }
+    values.update(elements)
+    for keyword, value in values.items():
+        if value is not None:
+            setattr(ds, keyword, value)
+    order = ">" if syntax == "1.2.840.10008.1.2.2" else "<"
+    if "PixelData" not in elements:
+        ds.PixelData = pixels.astype(pixels.dtype.newbyteorder(order)).tobytes()
+    if "PixelData" in ds:
+        ds["PixelData"].VR = (
+            "OB" if bits == 8 or ds.file_meta.TransferSyntaxUID.is_encapsulated else "OW"
+        )
+    return ds
+
+
+def encapsulated(
+    frames: Sequence[bytes], pixels: np.ndarray, syntax: str, **elements: Any
+) -> FileDataset:
+    ds = mr(pixels, syntax=syntax, PixelData=encapsulate(list(frames)), **elements)
+    ds["PixelData"].is_undefined_length = True
+    return ds
+
+
+def item(**elements: Any) -> Dataset:
+    ds = Dataset()
+    for keyword, value in elements.items():
+        setattr(ds, keyword, value)
+    return ds
+
+
+def dicom_bytes(ds: Dataset) -> bytes:
+    stream = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pydicom.dcmwrite(stream, ds, enforce_file_format=True)
+    return stream.getvalue()
+
+
+def save(path: Path, ds: Dataset) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(dicom_bytes(ds))
+    return path
+
+
+def picture_bytes(pixels: np.ndarray | Image.Image, kind: str, **options: Any) -> bytes:
+    image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def nifti_bytes(
+    data: np.ndarray, affine: np.ndarray | None = None, version: int = 1, **header: Any
+) -> bytes:
+    kind = nib.Nifti1Image if version == 1 else nib.Nifti2Image
+    image = kind(data, np.eye(4) if affine is None else affine)
+    for field, value in header.items():
+        image.header[field] = value
+    return image.to_bytes()
+
+
+def plan(root: Path, **options: Any) -> list[PlanEntry]:
+    settings = options.pop("settings", SETTINGS)
+    chunk_slices = options.pop("chunk_slices", 100_000)
+    chunks = plan_batch(root, settings, KEY, chunk_slices, **options)
+    return [entry for chunk in chunks for entry in chunk]
+
+
+def ingest(root: Path, settings: IngestSettings = SETTINGS) -> list[IngestedSlice]:
+    """Plan and read a folder; a row for every planned frame is part of the contract."""
+    entries = plan(root, settings=settings)
+    slices = list(read_chunk(root, entries, settings, KEY))
+    assert len(slices) == sum(entry.n_frames for entry in entries)
+    return slices
+
+
+def ingest_one(
+    root: Path, name: str, data: bytes, settings: IngestSettings = SETTINGS
+) -> IngestedSlice:
+    root.mkdir(parents=True, exist_ok=True)
+    (root / name).write_bytes(data)
+    (only,) = ingest(root, settings)
+    return only
+
+
+def lossless_jpeg(pixels: np.ndarray) -> bytes:
+    """Encode 16-bit grey as lossless JPEG, process 14, predictor 1 (ISO/IEC 10918-1 annex H)."""
+    rows, columns = pixels.shape
+    values = pixels.astype(np.int64)
+    predicted = np.empty_like(values)
+    predicted[:, 1:] = values[:, :-1]
+    predicted[1:, 0] = values[:-1, 0]
+    predicted[0, 0] = 1 << 15
+    differences = (values - predicted + 32768) % 65536 - 32768
+    bits = []
+    for difference in differences.ravel().tolist():
+        category = 16 if difference == -32768 else abs(difference).bit_length()
+        bits.append(f"{category:05b}")  # seventeen codes of five bits
+        if 0 < category < 16:
+            extra = difference if difference > 0 else difference + (1 << category) - 1
+            bits.append(f"{extra:0{category}b}")
+    text = "".join(bits)
+    text += "1" * (-len(text) % 8)
+    scan = int(text, 2).to_bytes(len(text) // 8, "big").replace(b"\xff", b"\xff\0")
+    table = bytes([0, *[0, 0, 0, 0, 17], *[0] * 11, *range(17)])
+    return (
+        b"\xff\xd8\xff\xc3"
+        + struct.pack(">HBHHBBBB", 11, 16, rows, columns, 1, 1, 0x11, 0)
+        + b"\xff\xc4"
+        + struct.pack(">H", 2 + len(table))
+        + table
+        + b"\xff\xda"
+        + struct.pack(">HBBBBBB", 8, 1, 1, 0, 1, 0, 0)
+        + scan
+        + b"\xff\xd9"
+    )

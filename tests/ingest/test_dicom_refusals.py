@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import io
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGBaseline8Bit
+
+from artemis.settings import IngestSettings
+from tests.ingest.builders import (
+    ENHANCED_MR,
+    dicom_bytes,
+    encapsulated,
+    head,
+    head8,
+    ingest,
+    ingest_one,
+    item,
+    mr,
+    picture_bytes,
+)
+
+STORAGE = "1.2.840.10008.5.1.4.1.1."
+
+
+def refused(tmp_path: Path, ds, settings: IngestSettings | None = None) -> tuple[str, str, str]:
+    (tmp_path / "knee").mkdir()
+    (tmp_path / "knee" / "IM001").write_bytes(dicom_bytes(ds))
+    (only,) = ingest(tmp_path, settings or IngestSettings())
+    assert only.pixels is None
+    return only.row["status"], only.row["reason_code"], only.row["reason"]
+
+
+@pytest.mark.parametrize(
+    ("sop_class", "reason", "name"),
+    [
+        (STORAGE + "7", "secondary_capture", "Secondary Capture Image Storage"),
+        (STORAGE + "7.2", "secondary_capture", "Multi-frame Grayscale Byte"),
+        (STORAGE + "88.33", "structured_report", "Comprehensive SR Storage"),
+        (STORAGE + "66.4", "segmentation", "Segmentation Storage"),
+        (STORAGE + "11.1", "presentation_state", "Presentation State"),
+        (STORAGE + "104.1", "encapsulated_document", "Encapsulated PDF Storage"),
+        (STORAGE + "4.2", "spectroscopy", "MR Spectroscopy Storage"),
+        (STORAGE + "66", "raw_data", "Raw Data Storage"),
+        (STORAGE + "4.3", "colour_dicom", "Enhanced MR Color Image Storage"),
+        (STORAGE + "77.1.4", "other_object", "VL Photographic Image Storage"),
+        ("1.2.3.999", "other_object", "an unknown SOP class"),
+    ],
+)
+def test_other_objects_are_refused_by_name(tmp_path: Path, sop_class, reason, name) -> None:
+    status, code, message = refused(tmp_path, mr(sop_class=sop_class))
+    assert (status, code) == ("refused", reason)
+    assert name in message
+
+
+@pytest.mark.parametrize("modality", ["CT", "cr", "US"])
+def test_other_modalities_are_refused_by_name(tmp_path: Path, modality: str) -> None:
+    status, code, message = refused(tmp_path, mr(Modality=modality))
+    assert (status, code) == ("refused", "modality")
+    assert message == (
+        f"knee/IM001: expected Modality MR. Received {modality.upper()}. "
+        "Remove it from the batch: Artemis reads magnetic resonance only."
+    )
+
+
+def test_modality_is_case_insensitive(tmp_path: Path) -> None:
+    assert ingest_one(tmp_path, "a", dicom_bytes(mr(Modality="mr"))).row["status"] == "ok"
+
+
+def test_an_unknown_modality_is_not_repeated(tmp_path: Path) -> None:
+    assert "DOE" not in refused(tmp_path, mr(Modality="DOE JANE"))[2]
+
+
+@pytest.mark.parametrize(
+    ("image_type", "reason"),
+    [
+        (["DERIVED", "PRIMARY", "MPR"], "derived_image"),
+        (["ORIGINAL", "PRIMARY", "LOCALIZER"], "localizer"),
+        (["original", "primary", "m", "scout"], "localizer"),
+        (["DERIVED", "SECONDARY", "M", "LOCALIZER"], "localizer"),
+    ],
+)
+def test_derived_images_and_localizers_are_refused(tmp_path: Path, image_type, reason) -> None:
+    assert refused(tmp_path, mr(ImageType=image_type))[:2] == ("refused", reason)
+
+
+@pytest.mark.parametrize("part", ["KNEE", "lspine", "C SPINE", "ABDOMEN", "BREAST", "L-SPINE"])
+def test_other_body_parts_are_refused(tmp_path: Path, part: str) -> None:
+    assert refused(tmp_path, mr(BodyPartExamined=part))[:2] == ("refused", "other_body_part")
+
+
+@pytest.mark.parametrize("part", [None, "", "BRAIN", "HEAD", "HEADNECK", "SKULL", "XYZZY"])
+def test_heads_and_unknown_body_parts_pass(tmp_path: Path, part) -> None:
+    read = ingest_one(tmp_path, "a", dicom_bytes(mr(BodyPartExamined=part)))
+    assert read.row["status"] == "ok"
+
+
+def test_a_coded_region_of_an_enhanced_frame_is_refused(tmp_path: Path) -> None:
+    anatomy = item(AnatomicRegionSequence=[item(CodeMeaning="Knee")], FrameLaterality="L")
+    shared = item(FrameAnatomySequence=[anatomy])
+    ds = mr(sop_class=ENHANCED_MR, NumberOfFrames=1, SharedFunctionalGroupsSequence=[shared])
+    assert refused(tmp_path, ds)[1] == "other_body_part"
+
+
+def test_an_object_without_pixels_is_refused(tmp_path: Path) -> None:
+    assert refused(tmp_path, mr(PixelData=None))[:2] == ("refused", "no_pixel_data")
+
+
+def test_colour_is_refused(tmp_path: Path) -> None:
+    ds = mr(head8(), SamplesPerPixel=3, PhotometricInterpretation="RGB", PlanarConfiguration=0)
+    assert refused(tmp_path, ds)[:2] == ("refused", "colour_dicom")
+
+
+def test_a_tiny_slice_is_refused(tmp_path: Path) -> None:
+    assert refused(tmp_path, mr(head(32)))[:2] == ("refused", "too_small")
+
+
+def test_truncated_dicom_becomes_a_failed_row(tmp_path: Path) -> None:
+    data = dicom_bytes(mr())
+    read = ingest_one(tmp_path, "a.dcm", data[:-3000])
+    assert (read.row["status"], read.row["reason_code"]) == ("failed", "truncated")
+    assert read.row["reason"].startswith("a.dcm: expected 8,192 bytes for the first frame.")
+
+
+def test_missing_frames_are_failed_rows(tmp_path: Path) -> None:
+    data = dicom_bytes(mr(np.stack([head()] * 4), sop_class=ENHANCED_MR, NumberOfFrames=4))
+    (tmp_path / "a.dcm").write_bytes(data[:-9000])
+    assert [one.row["status"] for one in ingest(tmp_path)] == ["ok", "ok", "failed", "failed"]
+
+
+@pytest.mark.parametrize(
+    ("elements", "reason"),
+    [
+        ({"NumberOfFrames": 2_000_000_000}, "too_many_frames"),
+        ({"NumberOfFrames": 90_000}, "bad_header"),
+        ({"NumberOfFrames": -5}, "bad_header"),
+        ({"Rows": 0}, "bad_header"),
+        ({"Rows": 65_535, "Columns": 65_535}, "too_large"),
+        ({"Rows": 8_000, "Columns": 8_000}, "truncated"),
+        ({"Rows": None}, "bad_header"),
+        ({"BitsAllocated": 12}, "bad_header"),
+        ({"BitsStored": 20}, "bad_header"),
+        ({"BitsStored": 0}, "bad_header"),
+    ],
+)
+def test_hostile_pixel_modules_are_one_row(tmp_path: Path, elements, reason: str) -> None:
+    assert refused(tmp_path, mr(**elements))[1] == reason
+
+
+def test_a_codestream_of_another_size_is_not_decoded(tmp_path: Path) -> None:
+    ds = encapsulated([picture_bytes(head8(512), "JPEG")], head8(), JPEGBaseline8Bit)
+    code, message = refused(tmp_path, ds)[1:]
+    assert code == "bad_header"
+    assert "Received one of 512 x 512 with 1" in message
+
+
+def test_a_jpeg2000_of_another_size_is_not_decoded(tmp_path: Path) -> None:
+    ds = mr(head(128))
+    ds.compress(JPEG2000Lossless)
+    ds.Rows = ds.Columns = 64
+    assert refused(tmp_path, ds)[1] == "bad_header"
+
+
+def test_a_deflate_bomb_is_refused(tmp_path: Path) -> None:
+    whole = dicom_bytes(mr(syntax=DeflatedExplicitVRLittleEndian))
+    start = 132 + 12 + int.from_bytes(whole[140:144], "little")
+    bomb = zlib.compressobj(9, wbits=-15)
+    data = whole[:start] + bomb.compress(bytes(50_000_000)) + bomb.flush()
+    settings = IngestSettings(max_volume_bytes=10_000_000)
+    read = ingest_one(tmp_path, "a.dcm", data, settings)
+    assert read.row["reason_code"] == "volume_too_large"
+
+
+def test_an_unknown_transfer_syntax_is_failed_by_name(tmp_path: Path) -> None:
+    # MPEG2: the standard knows it, no decoder for single frames does.
+    ds = encapsulated([b"\0" * 100], head8(), "1.2.840.10008.1.2.4.100")
+    status, code, message = refused(tmp_path, ds)
+    assert (status, code) == ("failed", "unsupported_transfer_syntax")
+    assert "MPEG2" in message
+
+
+def test_a_huge_element_length_allocates_nothing(tmp_path: Path) -> None:
+    data = dicom_bytes(mr())
+    at = data.find(b"\x08\x00\x08\x00CS")
+    hostile = data[:at] + b"\x08\x00\x08\x00UT\0\0\xf0\xff\xff\xff" + data[at:]
+    assert ingest_one(tmp_path, "a.dcm", hostile).row["status"] in ("refused", "failed")
+
+
+def test_sequences_nested_beyond_reason_fail(tmp_path: Path) -> None:
+    data = dicom_bytes(mr())
+    at = data.find(b"\x08\x00\x60\x00CS")
+    level = b"\x08\x00\x18\x22SQ\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff"
+    read = ingest_one(tmp_path, "a.dcm", data[:at] + level * 5000 + data[at:])
+    assert read.row["status"] == "failed"
+
+
+def test_reading_writes_nothing_to_the_console(tmp_path: Path, capfd) -> None:
+    ds = mr()
+    ds.compress(JPEG2000Lossless)
+    data = bytearray(dicom_bytes(ds))
+    data[-2000:-1000] = b"\xff" * 1000
+    (tmp_path / "a.dcm").write_bytes(data)
+    (tmp_path / "b.dcm").write_bytes(dicom_bytes(mr(InstanceNumber=1, PatientName="x" * 100)))
+    lzw = bytearray(picture_bytes(head8(), "TIFF", compression="tiff_lzw"))
+    lzw[60:200] = bytes(140)
+    (tmp_path / "c.tif").write_bytes(lzw)
+    ingest(tmp_path)
+    out = capfd.readouterr()
+    assert (out.out, out.err) == ("", "")
+
+
+def test_dicomdir_is_refused_by_name(tmp_path: Path) -> None:
+    from pydicom.fileset import FileSet
+
+    files = FileSet()
+    files.add(_with_directory_keys())
+    files.write(tmp_path)
+    reasons = {one.row["path"]: one.row["reason_code"] for one in ingest(tmp_path)}
+    assert reasons.pop("DICOMDIR") == "dicom_directory"
+    assert set(reasons.values()) == {None}
+
+
+def _with_directory_keys():
+    ds = mr(StudyDate="20200101", StudyTime="1200", StudyID="1", SeriesNumber=1, AccessionNumber="")
+    stream = io.BytesIO(dicom_bytes(ds))
+    import pydicom
+
+    return pydicom.dcmread(stream)

@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from artemis.settings import IngestSettings
+from tests.ingest.builders import SETTINGS, head, head8, ingest, ingest_one, picture_bytes
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("PNG", {}),
+        ("BMP", {}),
+        ("TIFF", {}),
+        ("TIFF", {"compression": "tiff_lzw"}),
+        ("TIFF", {"big_tiff": True}),
+    ],
+)
+def test_lossless_8_bit_pictures_come_out_as_they_are(tmp_path: Path, kind, options) -> None:
+    read = ingest_one(tmp_path, "slice.dat", picture_bytes(head8(), kind, **options))
+    assert read.row["status"] == "ok"
+    assert read.row["format"] == kind.lower()
+    np.testing.assert_array_equal(read.pixels, head8())
+
+
+def test_the_format_comes_from_the_content_and_not_from_the_suffix(tmp_path: Path) -> None:
+    assert ingest_one(tmp_path, "scan.dcm", picture_bytes(head8(), "PNG")).row["format"] == "png"
+
+
+def test_jpeg_is_decoded_in_full(tmp_path: Path) -> None:
+    data = picture_bytes(head8(512), "JPEG", quality=95)
+    read = ingest_one(tmp_path, "a.jpg", data)
+    assert read.pixels.shape == (512, 512)
+    np.testing.assert_array_equal(read.pixels, np.asarray(Image.open(io.BytesIO(data))))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_16_bit_pictures_are_scaled_by_their_robust_range(tmp_path: Path, kind: str) -> None:
+    pixels = head(96, 900)
+    read = ingest_one(tmp_path, "a", picture_bytes(pixels, kind))
+    low, high = np.percentile(pixels, (0.5, 99.5))
+    expected = np.rint(np.clip((pixels - low) * 255 / (high - low), 0, 255))
+    np.testing.assert_array_equal(read.pixels, expected)
+
+
+def test_float_tiff_with_nan_is_read(tmp_path: Path) -> None:
+    pixels = head(64, 3).astype(np.float32)
+    pixels[0, 0] = np.nan
+    read = ingest_one(tmp_path, "a.tif", picture_bytes(pixels, "TIFF"))
+    assert read.row["status"] == "ok"
+    assert read.pixels[0, 0] == 0
+
+
+def test_white_is_zero_16_bit_tiff_is_inverted(tmp_path: Path) -> None:
+    plain = picture_bytes(head(), "TIFF")
+    inverted = picture_bytes(65535 - head(), "TIFF", tiffinfo={262: 0})
+    first = ingest_one(tmp_path / "a", "a.tif", plain)
+    second = ingest_one(tmp_path / "b", "a.tif", inverted)
+    np.testing.assert_array_equal(first.pixels, second.pixels)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "P", "RGBA", "LA", "CMYK"])
+def test_grey_pictures_in_colour_modes_stay_grey(tmp_path: Path, mode: str) -> None:
+    kind = "TIFF" if mode == "CMYK" else "PNG"
+    read = ingest_one(tmp_path, "a", picture_bytes(Image.fromarray(head8()).convert(mode), kind))
+    assert read.row["status"] == "ok"
+    assert np.abs(read.pixels.astype(int) - head8()).max() <= 1
+
+
+def test_transparent_pixels_become_black(tmp_path: Path) -> None:
+    pixels = np.dstack([np.full((64, 64), 255, np.uint8), head8()])
+    read = ingest_one(tmp_path, "a.png", picture_bytes(Image.fromarray(pixels, "LA"), "PNG"))
+    np.testing.assert_array_equal(read.pixels, head8())
+
+
+def test_exif_orientation_is_applied(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be shown turned clockwise
+    read = ingest_one(tmp_path, "a.png", picture_bytes(head8()[:, :50], "PNG", exif=exif))
+    np.testing.assert_array_equal(read.pixels, np.rot90(head8()[:, :50], -1))
+
+
+def test_orientation_of_tiff_is_applied_once(tmp_path: Path) -> None:
+    data = picture_bytes(head8()[:, :50], "TIFF", tiffinfo={0x0112: 6})
+    read = ingest_one(tmp_path, "a.tif", data)
+    np.testing.assert_array_equal(read.pixels, np.rot90(head8()[:, :50], -1))
+
+
+def test_pages_of_a_tiff_are_frames(tmp_path: Path) -> None:
+    pages = [Image.fromarray(np.roll(head8(), shift, 0)) for shift in range(3)]
+    data = picture_bytes(pages[0], "TIFF", save_all=True, append_images=pages[1:])
+    (tmp_path / "a.tif").write_bytes(data)
+    read = ingest(tmp_path)
+    assert [one.row["frame"] for one in read] == [0, 1, 2]
+    assert [one.row["status"] for one in read] == ["ok"] * 3
+    for one, page in zip(read, pages, strict=True):
+        np.testing.assert_array_equal(one.pixels, np.asarray(page))
+
+
+def test_a_bad_page_fails_alone(tmp_path: Path) -> None:
+    pages = [Image.fromarray(head8())] * 3
+    data = bytearray(
+        picture_bytes(
+            pages[0], "TIFF", save_all=True, append_images=pages[1:], compression="tiff_lzw"
+        )
+    )
+    with Image.open(io.BytesIO(bytes(data))) as image:
+        image.seek(1)
+        start = image.tag_v2[273][0]
+    data[start : start + 40] = b"\xff" * 40
+    (tmp_path / "a.tif").write_bytes(data)
+    assert [one.row["status"] for one in ingest(tmp_path)] == ["ok", "failed", "ok"]
+
+
+def test_a_broken_chain_of_pages_is_a_failed_row(tmp_path: Path) -> None:
+    pages = [Image.fromarray(head8())] * 2
+    whole = picture_bytes(pages[0], "TIFF", save_all=True, append_images=pages[1:])
+    with Image.open(io.BytesIO(whole)) as image:
+        image.seek(1)
+        second = image._frame_pos[1]
+    (tmp_path / "a.tif").write_bytes(whole[: second + 5])
+    assert [one.row["status"] for one in ingest(tmp_path)] == ["ok", "failed"]
+
+
+def test_a_photograph_is_refused(tmp_path: Path) -> None:
+    colour = np.dstack([head8(), np.roll(head8(), 9, 0), np.roll(head8(), 20, 1)])
+    read = ingest_one(tmp_path, "cat.jpg", picture_bytes(colour, "JPEG"))
+    assert (read.row["status"], read.row["reason_code"]) == ("refused", "colour_picture")
+    assert read.row["reason"].startswith("cat.jpg: expected a grey picture")
+    assert read.pixels is None
+    assert (read.row["width"], read.row["height"]) == (64, 64)
+
+
+def test_a_few_coloured_pixels_are_no_photograph(tmp_path: Path) -> None:
+    colour = np.dstack([head8()] * 3)
+    colour[:4, :20] = (255, 0, 0)  # a marker in the corner, 2 % of the picture
+    assert ingest_one(tmp_path, "a.png", picture_bytes(colour, "PNG")).row["status"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("pixels", "reason"),
+    [
+        (head8(40), "too_small"),
+        (np.full((64, 64), 90, np.uint8), "blank"),
+        (np.where(np.arange(64 * 64).reshape(64, 64) < 100, 200, 0).astype(np.uint8), "blank"),
+        ((head8() > 100).astype(np.uint8) * 255, "few_grey_levels"),
+        (head8() > 100, "few_grey_levels"),
+    ],
+)
+def test_pictures_without_a_slice_are_refused(tmp_path: Path, pixels, reason: str) -> None:
+    read = ingest_one(tmp_path, "a.png", picture_bytes(pixels, "PNG"))
+    assert (read.row["status"], read.row["reason_code"]) == ("refused", reason)
+
+
+def test_a_faint_slice_passes(tmp_path: Path) -> None:
+    faint = (head8().astype(int) * 30 // 255).astype(np.uint8)
+    assert ingest_one(tmp_path, "a.png", picture_bytes(faint, "PNG")).row["status"] == "ok"
+
+
+def test_too_many_pixels_are_refused_before_decoding(tmp_path: Path) -> None:
+    settings = IngestSettings(max_pixels=1000)
+    read = ingest_one(tmp_path, "a.png", picture_bytes(head8(), "PNG"), settings)
+    assert read.row["reason_code"] == "too_large"
+    assert "Received 64 x 64" in read.row["reason"]
+
+
+def test_a_decompression_bomb_is_refused(tmp_path: Path) -> None:
+    bomb = picture_bytes(Image.new("1", (20_000, 20_000)), "PNG")
+    assert ingest_one(tmp_path, "a.png", bomb).row["reason_code"] == "too_large"
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "TIFF"])
+def test_a_truncated_picture_becomes_a_failed_row(tmp_path: Path, kind: str) -> None:
+    data = picture_bytes(head8(), kind)
+    read = ingest_one(tmp_path, "a", data[: len(data) * 2 // 3])
+    assert read.row["status"] == "failed"
+    assert read.row["reason_code"] in ("truncated", "undecodable")
+
+
+@pytest.mark.parametrize(("kind", "name"), [("GIF", "GIF"), ("WEBP", "WebP"), ("PPM", "PNM")])
+def test_other_picture_formats_are_refused_by_name(tmp_path: Path, kind: str, name: str) -> None:
+    read = ingest_one(tmp_path, "a.png", picture_bytes(head8(), kind))
+    assert (read.row["status"], read.row["reason_code"]) == ("refused", "unsupported_format")
+    assert f"Received {name}" in read.row["reason"]
+
+
+def test_too_many_pages_are_one_refused_row(tmp_path: Path) -> None:
+    pages = [Image.fromarray(head8())] * 4
+    data = picture_bytes(pages[0], "TIFF", save_all=True, append_images=pages[1:])
+    settings = SETTINGS.model_copy(update={"max_frames": 3})
+    assert ingest_one(tmp_path, "a.tif", data, settings).row["reason_code"] == "too_many_frames"

@@ -1,0 +1,54 @@
+"""Resolve requirements/*.txt anew from pyproject.toml: versions and hashes, no addresses.
+
+Needs `uv`. Each lock is complete for its extra, for Python 3.11 to 3.13 on any platform;
+train.txt and dev.txt hold only what base.txt does not, at versions that fit it.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+LOCKS = ROOT / "requirements"
+BUILD = ("hatchling", "editables")
+HEADER = "# Made by `make lock` from pyproject.toml. Versions and hashes, no addresses.\n"
+
+
+def resolve(extras: list[str]) -> dict[str, str]:
+    """Return every pinned requirement, with its hashes, by name and marker."""
+    command = ["uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11"]
+    command += ["--generate-hashes", "--no-emit-index-url", "--no-header", "--no-annotate"]
+    command += [f"--extra={extra}" for extra in extras]
+    answer = subprocess.run(
+        [*command, "pyproject.toml", "-"],
+        input="\n".join(BUILD),
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    entries = re.split(r"\n(?=\S)", answer.stdout.strip())
+    return {entry.split("\\")[0].strip(): entry for entry in entries}
+
+
+def main() -> int:
+    """Write the three locks."""
+    everything = resolve(["train", "dev"])
+    smaller, larger = resolve([]), resolve(["train"])
+    base = {key: everything[key] for key in everything if key in smaller}
+    train = {key: everything[key] for key in everything if key in larger}
+    for name, chosen, already in (
+        ("base", base, {}),
+        ("train", train, base),
+        ("dev", everything, train),
+    ):
+        lines = [entry for key, entry in sorted(chosen.items()) if key not in already]
+        (LOCKS / f"{name}.txt").write_text(HEADER + "\n".join(lines) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

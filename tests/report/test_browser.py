@@ -1,0 +1,200 @@
+"""The page in Debian's Chromium: nothing leaves it, scripts only enhance it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from artemis.report.build import build_report
+from artemis.report.index import build_index
+from tests.report.conftest import (
+    HOSTILE,
+    prediction_row,
+    run_record,
+    slice_row,
+    typical_tables,
+    write_run,
+)
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        CHROMIUM is None, reason="Chromium is not installed (Debian: apt-get install chromium)"
+    ),
+]
+
+OpenPage = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("browser")
+    tables = typical_tables(120)
+    for name in (HOSTILE, "\u202egnp.exe", "x" * 300):
+        row = slice_row(name, slice_id="ef" * 32)
+        tables.slices.append(row)
+        for model, rows in tables.predictions.items():
+            reasons = ["low_confidence"]
+            rows.append(
+                prediction_row(row, model, 4, 0.2, needs_review=True, review_reasons=reasons)
+            )
+    run = write_run(folder / "workspace", tables).root
+    return build_report(run, folder / "index.html")
+
+
+@pytest.fixture
+def open_page(browser: Any) -> Iterator[OpenPage]:
+    """Return a function that opens a page and, at the end, assert that it was silent."""
+    contexts, requests, complaints = [], [], []
+
+    def visit(path: Path, address: str = "", **options: Any) -> Any:
+        context = browser.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("request", lambda request: requests.append(request.url))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("dialog", lambda dialog: complaints.append(dialog.message))
+        page.on(
+            "console",
+            lambda message: (
+                complaints.append(message.text) if message.type in {"error", "warning"} else None
+            ),
+        )
+        page.goto(path.as_uri() + address)
+        requests.remove(path.as_uri() + address)
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
+    assert complaints == []
+    assert [url for url in requests if not url.startswith("data:")] == []
+
+
+def shown(page: Any, table: str = "table-slices") -> int:
+    return int(page.locator(f"#{table} tbody tr:visible").count())
+
+
+def test_the_page_opens_without_request_error_or_policy_violation(
+    open_page: OpenPage, report: Path
+) -> None:
+    page = open_page(report)
+    page.wait_for_load_state("load")
+    assert page.locator("h1").inner_text() == "Batch ward 7"
+    assert page.evaluate("getComputedStyle(document.querySelector('h2')).fontWeight") == "600"
+    assert page.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
+
+
+def test_without_javascript_every_row_is_shown_and_no_idle_control(
+    open_page: OpenPage, report: Path
+) -> None:
+    page = open_page(report, java_script_enabled=False)
+    assert shown(page) == 127
+    assert page.locator("#slices .filter").is_hidden()
+    assert page.locator("button:visible").count() == 0
+
+
+def test_the_search_box_reduces_the_rows_and_show_all_brings_them_back(
+    open_page: OpenPage, report: Path
+) -> None:
+    page = open_page(report)
+    page.get_by_label("Search").fill("patient_3/ slice_0006")
+    page.get_by_text("10 of 127 rows").wait_for()
+    assert shown(page) == 10
+    page.get_by_role("button", name="Show all").click()
+    assert shown(page) == 127
+
+
+@pytest.mark.parametrize(
+    ("choices", "expected"),
+    [
+        ({"Status": "to review"}, 15),
+        ({"Status": "models disagree"}, 12),
+        ({"Status": "failed"}, 2),
+        ({"Tumour": "No tumour", "Model": "mobilenet_v2"}, 30),
+        ({"Tumour": "No tumour", "Plane": "Coronal", "Model": "mobilenet_v2"}, 10),
+    ],
+)
+def test_the_choices_give_the_right_rows(
+    open_page: OpenPage, report: Path, choices: dict[str, str], expected: int
+) -> None:
+    page = open_page(report)
+    for label, option in choices.items():
+        page.get_by_role("combobox", name=label, exact=True).select_option(label=option)
+    page.get_by_text(f"{expected} of 127 rows").wait_for()
+    assert shown(page) == expected
+
+
+def test_low_confidence_of_one_model_is_found(open_page: OpenPage, report: Path) -> None:
+    page = open_page(report)
+    page.get_by_label("Confidence at most").fill("20")
+    page.get_by_text("3 of 127 rows").wait_for()
+    assert shown(page) == 3
+
+
+def test_a_head_sorts_by_its_column_and_back(open_page: OpenPage, report: Path) -> None:
+    page = open_page(report)
+    first = page.locator("#table-slices tbody tr").first
+    button = page.locator("#table-slices th[data-col='6'] button")
+    button.press("Enter")
+    assert "20%" in first.inner_text()
+    assert button.locator("..").get_attribute("aria-sort") == "ascending"
+    button.press("Enter")
+    assert "97%" in first.inner_text()  # what has no confidence stays last
+    button.press("Enter")
+    assert "slice_00000.png" in first.inner_text()
+
+
+def test_a_link_to_a_hidden_row_shows_it(open_page: OpenPage, report: Path) -> None:
+    page = open_page(report)
+    page.get_by_label("Search").fill("broken.png")
+    page.get_by_text("1 of 127 rows").wait_for()
+    page.locator(".card h3 a").first.click()
+    page.get_by_text("127 rows", exact=True).wait_for()
+    assert page.locator("tr:target").is_visible()
+
+
+def test_dark_narrow_and_printed_pages_fit_their_width(open_page: OpenPage, report: Path) -> None:
+    narrow = open_page(report, viewport={"width": 390, "height": 844}, color_scheme="dark")
+    assert narrow.evaluate("document.documentElement.scrollWidth") <= 390
+    background = "getComputedStyle(document.documentElement).backgroundColor"
+    assert narrow.evaluate(background) == "rgb(18, 21, 23)"
+    narrow.emulate_media(media="print")
+    assert narrow.evaluate(background) == "rgb(255, 255, 255)"
+    assert narrow.locator("nav").is_hidden()
+    paper = open_page(report, viewport={"width": 700, "height": 1000})
+    paper.emulate_media(media="print")
+    assert paper.evaluate("document.documentElement.scrollWidth") <= 700
+    assert paper.pdf(prefer_css_page_size=True).startswith(b"%PDF")
+
+
+def test_the_list_of_runs_opens_and_filters(open_page: OpenPage, tmp_path: Path) -> None:
+    base = run_record(typical_tables(3))
+    runs = [base.model_copy(update={"run_id": f"2026030{n}T120000Z-aaaaaa"}) for n in (1, 2, 3)]
+    page = open_page(build_index(tmp_path, runs, tmp_path / "index.html"))
+    assert shown(page, "table-runs") == 3
+    page.get_by_label("Search").fill("20260302")
+    page.get_by_text("1 of 3 rows").wait_for()
+    assert shown(page, "table-runs") == 1

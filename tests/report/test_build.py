@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from jinja2 import UndefinedError
+
+from artemis import RESEARCH_USE
+from artemis.errors import RunRecordError
+from artemis.ingest.reasons import REMEDIES, Reason
+from artemis.report.build import build_report
+from artemis.report.page import render_page
+from artemis.report.sections import SECTIONS
+from tests.report.conftest import RUN_ID, Tables, slice_row, typical_tables
+from tests.report.parsing import Page, text
+
+MakeRun = Callable[..., Path]
+
+
+@pytest.fixture
+def page(make_run: MakeRun, tmp_path: Path) -> Page:
+    return Page(build_report(make_run(), tmp_path / "report" / "index.html"))
+
+
+def test_the_same_inputs_give_the_same_bytes(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run()
+    first = build_report(run, tmp_path / "a.html").read_bytes()
+    again = build_report(run, tmp_path / "elsewhere" / "b.html").read_bytes()
+    assert first == again
+
+
+def test_the_report_is_made_without_tensorflow_prefect_or_typer() -> None:
+    code = (
+        "import sys, artemis.report.build, artemis.report.index\n"
+        "heavy = {'tensorflow', 'keras', 'prefect', 'typer', 'ai_edge_litert'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_sections_stand_in_their_declared_order_each_with_its_caption(page: Page) -> None:
+    parts = page.all("section", class_="part")
+    assert [part.get("id") for part in parts] == [section.key for section in SECTIONS]
+    captions = [text(one) for one in page.all("p", class_="caption")]
+    assert len(captions) == len(SECTIONS)
+    assert all(len(caption) > 60 and "{" not in caption for caption in captions)
+    assert [link.get("href") for link in page.all("nav")[0].iter("a")] == [
+        f"#{section.key}" for section in SECTIONS
+    ]
+
+
+def test_the_notice_stands_before_the_verdict(page: Page) -> None:
+    assert page.source.index(RESEARCH_USE) < page.source.index('class="verdict"')
+    assert text(page.all("p", class_="notice")[0]).startswith(RESEARCH_USE)
+    assert RESEARCH_USE in page.all("style")[0].text  # also at the foot of each printed sheet
+
+
+def test_each_slice_is_a_row_with_both_answers_and_its_status(page: Page) -> None:
+    rows = page.rows("table-slices")
+    assert len(rows) == 34
+    assert rows[1][2:] == [
+        "patient_0/slice_00001.png",
+        "0",
+        "sagittal",
+        "Glioma, sagittal",
+        "91%",
+        "Glioma, sagittal",
+        "81%",
+        "classified",
+        "",
+    ]
+    assert rows[10][9:] == ["to review", "The models disagree; low confidence (baseline)"]
+    assert rows[30][2] == "photo.jpg"
+    assert rows[30][5:] == [
+        *["\u2013"] * 4,
+        "refused",
+        "Expected greyscale. Received three differing channels.",
+    ]
+
+
+def test_the_most_doubtful_slice_is_the_first_card(page: Page) -> None:
+    cards = page.all("li", class_="card")
+    assert len(cards) == 3
+    assert "patient_0/slice_00000.png" in text(cards[0])
+    assert "The models disagree; low confidence (baseline)" in text(cards[0])
+    tops = [text(item) for item in cards[0].findall(".//ol/li")]
+    assert tops[0] == "Glioma, coronal65%"
+    assert tops[3] == "Meningioma, coronal35%"
+    assert len(tops) == 6
+
+
+def test_refused_and_failed_inputs_have_reason_sentence_and_remedy(page: Page) -> None:
+    section = text(page.by_id("refusals"))
+    for code in (Reason.COLOUR_PICTURE, Reason.MODALITY, Reason.TRUNCATED, Reason.EMPTY_FILE):
+        assert code in section
+        assert REMEDIES[code] in section
+    assert "Expected a whole PNG. Received its first half." in section
+
+
+def test_a_batch_without_refusals_says_so(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run(typical_tables(3, rejected=False))
+    page = Page(build_report(run, tmp_path / "index.html"))
+    assert "Every input could be classified." in text(page.by_id("refusals"))
+
+
+def test_a_remedy_at_the_end_of_a_sentence_is_not_said_twice(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    remedy = REMEDIES[Reason.BLANK]
+    reason = f"a.png: expected a picture. Received black. {remedy}"
+    row = slice_row("a.png", status="refused", reason_code="blank", reason=reason)
+    page = Page(build_report(make_run(Tables([row])), tmp_path / "index.html"))
+    assert text(page.by_id("refusals")).count(remedy) == 1
+
+
+def test_models_and_provenance_name_hash_command_versions_and_settings(page: Page) -> None:
+    assert "a" * 64 in text(page.by_id("cards"))
+    provenance = text(page.by_id("provenance"))
+    for expected in (RUN_ID, "/scans/ward 7", "ingest.min_side", "3.11.9", "20.0 s", "1.5"):
+        assert expected in provenance
+    command = page.by_id("provenance").find(".//pre/code")
+    assert text(command) == "artemis-cli classify-batch '/scans/ward 7'"
+
+
+def test_every_picture_and_plot_has_words_and_every_figure_a_caption(page: Page) -> None:
+    assert all(image.get("alt", "").startswith("MRI slice ") for image in page.all("img"))
+    assert all(
+        plot.get("aria-label") or plot.get("aria-hidden") == "true" for plot in page.all("svg")
+    )
+    assert all(len(text(caption)) > 60 for caption in page.all("figcaption"))
+
+
+def test_headings_go_down_one_level_at_a_time(page: Page) -> None:
+    levels = [int(e.tag[1]) for e in page.root.iter() if e.tag in {"h1", "h2", "h3", "h4"}]
+    assert levels.count(1) == 1
+    assert levels[0] == 1
+    assert all(b - a <= 1 for a, b in pairwise(levels))
+
+
+def test_tables_have_captions_and_scoped_heads(page: Page) -> None:
+    assert all(table.find("caption") is not None for table in page.all("table"))
+    assert all(head.get("scope") for head in page.all("th"))
+    assert {"header", "nav", "main", "footer"} <= {element.tag for element in page.root.iter()}
+
+
+def test_ids_are_unique_and_every_inner_link_has_its_target(page: Page) -> None:
+    ids = [e.get("id") for e in page.root.iter() if e.get("id")]
+    assert len(ids) == len(set(ids))
+    links = {link.get("href", "") for link in page.all("a")}
+    assert all(link.removeprefix("#") in ids for link in links)
+
+
+def test_the_policy_allows_this_style_and_script_alone(page: Page) -> None:
+    policy = page.all("meta", **{"http-equiv": "Content-Security-Policy"})[0].get("content", "")
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    for tag in ("style", "script"):
+        elements = page.all(tag)
+        assert len(elements) == 1
+        digest = hashlib.sha256((elements[0].text or "").encode()).digest()
+        assert f"{tag}-src 'sha256-{base64.b64encode(digest).decode()}'" in policy
+
+
+def test_nothing_on_the_page_is_inline_styled_or_fetched(page: Page) -> None:
+    for element in page.root.iter():
+        assert "style" not in element.attrib
+        assert not [name for name in element.attrib if name.startswith("on")]
+        for name in ("src", "href", "srcset", "action", "data", "poster"):
+            assert element.get(name, "#").startswith(("#", "data:"))
+    assert "url(" not in page.all("style")[0].text
+    assert "@import" not in page.all("style")[0].text
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        pytest.param(Tables(), id="no slice"),
+        pytest.param(typical_tables(0), id="only refused and failed"),
+        pytest.param(typical_tables(1, rejected=False), id="one slice"),
+    ],
+)
+def test_sparse_batches_render(make_run: MakeRun, tmp_path: Path, tables: Tables) -> None:
+    page = Page(build_report(make_run(tables), tmp_path / "index.html"))
+    assert len(page.all("section", class_="part")) == len(SECTIONS)
+
+
+def test_one_model_renders_without_a_comparison(make_run: MakeRun, tmp_path: Path) -> None:
+    page = Page(build_report(make_run(models=("baseline",)), tmp_path / "index.html"))
+    assert "Only one model was run" in text(page.by_id("models"))
+
+
+def test_no_model_in_the_record_renders(make_run: MakeRun, tmp_path: Path) -> None:
+    page = Page(build_report(make_run(typical_tables(0), models=()), tmp_path / "index.html"))
+    assert "names no model" in text(page.by_id("cards"))
+
+
+def test_an_unfinished_run_says_that_more_may_follow(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run(status="running", finished=None, timings={})
+    page = Page(build_report(run, tmp_path / "index.html"))
+    assert "had not finished" in text(page.all("p", class_="alert")[0])
+    assert "No timing was recorded." in text(page.by_id("provenance"))
+
+
+def test_a_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RunRecordError, match=r"run\.json: expected the record of a run"):
+        build_report(tmp_path, tmp_path / "index.html")
+    assert not (tmp_path / "index.html").exists()
+
+
+def test_a_name_that_a_template_lacks_is_an_error() -> None:
+    with pytest.raises(UndefinedError, match="rows"):
+        render_page("index.html.j2")

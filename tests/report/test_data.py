@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from artemis.errors import RunRecordError
+from artemis.report.data import load_run
+from artemis.report.words import REVIEW_REASON_WORDS
+from artemis.review import ReviewReason
+from tests.report.conftest import Tables, prediction_row, slice_row, typical_tables
+
+MakeRun = Callable[..., Path]
+
+
+def doubtful(first: tuple[int, float], second: tuple[int, float], path: str) -> Tables:
+    row = slice_row(path, slice_id="ab" * 32)
+    rows = [
+        prediction_row(row, model, *answer, needs_review=True, review_reasons=["low_confidence"])
+        for model, answer in zip(("mobilenet_v2", "baseline"), (first, second), strict=True)
+    ]
+    return Tables([row], {"mobilenet_v2": rows[:1], "baseline": rows[1:]})
+
+
+def merged(*parts: Tables) -> Tables:
+    whole = Tables(predictions={"mobilenet_v2": [], "baseline": []})
+    for part in parts:
+        whole.slices += part.slices
+        for model, rows in part.predictions.items():
+            whole.predictions[model] += rows
+    return whole
+
+
+def test_every_row_of_slices_becomes_an_item_with_the_answers_of_both_models(
+    make_run: MakeRun,
+) -> None:
+    data = load_run(make_run())
+    assert len(data.items) == 34
+    assert len(data.ok) == 30
+    assert all(set(item.answers) == {"mobilenet_v2", "baseline"} for item in data.ok)
+    assert [item.path for item in data.rejected] == [
+        "photo.jpg",
+        "ct/scan.dcm",
+        "broken.png",
+        "empty.nii.gz",
+    ]
+
+
+def test_review_puts_the_slice_first_on_which_the_models_together_are_least_sure(
+    make_run: MakeRun,
+) -> None:
+    tables = merged(
+        doubtful((0, 0.95), (0, 0.30), "one_model_unsure.png"),
+        doubtful((0, 0.95), (3, 0.95), "both_sure_of_different_answers.png"),
+        doubtful((0, 0.30), (3, 0.30), "nobody_knows.png"),
+    )
+    order = [item.path for item in load_run(make_run(tables)).review]
+    assert order == [
+        "nobody_knows.png",
+        "both_sure_of_different_answers.png",
+        "one_model_unsure.png",
+    ]
+
+
+def test_copies_of_a_slice_have_different_anchors(make_run: MakeRun) -> None:
+    tables = merged(doubtful((0, 0.5), (0, 0.5), "a.png"), doubtful((0, 0.5), (0, 0.5), "b.png"))
+    tables.slices.append(slice_row("broken.png", status="failed"))
+    anchors = [item.anchor for item in load_run(make_run(tables)).items]
+    assert anchors == ["slice-abababababababab-1", "slice-abababababababab-2", "slice-unread-1"]
+
+
+def test_reasons_are_plain_words_naming_a_model_where_not_all_agree(make_run: MakeRun) -> None:
+    tables = doubtful((0, 0.5), (0, 0.5), "a.png")
+    tables.predictions["baseline"][0]["review_reasons"] = ["low_confidence", "plane_mismatch"]
+    tables.predictions["mobilenet_v2"][0]["review_reasons"] = ["low_confidence", "of_tomorrow"]
+    item = load_run(make_run(tables)).items[0]
+    assert item.review_words() == [
+        "low confidence",
+        "of_tomorrow (mobilenet_v2)",
+        "plane differs from the header\u2019s (baseline)",
+    ]
+
+
+def test_every_review_reason_has_words() -> None:
+    assert set(REVIEW_REASON_WORDS) == {str(reason) for reason in ReviewReason}
+
+
+@pytest.mark.parametrize(("second", "kind"), [(0, None), (1, "plane"), (3, "tumour"), (4, "both")])
+def test_a_disagreement_is_of_tumour_plane_or_both(
+    make_run: MakeRun, second: int, kind: str | None
+) -> None:
+    tables = doubtful((0, 0.9), (second, 0.9), "a.png")
+    assert load_run(make_run(tables)).items[0].disagreement == kind
+
+
+def test_top_three_are_the_most_probable_categories(make_run: MakeRun) -> None:
+    answer = load_run(make_run(typical_tables(1))).items[0].answers["mobilenet_v2"]
+    top = answer.top()
+    assert len(top) == 3
+    assert top[0] == (answer.category, answer.confidence)
+
+
+def test_an_unknown_category_names_the_table_and_what_to_do(make_run: MakeRun) -> None:
+    tables = typical_tables(1)
+    tables.predictions["baseline"][0]["category"] = "astrocytoma_coronal"
+    with pytest.raises(
+        RunRecordError,
+        match=r"predictions: expected the twelve categories.*"
+        r"Received 'astrocytoma_coronal'.*classify again",
+    ):
+        load_run(make_run(tables))

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from artemis.report.index import build_index
+from artemis.runs import RunRecord
+from tests.report.conftest import HOSTILE, RUN_ID, run_record, typical_tables
+from tests.report.parsing import Page, text
+
+
+def record(run_id: str = RUN_ID, **changes: object) -> RunRecord:
+    return run_record(typical_tables(12)).model_copy(update={"run_id": run_id, **changes})
+
+
+def test_runs_are_listed_newest_first_with_counts_and_a_link(tmp_path: Path) -> None:
+    newer = "20260302T080000Z-ffffff"
+    (tmp_path / RUN_ID).mkdir()
+    (tmp_path / RUN_ID / "index.html").write_text("a report")
+    page = Page(build_index(tmp_path, [record(), record(newer)], tmp_path / "index.html"))
+    rows = page.rows("table-runs")
+    assert [row[0] for row in rows] == [f"{newer} (no report)", RUN_ID]
+    assert rows[1][1:] == [
+        "2026-03-01 12:00:00 UTC",
+        "ward 7",
+        "completed",
+        *["16", "16", "12", "2", "2", "2"],
+        "mobilenet_v2 1.0.0 and baseline 1.0.0",
+    ]
+    links = [link.get("href") for link in page.by_id("table-runs").iter("a")]
+    assert links == [f"{RUN_ID}/index.html"]
+
+
+def test_no_run_is_said(tmp_path: Path) -> None:
+    page = Page(build_index(tmp_path, [], tmp_path / "index.html"))
+    assert text(page.all("p", class_="verdict")[0]) == "No run has been made yet."
+    assert page.all("table") == []
+
+
+def test_the_order_of_records_does_not_change_the_page(tmp_path: Path) -> None:
+    records = [record(), record("20260302T080000Z-ffffff")]
+    one = build_index(tmp_path, records, tmp_path / "a.html").read_bytes()
+    assert build_index(tmp_path, records[::-1], tmp_path / "b.html").read_bytes() == one
+
+
+def test_a_hostile_batch_and_run_id_stay_text_and_link_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("outside")
+    reports = tmp_path / "reports"
+    hostile = [record(batch=f"/x/{HOSTILE}"), record("../")]
+    page = Page(build_index(reports, hostile, reports / "index.html"))
+    assert len(page.all("script")) == 1
+    assert page.by_id("table-runs").findall(".//a") == []
+
+
+def test_the_index_fetches_nothing_and_has_the_same_policy(tmp_path: Path) -> None:
+    page = Page(build_index(tmp_path, [record()], tmp_path / "index.html"))
+    policy = page.all("meta", **{"http-equiv": "Content-Security-Policy"})[0].get("content", "")
+    assert policy.startswith("default-src 'none'; img-src data:; style-src 'sha256-")
+    assert all("style" not in element.attrib for element in page.root.iter())

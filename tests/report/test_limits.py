@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from artemis.report import limits
+from artemis.report.build import build_report
+from artemis.report.data import load_run
+from tests.report.conftest import jpeg, slice_row, typical_tables
+from tests.report.parsing import Page, text
+
+MakeRun = Callable[..., Path]
+MEGABYTE = 1_000_000
+
+
+def test_thumbnails_go_to_review_first_then_in_order(make_run: MakeRun) -> None:
+    data = load_run(make_run())
+    chosen = limits.embedded_thumbnails(data, limit=5)
+    numbers = [item.number for item in data.items if item.slice_id in chosen]
+    assert numbers == [1, 2, 3, 11, 21]  # 1, 11 and 21 wait for review
+
+
+def test_thumbnails_stop_at_their_size(make_run: MakeRun) -> None:
+    data = load_run(make_run())
+    assert limits.embedded_thumbnails(data, characters=0) == {}
+    some = limits.embedded_thumbnails(data, characters=20_000)
+    assert 0 < sum(len(address) for address in some.values()) < 20_000 + 30 * len(some)
+
+
+def test_a_capped_table_keeps_what_needs_a_human_and_the_order(make_run: MakeRun) -> None:
+    data = load_run(make_run())
+    numbers = [item.number for item in limits.table_items(data, limit=8)]
+    assert numbers == [1, 2, 11, 21, 31, 32, 33, 34]
+
+
+def test_what_is_left_out_is_said_with_where_it_is(
+    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "REVIEW_CARDS", 2)
+    monkeypatch.setattr(limits, "DISAGREEMENT_ROWS", 1)
+    monkeypatch.setattr(limits, "REFUSAL_ROWS", 3)
+    page = Page(build_report(make_run(typical_tables(60)), tmp_path / "index.html"))
+    notes = [text(one) for one in page.all("p", class_="limit")]
+    assert notes[0].startswith("Shown: the 2 most doubtful of 6. The rest are in the table")
+    assert "runs/20260301T120000Z-0a1b2c/predictions/" in notes[0]
+    assert notes[1].startswith("Shown: 3 of 4. All are in runs/20260301T120000Z-0a1b2c/slices/")
+    assert len(page.all("li", class_="card")) == 2
+
+
+def test_copies_share_one_picture(make_run: MakeRun, tmp_path: Path) -> None:
+    tables = typical_tables(2, rejected=False)
+    copy = dict(tables.slices[1], path="copy.png")
+    tables.slices.append(copy)
+    for rows in tables.predictions.values():
+        rows.append(dict(rows[1], path="copy.png"))
+    page = Page(build_report(make_run(tables), tmp_path / "index.html"))
+    rows = page.rows("table-slices")
+    assert [row[1] for row in rows] == ["", "", "as 2"]
+    assert len(page.by_id("table-slices").findall(".//img")) == 2
+
+
+@pytest.mark.slow
+def test_a_page_of_1000_slices_is_below_5_megabytes(make_run: MakeRun, tmp_path: Path) -> None:
+    tables = typical_tables(1000)
+    assert len(jpeg(0)) > 2_600  # as large as those of real slices, 2.6 kB at 112 px
+    target = build_report(make_run(tables), tmp_path / "index.html")
+    assert target.stat().st_size <= 5 * MEGABYTE
+    assert len(Page(target).by_id("table-slices").findall(".//img")) == 1000
+
+
+@pytest.mark.slow
+def test_a_page_of_10000_slices_is_below_12_megabytes(make_run: MakeRun, tmp_path: Path) -> None:
+    target = build_report(make_run(typical_tables(10_000)), tmp_path / "index.html")
+    assert target.stat().st_size <= 12 * MEGABYTE
+    page = Page(target)
+    assert len(page.rows("table-slices")) == limits.TABLE_ROWS
+    notes = " ".join(text(one) for one in page.all("p", class_="limit"))
+    assert "Shown: 5,000 of 10,004 slices" in notes
+    assert "9,000 more are in runs/20260301T120000Z-0a1b2c/thumbnails/" in notes
+
+
+def test_a_page_without_slices_weighs_less_than_150_kilobytes(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    target = build_report(make_run(typical_tables(0, rejected=False)), tmp_path / "index.html")
+    assert target.stat().st_size <= 150_000
+
+
+def test_a_slice_without_thumbnail_has_a_card_without_picture(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    tables = typical_tables(1, rejected=False)
+    tables.thumbnails.clear()
+    tables.slices.append(slice_row("broken.png", status="failed"))
+    page = Page(build_report(make_run(tables), tmp_path / "index.html"))
+    assert text(page.all("div", class_="nopicture")[0]) == "no picture"
+    assert page.all("img") == []

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+from artemis.report.svg import (
+    Series,
+    bin_counts,
+    dot_plot,
+    element,
+    histogram,
+    percent_axis,
+    share_bar,
+    span_axis,
+)
+
+VALUES = npst.arrays(
+    np.float64, st.integers(1, 60), elements=st.floats(-1e6, 1e6, allow_nan=False, width=32)
+)
+
+
+def parsed(markup: str) -> ElementTree.Element:
+    return ElementTree.fromstring(markup)  # noqa: S314 - our own markup
+
+
+def rectangles(markup: str, style: str) -> list[dict[str, float]]:
+    return [
+        {key: float(rect.get(key, "nan")) for key in ("x", "y", "width", "height")}
+        for rect in parsed(markup).iter("rect")
+        if rect.get("class") == style
+    ]
+
+
+@given(VALUES)
+def test_a_histogram_counts_every_value_and_draws_inside_its_frame(values: np.ndarray) -> None:
+    axis = span_axis(values)
+    series = [Series("m0", values)]
+    assert sum(bin_counts(series, axis)[0]) == values.size
+    for bar in rectangles(histogram(series, axis, "words"), "m0"):
+        assert 0 <= bar["x"] <= 340
+        assert 0 <= bar["y"] <= 128
+
+
+def test_a_histogram_of_equal_values_has_one_full_bar() -> None:
+    values = np.full(7, 3.0)
+    bars = rectangles(histogram([Series("m0", values)], span_axis(values), "words"), "m0")
+    assert len(bars) == 1
+
+
+def test_a_histogram_of_nothing_has_no_bar() -> None:
+    markup = histogram([Series("m0", np.array([]))], percent_axis(), "words")
+    assert rectangles(markup, "m0") == []
+
+
+def test_the_axis_holds_a_threshold_beyond_all_values() -> None:
+    axis = span_axis(np.array([1.0, 2.0]), marker=9.5)
+    assert (axis.low, axis.high) == (1.0, 9.5)
+
+
+def test_stacked_series_stand_on_each_other() -> None:
+    one = np.full(2, 0.55)
+    markup = histogram([Series("a", one), Series("b", one)], percent_axis(), "words")
+    lower, upper = rectangles(markup, "a")[0], rectangles(markup, "b")[0]
+    assert upper["y"] + upper["height"] == lower["y"]
+
+
+def test_attribute_values_and_text_are_escaped() -> None:
+    markup = element("text", '<b>&"', aria_label='"><script>')
+    root = parsed(markup)
+    assert root.text == '<b>&"'
+    assert root.get("aria-label") == '"><script>'
+    assert len(root) == 0
+
+
+def test_a_dot_plot_marks_models_by_shape_and_survives_zero_counts() -> None:
+    root = parsed(dot_plot([("glioma", [0, 0])], ["a", "b"], "words"))
+    assert len(list(root.iter("circle"))) == 2  # one in the row, one in the head
+    assert len(list(root.iter("polygon"))) == 2
+    assert root.get("aria-label") == "words"
+
+
+def test_a_share_bar_adds_up_to_its_width_and_survives_an_empty_whole() -> None:
+    bars = parsed(share_bar([("a", 1), ("b", 3)], "words"))
+    assert [float(rect.get("width", 0)) for rect in bars] == [250, 750]
+    assert len(parsed(share_bar([("a", 0)], "words"))) == 0
