@@ -14,6 +14,7 @@ from artemis.errors import ScanError
 from artemis.ingest.reasons import Reason, scan_error
 
 _DIGITS = re.compile(rb"(\d+)")
+_Kind = Literal["file", "folder"] | ScanError
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +55,12 @@ def walk(root: Path) -> Iterator[list[Found]]:
         found: list[Found] = []
         folders: list[bytes] = []
         try:
-            names = _list(located(root, folder))
+            listed = _list(located(root, folder))
         except OSError as error:
             yield [Found(folder or b".", _unreadable_folder(error))]
             continue
-        for name in sorted(names, key=natural_key):
+        for name, kind in sorted(listed, key=lambda entry: natural_key(entry[0])):
             path = folder + b"/" + name if folder else name
-            kind = _kind(located(root, path))
             if kind == "folder":
                 folders.append(path)
             else:
@@ -74,34 +74,30 @@ def located(root: Path, path: bytes) -> Path:
     return root / os.fsdecode(path)
 
 
-def _list(folder: Path) -> list[bytes]:
+def _list(folder: Path) -> list[tuple[bytes, _Kind]]:
     with os.scandir(folder) as entries:
-        return [os.fsencode(entry.name) for entry in entries]
+        return [(os.fsencode(entry.name), _kind(entry)) for entry in entries]
 
 
-def _kind(path: Path) -> Literal["file", "folder"] | ScanError:
+def _kind(entry: os.DirEntry[str]) -> _Kind:
+    is_link = False
     try:
-        own = path.lstat()
-        is_link = stat.S_ISLNK(own.st_mode)
-        mode = path.stat().st_mode if is_link else own.st_mode
-    except OSError as error:
-        return _unreadable_entry(path, error)
-    if stat.S_ISDIR(mode):
-        if not is_link:
+        is_link = entry.is_symlink()
+        if entry.is_dir(follow_symlinks=False):
             return "folder"
+        mode = entry.stat().st_mode
+    except OSError as error:
+        words = os.strerror(error.errno or 0).lower()
+        if is_link:
+            return scan_error(Reason.BROKEN_LINK, "a link to a file", f"one that fails: {words}")
+        return scan_error(Reason.UNREADABLE_FILE, "a file that can be read", words)
+    if stat.S_ISDIR(mode):
         return scan_error(
             Reason.SYMLINKED_FOLDER, "a folder or file", "a symbolic link to a folder"
         )
     if stat.S_ISREG(mode):
         return "file"
     return scan_error(Reason.NOT_A_REGULAR_FILE, "a regular file", _special(mode))
-
-
-def _unreadable_entry(path: Path, error: OSError) -> ScanError:
-    words = os.strerror(error.errno or 0).lower()
-    if path.is_symlink():
-        return scan_error(Reason.BROKEN_LINK, "a link to a file", f"a link that fails: {words}")
-    return scan_error(Reason.UNREADABLE_FILE, "a file that can be read", words)
 
 
 def _unreadable_folder(error: OSError) -> ScanError:

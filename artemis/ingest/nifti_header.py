@@ -109,7 +109,7 @@ def read_layout(
     _refuse_intent(int(header["intent_code"]))
     try:
         layout = _layout(header, shape, volumes, _LEAST_OFFSETS[number])
-    except (HeaderDataError, ValueError, OverflowError, np.linalg.LinAlgError) as error:
+    except (HeaderDataError, KeyError, ValueError, OverflowError, np.linalg.LinAlgError) as error:
         raise scan_error(
             Reason.BAD_HEADER, "a consistent NIfTI header", "one that contradicts itself"
         ) from error

@@ -181,9 +181,8 @@ def _entry(found: Found, seen: Probe, start: int) -> PlanEntry:
         format=seen.format,
         n_frames=seen.frames,
         series_start=None if seen.series is None else start,
-        # What has a known format is opened again, so that its row holds all that is known.
-        reason_code=problem.reason_code if problem and seen.format is None else None,
-        reason=str(problem) if problem and seen.format is None else None,
+        reason_code=problem.reason_code if problem else None,
+        reason=str(problem) if problem else None,
     )
 
 

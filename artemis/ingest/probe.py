@@ -37,7 +37,7 @@ class Probe:
     order : tuple
         Place in that series.
     problem : ScanError or None
-        Why the file is no scan at all; reading reports it without opening it again.
+        Why the whole file is refused or failed; it then counts as one frame.
     """
 
     format: str | None

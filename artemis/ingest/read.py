@@ -98,7 +98,7 @@ def _read_entry(
             try:
                 with image_border():
                     stream, size, common["file_sha256"] = _open(located(root, entry.path), stack)
-                    if problem is None:
+                    if entry.format is not None:  # if refused, its header is still worth a row
                         scan = open_scan(stream, size, settings, identity, entry.series_start)
             except ScanError as error:
                 problem = problem or error
@@ -107,7 +107,7 @@ def _read_entry(
             if scan is None:
                 yield _without_pixels(row, entry, problem)
             else:
-                yield _read_frame(row, scan, frame, entry, settings)
+                yield _read_frame(row, scan, entry, problem, settings)
 
 
 def _planned_problem(entry: PlanEntry) -> ScanError | None:
@@ -128,11 +128,18 @@ def _open(path: Path, stack: ExitStack) -> tuple[BinaryIO, int, str]:
 
 
 def _read_frame(
-    row: dict[str, Any], scan: Scan, frame: int, entry: PlanEntry, settings: IngestSettings
+    row: dict[str, Any],
+    scan: Scan,
+    entry: PlanEntry,
+    problem: ScanError | None,
+    settings: IngestSettings,
 ) -> IngestedSlice:
+    frame: int = row["frame"]
     try:
         with image_border():
             row.update(scan.describe(frame))
+            if problem is not None:
+                raise problem
             stored = scan.decode(frame)
             row["slice_id"] = slice_id(stored, frame)
             row["height"], row["width"] = stored.shape[:2]
@@ -141,7 +148,7 @@ def _read_frame(
             row.update(quality.columns())
             refuse_unusable(quality, settings)
     except ScanError as error:
-        return _without_pixels(row, entry, error)
+        return _without_pixels(row, entry, problem or error)
     return IngestedSlice({**row, "status": "ok"}, picture)
 
 

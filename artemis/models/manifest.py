@@ -88,6 +88,7 @@ class Manifest(BaseModel):
     out_of_distribution: OutOfDistribution
     training: Training
     evaluation: Evaluation
+    export_agreement: float = Field(ge=0)
     files: dict[str, str]
 
     @property

@@ -16,8 +16,8 @@ from artemis.labels import CATEGORIES
 from artemis.models.manifest import REFERENCE_NAME, WEIGHTS_NAME, Manifest, load_manifest
 from artemis.models.ood import FeatureReference, load_reference
 
+_SIGNATURE: Final = "serving_default"
 _BATCH: Final = 16
-"""Slices an invocation takes; measured fastest of 1 to 64 for both models on two threads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +39,55 @@ class ModelOutput:
     maps: NDArray[np.float32] | None
 
 
+class Network:
+    """An exported network. Calls from several threads are served one after the other.
+
+    Parameters
+    ----------
+    path : Path
+        LiteRT flatbuffer, see `artemis.training.export`.
+    threads : int
+        Threads of one invocation; 0 for all cores.
+
+    Raises
+    ------
+    ModelError
+        If the file is not such a network.
+    """
+
+    def __init__(self, path: Path, threads: int = 0) -> None:
+        self._lock = threading.Lock()
+        self._interpreter = _open(path, threads or os.cpu_count() or 1)
+        signatures = self._interpreter.get_signature_list()
+        expected = signatures.get(_SIGNATURE, {})
+        if expected.get("inputs") != ["picture"] or "logits" not in expected["outputs"]:
+            raise ModelError(
+                f"{path}: expected the signature {_SIGNATURE!r} from 'picture' to 'logits'. "
+                f"Received: {signatures or 'none'}. Export the model again."
+            )
+        self._runner: Any = self._interpreter.get_signature_runner(_SIGNATURE)
+        self.outputs: dict[str, list[int]] = {
+            name: [int(size) for size in details["shape"][1:]]
+            for name, details in self._runner.get_output_details().items()
+        }
+
+    def run(self, pictures: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        """Return each output, by name, of ``(n, side, side)`` uint8 pictures."""
+        parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in self.outputs}
+        with self._lock:
+            for start in range(0, len(pictures), _BATCH):
+                batch = np.ascontiguousarray(pictures[start : start + _BATCH, ..., None])
+                # The runner copies its outputs, so they outlive the next invocation.
+                for name, values in self._runner(picture=batch).items():
+                    parts[name].append(values)
+        return {
+            name: np.concatenate(values) if values else np.empty((0, *self.outputs[name]), "f4")
+            for name, values in parts.items()
+        }
+
+
 class ClassificationModel:
     """A loaded model: its manifest, its exported network and its feature reference.
-
-    Calls from several threads are served one after the other.
 
     Parameters
     ----------
@@ -61,9 +106,14 @@ class ClassificationModel:
         self.folder = folder
         self.manifest: Manifest = load_manifest(folder)
         self.reference: FeatureReference = load_reference(folder / REFERENCE_NAME)
-        self._lock = threading.Lock()
-        self._interpreter = _open(folder / WEIGHTS_NAME, threads or os.cpu_count() or 1)
-        self._check_network()
+        self._network = Network(folder / WEIGHTS_NAME, threads)
+        if self._network.outputs != self.manifest.outputs or self.manifest.outputs["logits"] != [
+            len(CATEGORIES)
+        ]:
+            raise ModelError(
+                f"{folder / WEIGHTS_NAME}: expected the outputs {self.manifest.outputs} of the "
+                f"manifest. Received: {self._network.outputs}. Export the model again."
+            )
 
     def predict(self, pictures: NDArray[np.uint8]) -> ModelOutput:
         """Classify pictures.
@@ -72,6 +122,11 @@ class ClassificationModel:
         ----------
         pictures : ndarray, (n, side, side), uint8
             Model inputs, see `artemis.preprocess.model_input`.
+
+        Raises
+        ------
+        ValueError
+            If they have another shape or dtype.
         """
         side = self.manifest.input.side
         if pictures.dtype != np.uint8 or pictures.shape[1:] != (side, side):
@@ -79,43 +134,12 @@ class ClassificationModel:
                 f"{self.manifest.name}: expected uint8 pictures (n, {side}, {side}). "
                 f"Received {pictures.dtype} {pictures.shape}. Use artemis.preprocess.model_input."
             )
-        parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in self.manifest.outputs}
-        with self._lock:
-            for start in range(0, len(pictures), _BATCH):
-                for name, values in self._invoke(pictures[start : start + _BATCH]).items():
-                    parts[name].append(values)
-        joined = {
-            name: np.concatenate(values)
-            if values
-            else np.empty((0, *self.manifest.outputs[name]), dtype=np.float32)
-            for name, values in parts.items()
-        }
-        return ModelOutput(joined["logits"], joined["features"], joined.get("maps"))
+        outputs = self._network.run(pictures)
+        return ModelOutput(outputs["logits"], outputs["features"], outputs.get("maps"))
 
     def probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return calibrated probabilities ``(n, 12)`` of logits: softmax at the temperature."""
         return softmax(logits / np.float32(self.manifest.temperature))
-
-    def _invoke(self, pictures: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-        # The signature runner copies its outputs, so they outlive the next invocation.
-        return dict(self._runner(picture=np.ascontiguousarray(pictures[..., None])))
-
-    def _check_network(self) -> None:
-        signatures = self._interpreter.get_signature_list()
-        if "serving_default" not in signatures:
-            raise ModelError(
-                f"{self.folder / WEIGHTS_NAME}: expected the signature 'serving_default'. "
-                f"Received: {', '.join(signatures) or 'none'}. Export the model again."
-            )
-        self._runner: Any = self._interpreter.get_signature_runner("serving_default")
-        side = self.manifest.input.side
-        outputs = self._invoke(np.zeros((1, side, side), dtype=np.uint8))
-        received = {name: list(values.shape[1:]) for name, values in outputs.items()}
-        if received != self.manifest.outputs or received["logits"] != [len(CATEGORIES)]:
-            raise ModelError(
-                f"{self.folder / WEIGHTS_NAME}: expected the outputs {self.manifest.outputs} of "
-                f"the manifest. Received: {received}. Export the model again."
-            )
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from artemis.errors import TrainingDataError, WorkspaceError
+from artemis.errors import ModelError, TrainingDataError, WorkspaceError
 from artemis.files import sha256_file, write_text_atomic
 from artemis.labels import CATEGORY_NAMES
 from artemis.models.manifest import (
@@ -29,7 +30,7 @@ from artemis.models.manifest import (
     Training,
 )
 from artemis.models.ood import METHOD, fit_reference
-from artemis.models.runtime import softmax
+from artemis.models.runtime import Network, softmax
 from artemis.preprocess import PREPROCESSING_ID
 from artemis.training.calibrate import fit_temperature
 from artemis.training.card import render_card
@@ -38,6 +39,9 @@ from artemis.training.evaluate import evaluate
 from artemis.training.export import export_litert
 from artemis.training.fit import Epoch, fit, predict
 from artemis.training.recipes import Recipe
+
+EXPORT_TOLERANCE = 1e-2
+"""Largest difference of a probability between the trained and the exported network."""
 
 FALSE_REFUSALS = 0.03
 """Share of held-out slices that may lie beyond the out-of-distribution threshold."""
@@ -54,9 +58,9 @@ class Split:
     test: int
     calibration: int
 
-    def describe(self, folds: NDArray[np.int64]) -> str:
+    def describe(self, folds: pd.Series[int]) -> str:
         """Return the split in words for the manifest."""
-        train = ", ".join(str(f) for f in sorted(set(folds.tolist()) - {self.test}))
+        train = ", ".join(str(f) for f in sorted(set(folds) - {self.test}))
         return f"whole patient groups: folds {train} train, fold {self.test} tests"
 
 
@@ -130,15 +134,7 @@ def train_model(
         imagenet=imagenet,
         on_epoch=lambda epoch: on_epoch("training", epoch),
     )
-    outputs = predict(model, pictures[test])
-    evaluation = evaluate(
-        softmax(outputs["logits"] / calibration.temperature),
-        categories[test],
-        data.table["group"][test].tolist(),
-        data.table["source"][test].tolist(),
-        f"Patient-disjoint: {split.describe(folds)}, {int(test.sum())} slices never trained on.",
-    )
-    return _write(model, recipe, data, split, calibration, evaluation, output)
+    return _write(model, recipe, data, split, calibration, output)
 
 
 def _calibrate(
@@ -167,7 +163,6 @@ def _write(
     data: TrainingSet,
     split: Split,
     calibration: Calibration,
-    evaluation: Evaluation,
     output: Path,
 ) -> Path:
     created = datetime.now(UTC).replace(microsecond=0)
@@ -180,11 +175,12 @@ def _write(
             f"{output}: expected a folder that can be written. Received: {error.strerror}."
         ) from error
     try:
-        folds = data.table["fold"].to_numpy()
-        train, categories = folds != split.test, data.table["category"].to_numpy()
-        features = predict(model, data.pictures[recipe.side][train])["features"]
-        fit_reference(features, categories[train]).save(building / REFERENCE_NAME)
         shapes = export_litert(model, building / WEIGHTS_NAME)
+        table, pictures = data.table, data.pictures[recipe.side]
+        train = table["fold"].to_numpy() != split.test
+        features = predict(model, pictures[train])["features"]
+        fit_reference(features, table["category"].to_numpy()[train]).save(building / REFERENCE_NAME)
+        evaluation, agreement = _test(model, building, recipe, data, split, calibration)
         manifest = Manifest(
             name=recipe.model,
             version=folder.name,
@@ -200,8 +196,9 @@ def _write(
                 held_out_false_refusals=FALSE_REFUSALS,
                 fitted_on=calibration.fitted_on,
             ),
-            training=_describe_training(recipe, data, train, split.describe(folds)),
+            training=_describe_training(recipe, data, train, split.describe(table["fold"])),
             evaluation=evaluation,
+            export_agreement=agreement,
             files={name: sha256_file(building / name) for name in (WEIGHTS_NAME, REFERENCE_NAME)},
         )
         write_text_atomic(building / MANIFEST_NAME, manifest.model_dump_json(indent=2) + "\n")
@@ -210,6 +207,40 @@ def _write(
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return folder
+
+
+def _test(
+    model: keras.Model,
+    building: Path,
+    recipe: Recipe,
+    data: TrainingSet,
+    split: Split,
+    calibration: Calibration,
+) -> tuple[Evaluation, float]:
+    """Measure the exported network, the very file that serves, on the test fold.
+
+    Returns the figures, and the largest difference of a probability from Keras's.
+    """
+    table = data.table
+    test = table["fold"].to_numpy() == split.test
+    pictures, temperature = data.pictures[recipe.side][test], calibration.temperature
+    served = softmax(Network(building / WEIGHTS_NAME).run(pictures)["logits"] / temperature)
+    trained = softmax(predict(model, pictures)["logits"] / temperature)
+    agreement = float(np.abs(served - trained).max())
+    if agreement > EXPORT_TOLERANCE:
+        raise ModelError(
+            f"{building / WEIGHTS_NAME}: expected the exported network's probabilities within "
+            f"{EXPORT_TOLERANCE} of Keras's. Received a difference of {agreement:.4f}. "
+            "Train again, or export with float32 weights."
+        )
+    evaluation = evaluate(
+        served,
+        table["category"].to_numpy()[test],
+        table["group"][test].tolist(),
+        table["source"][test].tolist(),
+        f"Patient-disjoint: {split.describe(table['fold'])}, never trained on.",
+    )
+    return evaluation, agreement
 
 
 def _describe_training(

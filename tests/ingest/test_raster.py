@@ -49,7 +49,7 @@ def test_16_bit_pictures_are_scaled_by_their_robust_range(tmp_path: Path, kind: 
 
 
 def test_float_tiff_with_nan_is_read(tmp_path: Path) -> None:
-    pixels = head(64, 3).astype(np.float32)
+    pixels = head(64, 3, np.float32)
     pixels[0, 0] = np.nan
     read = ingest_one(tmp_path, "a.tif", picture_bytes(pixels, "TIFF"))
     assert read.row["status"] == "ok"

@@ -54,13 +54,19 @@
 
   const filterable = (form) => {
     const table = document.getElementById(form.dataset.for);
-    const rows = [...table.tBodies[0].rows].map((row) => ({
-      row, answers: answersOf(row, Number(table.dataset.answers)), text: row.textContent.toLowerCase(), states: row.dataset.s.split(" "),
-    }));
+    let read = null; // the rows are read when somebody first filters, not while the page opens
+    const rows = () => (read ??= [...table.tBodies[0].rows].map((row) => ({
+      row, answers: answersOf(row, Number(table.dataset.answers)),
+      text: row.textContent.toLowerCase(), states: row.dataset.s.split(" "),
+    })));
     const fields = Object.fromEntries(all("[data-f]", form).map((field) => [field.dataset.f, field]));
     const output = form.querySelector("output");
     const wanted = (name) => (fields[name] ? fields[name].value.trim() : "");
 
+    const tell = (shown) => {
+      const [some, every] = [shown, table.tBodies[0].rows.length].map((n) => n.toLocaleString("en-GB"));
+      output.textContent = some === every ? `${every} rows` : `${some} of ${every} rows`;
+    };
     const apply = () => {
       const texts = wanted("text").toLowerCase().split(/\s+/).filter(Boolean);
       const { model, tumor, plane, confidence, status } = Object.fromEntries(
@@ -70,15 +76,13 @@
         && (tumor === "" || one.tumor === Number(tumor)) && (plane === "" || one.plane === Number(plane))
         && (confidence === "" || one.confidence <= Number(confidence));
       let shown = 0;
-      for (const entry of rows) {
+      for (const entry of rows()) {
         const fits = texts.every((text) => entry.text.includes(text))
           && (status === "" || entry.states.includes(status)) && (!asked || entry.answers.some(answers));
         entry.row.hidden = !fits;
         shown += fits;
       }
-      output.textContent = shown === rows.length
-        ? `${shown.toLocaleString("en-GB")} rows`
-        : `${shown.toLocaleString("en-GB")} of ${rows.length.toLocaleString("en-GB")} rows`;
+      tell(shown);
     };
     const reset = () => {
       for (const field of Object.values(fields)) if (field.tagName !== "BUTTON") field.value = "";
@@ -95,7 +99,9 @@
     fields.reset.addEventListener("click", reset);
     addEventListener("hashchange", reveal);
     form.hidden = false;
-    apply();
+    // A browser that goes back restores what was typed.
+    if (Object.values(fields).some((field) => field.tagName !== "BUTTON" && field.value)) apply();
+    else tell(table.tBodies[0].rows.length);
   };
 
   const copyable = (block) => {

@@ -1,0 +1,44 @@
+"""What several tests need: the shared real images, and a quiet, private Prefect home."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SHARED = ROOT.parent / "shared"
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    return ROOT / "data" / "samples"
+
+
+@pytest.fixture(scope="session")
+def brain_mri() -> Path:
+    """The folder of 2,705 real images beside the project."""
+    folder = SHARED / "data" / "brain-mri"
+    if not folder.is_dir():
+        pytest.skip("the real images of ../shared/data/brain-mri are not on this machine")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def imagenet_weights() -> Path:
+    """ImageNet weights of MobileNetV2 beside the project."""
+    path = SHARED / "weights" / "mobilenet_v2_1.0_160_no_top.weights.h5"
+    if not path.is_file():
+        pytest.skip("the ImageNet weights of ../shared/weights are not on this machine")
+    return path
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _private_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep tests away from the user's Prefect database, profile and Artemis settings."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
+        for name in ("PREFECT_API_URL", "PREFECT_PROFILE", "ARTEMIS_WORKSPACE", "ARTEMIS_REPORTS"):
+            patch.delenv(name, raising=False)
+        yield

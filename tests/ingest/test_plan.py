@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from artemis.errors import NothingUsableError, RunRecordError
+from artemis.ingest.discover import natural_key
+from artemis.ingest.plan import PlanEntry, plan_batch, read_plan, write_plan
+from artemis.ingest.read import read_chunk
+from artemis.ingest.reasons import REMEDIES, Reason
+from artemis.predictions import SLICES_SCHEMA, write_part
+from tests.ingest.builders import KEY, SETTINGS, head8, ingest, mr, picture_bytes, plan, save
+
+PNG = picture_bytes(head8(), "PNG")
+
+
+def pages(count: int) -> bytes:
+    image = Image.fromarray(head8())
+    return picture_bytes(image, "TIFF", save_all=True, append_images=[image] * (count - 1))
+
+
+def test_names_are_in_natural_order_and_folders_after_files(tmp_path: Path) -> None:
+    for name in ("image10.png", "image2.png", "b/1.png", "a/10.png", "a/9.png", "Image1.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(PNG)
+    assert [entry.display_path for entry in plan(tmp_path)] == [
+        "Image1.png",
+        "image2.png",
+        "image10.png",
+        "a/9.png",
+        "a/10.png",
+        "b/1.png",
+    ]
+
+
+def test_natural_order_survives_very_long_numbers() -> None:
+    names = [b"a" + b"9" * 250, b"a1", b"1a", b"\xff1", b""]
+    assert sorted(names, key=natural_key) == [b"", b"1a", b"a1", b"a" + b"9" * 250, b"\xff1"]
+
+
+def test_an_empty_folder_is_an_empty_plan(tmp_path: Path) -> None:
+    assert plan_batch(tmp_path, SETTINGS, KEY, 4) == []
+
+
+@pytest.mark.parametrize("name", ["missing", "file"])
+def test_what_is_not_a_folder_is_an_error(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(NothingUsableError, match=f"{name}: expected a folder of scans. Received"):
+        plan_batch(tmp_path / name, SETTINGS, KEY, 4)
+
+
+def test_chunks_are_full_but_a_file_that_fits_is_not_split(tmp_path: Path) -> None:
+    for name, count in (("1.tif", 3), ("2.tif", 3), ("3.tif", 9), ("4.tif", 1)):
+        (tmp_path / name).write_bytes(pages(count))
+    chunks = plan_batch(tmp_path, SETTINGS, KEY, 4)
+    assert [[(e.display_path, e.first_frame, e.n_frames) for e in chunk] for chunk in chunks] == [
+        [("1.tif", 0, 3)],
+        [("2.tif", 0, 3)],
+        [("3.tif", 0, 4)],
+        [("3.tif", 4, 4)],
+        [("3.tif", 8, 1), ("4.tif", 0, 1)],
+    ]
+
+
+@pytest.mark.parametrize(("limit", "planned"), [(0, 0), (1, 1), (4, 4), (5, 5), (6, 6), (99, 6)])
+def test_the_limit_counts_slices(tmp_path: Path, limit: int, planned: int) -> None:
+    for name, count in (("1.tif", 3), ("2.tif", 2), ("3.tif", 1)):
+        (tmp_path / name).write_bytes(pages(count))
+    seen: list[int] = []
+    entries = plan(tmp_path, limit=limit, on_found=seen.append)
+    assert sum(entry.n_frames for entry in entries) == planned
+    assert (seen[-1] if seen else 0) == planned
+
+
+def test_planning_twice_gives_the_same(tmp_path: Path) -> None:
+    for index in range(12):
+        z = index * 7 % 12
+        save(tmp_path / f"d{index % 3}" / f"{index}", mr(ImagePositionPatient=[0, 0, z]))
+    assert plan(tmp_path) == plan(tmp_path)
+
+
+def test_links_pipes_and_sockets_are_rows_and_never_opened(tmp_path: Path) -> None:
+    batch, elsewhere = tmp_path / "batch", tmp_path / "elsewhere"
+    batch.mkdir()
+    elsewhere.mkdir()
+    (elsewhere / "x.png").write_bytes(PNG)
+    (batch / "linked.png").symlink_to(elsewhere / "x.png")
+    (batch / "linked folder").symlink_to(elsewhere)
+    (batch / "circle").symlink_to(batch)
+    (batch / "loop").symlink_to(batch / "loop")
+    (batch / "gone").symlink_to(batch / "nothing")
+    (batch / "empty").touch()
+    os.mkfifo(batch / "pipe")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(batch / "socket"))
+        read = {one.row["path"]: one.row for one in ingest(batch)}
+    assert {path: (row["status"], row["reason_code"]) for path, row in read.items()} == {
+        "linked.png": ("ok", None),
+        "linked folder": ("refused", "symlinked_folder"),
+        "circle": ("refused", "symlinked_folder"),
+        "loop": ("failed", "broken_link"),
+        "gone": ("failed", "broken_link"),
+        "empty": ("failed", "empty_file"),
+        "pipe": ("refused", "not_a_regular_file"),
+        "socket": ("refused", "not_a_regular_file"),
+    }
+    assert "Received a named pipe." in read["pipe"]["reason"]
+
+
+def test_a_pipe_put_in_place_of_a_file_does_not_block(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(PNG)
+    entries = plan(tmp_path)
+    (tmp_path / "a.png").unlink()
+    os.mkfifo(tmp_path / "a.png")
+    (only,) = read_chunk(tmp_path, entries, SETTINGS, KEY)
+    assert only.row["reason_code"] == "not_a_regular_file"
+
+
+@pytest.mark.parametrize("change", ["vanish", "shrink", "other", "folder"])
+def test_a_file_that_changes_after_planning_still_gives_every_row(tmp_path: Path, change) -> None:
+    path = tmp_path / "a.tif"
+    path.write_bytes(pages(3))
+    entries = plan(tmp_path)
+    path.unlink()
+    if change == "shrink":
+        path.write_bytes(pages(1))
+    elif change == "other":
+        path.write_bytes(b"now a text")
+    elif change == "folder":
+        path.mkdir()
+    read = list(read_chunk(tmp_path, entries, SETTINGS, KEY))
+    assert [one.row["frame"] for one in read] == [0, 1, 2]
+    assert [one.row["status"] == "ok" for one in read] == [change == "shrink", False, False]
+    assert all(one.row["reason"].startswith("a.tif: expected") for one in read[1:])
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"notes on patient", "text"),
+        (b'{"a": 1}', "text (JSON)"),
+        (b"%PDF-1.7", "PDF"),
+        (b"PK\x03\x04...", "ZIP archive"),
+        (b"\0\0\0\x01Bud1\0", "macOS folder settings"),
+        (b"<!DOCTYPE html><html>", "an HTML page"),
+        (bytes(range(256)), "an unknown binary format"),
+        (b"BM is how this text starts, not a bitmap", "text"),
+    ],
+)
+def test_other_files_are_refused_by_name(tmp_path: Path, data: bytes, what: str) -> None:
+    (tmp_path / "f").write_bytes(data)
+    (only,) = ingest(tmp_path)
+    assert (only.row["status"], only.row["reason_code"]) == ("refused", "unsupported_format")
+    assert f"Received {what}" in only.row["reason"]
+    assert len(only.row["file_sha256"]) == 64
+
+
+def test_hostile_names_are_kept_and_printable(tmp_path: Path) -> None:
+    names = [b"new\nline.txt", "bidi\u202egnp.txt".encode(), b"\xff\xfe.txt", b"-rf", b"<b>.txt"]
+    for name in names:
+        (tmp_path / os.fsdecode(name)).write_bytes(PNG[:20])
+    read = ingest(tmp_path)
+    assert len(read) == len(names)
+    paths = {one.row["path"] for one in read}
+    assert {"new\nline.txt", "bidi\u202egnp.txt", "\\xff\\xfe.txt"} <= paths
+    assert all(one.row["reason"].splitlines()[0] == one.row["reason"] for one in read)
+    assert all("\u202e" not in one.row["reason"] for one in read)
+    rows = [{**one.row, "run_id": "r"} for one in read]
+    write_part(tmp_path / "out" / "part-00000.parquet", rows, SLICES_SCHEMA)
+
+
+def test_a_name_that_is_not_utf8_is_opened_again(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"\xe9.png")).write_bytes(PNG)
+    (only,) = ingest(tmp_path)
+    assert (only.row["status"], only.row["path"]) == ("ok", "\\xe9.png")
+
+
+def test_deep_folders_end_in_a_row(tmp_path: Path) -> None:
+    here = os.open(tmp_path, os.O_RDONLY)
+    name = "d" * 200
+    for _ in range(40):  # 8,000 characters: deeper than a path can name
+        os.mkdir(name, dir_fd=here)
+        deeper = os.open(name, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = deeper
+    os.close(here)
+    read = ingest(tmp_path)
+    assert [one.row["reason_code"] for one in read] == ["unreadable_folder"]
+
+
+def test_three_hundred_levels_are_walked(tmp_path: Path) -> None:
+    deep = tmp_path / Path(*["d"] * 300)
+    deep.mkdir(parents=True)
+    (deep / "a.png").write_bytes(PNG)
+    assert [one.row["status"] for one in ingest(tmp_path)] == ["ok"]
+
+
+def test_a_plan_survives_its_file(tmp_path: Path) -> None:
+    entries = [
+        PlanEntry(b"a/\xff\n.dcm", "dicom", 3, 7, 12),
+        PlanEntry(b"pipe", None, reason_code="not_a_regular_file", reason="expected a file."),
+    ]
+    write_plan(tmp_path / "plan" / "part-00000.parquet", entries)
+    assert read_plan(tmp_path / "plan" / "part-00000.parquet") == entries
+    assert [path.name for path in (tmp_path / "plan").iterdir()] == ["part-00000.parquet"]
+
+
+def test_what_is_not_a_plan_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "p.parquet").write_bytes(b"PAR1")
+    with pytest.raises(RunRecordError, match=r"p\.parquet: expected the plan of a chunk"):
+        read_plan(tmp_path / "p.parquet")
+
+
+def test_every_reason_has_a_remedy_of_one_sentence() -> None:
+    assert set(REMEDIES) == set(Reason)
+    assert all(text.endswith(".") and text.count(". ") == 0 for text in REMEDIES.values())
+    assert {reason.status for reason in Reason} == {"refused", "failed"}
+
+
+def test_rows_fit_the_schema_of_slices(tmp_path: Path) -> None:
+    batch = tmp_path / "batch"
+    save(batch / "a.dcm", mr())
+    (batch / "b.png").write_bytes(PNG)
+    (batch / "c.txt").write_bytes(b"text")
+    rows = [{**one.row, "run_id": "r"} for one in ingest(batch)]
+    write_part(tmp_path / "part-00000.parquet", rows, SLICES_SCHEMA)
+    assert [row["status"] for row in rows] == ["ok", "ok", "refused"]
+
+
+def test_pixels_are_there_only_if_ok(tmp_path: Path) -> None:
+    (tmp_path / "b.png").write_bytes(PNG)
+    (tmp_path / "c.png").write_bytes(picture_bytes(head8(20), "PNG"))
+    good, small = ingest(tmp_path)
+    assert good.pixels.dtype == np.uint8
+    assert good.pixels.shape == (good.row["height"], good.row["width"])
+    assert small.pixels is None
+    assert small.row["slice_id"] is not None

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+
+from artemis.errors import RunRecordError
+from artemis.labels import PROBABILITY_COLUMNS
+from artemis.predictions import (
+    PREDICTIONS_SCHEMA,
+    SLICES_SCHEMA,
+    read_run,
+    read_table,
+    write_part,
+)
+
+
+def slice_row(path: str, status: str = "ok", frame: int = 0) -> dict[str, Any]:
+    row: dict[str, Any] = dict.fromkeys(SLICES_SCHEMA.names)
+    row |= {"path": path, "frame": frame, "status": status, "run_id": "r"}
+    return row | ({"slice_id": f"id-{path}-{frame}"} if status == "ok" else {})
+
+
+def prediction_row(path: str, model: str) -> dict[str, Any]:
+    return {
+        "slice_id": f"id-{path}-0",
+        "path": path,
+        "frame": 0,
+        "model": model,
+        "model_version": "1",
+        "category": "none_coronal",
+        "tumor": "none",
+        "plane": "coronal",
+        "confidence": 0.5,
+        "p_tumor": 0.5,
+        **dict.fromkeys(PROBABILITY_COLUMNS, 1 / 12),
+        "ood_score": 1.0,
+        "needs_review": True,
+        "review_reasons": ["low_confidence"],
+        "run_id": "r",
+    }
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> Path:
+    for chunk, path in enumerate(("a.png", "b.png")):
+        part = f"part-{chunk:05d}.parquet"
+        write_part(tmp_path / "slices" / part, [slice_row(path)], SLICES_SCHEMA)
+        for model in ("mobilenet_v2", "baseline"):
+            target = tmp_path / "predictions" / f"model={model}" / part
+            write_part(target, [prediction_row(path, model)], PREDICTIONS_SCHEMA)
+    failed = [slice_row("broken.png", "failed")]
+    write_part(tmp_path / "slices" / "part-00002.parquet", failed, SLICES_SCHEMA)
+    return tmp_path
+
+
+def test_run_reads_back_with_a_row_for_every_slice_and_model(run_dir: Path) -> None:
+    frame = read_run(run_dir)
+    assert len(frame) == 5
+    assert frame["model"].isna().sum() == 1
+    assert frame.loc[frame["model"].isna(), "path"].tolist() == ["broken.png"]
+    assert frame[list(PROBABILITY_COLUMNS)].dropna().sum(axis=1).to_numpy() == pytest.approx(1)
+
+
+def test_column_types_are_those_of_the_schema(run_dir: Path) -> None:
+    part = run_dir / "predictions" / "model=baseline" / "part-00000.parquet"
+    assert pq.ParquetFile(part).schema_arrow.remove_metadata() == PREDICTIONS_SCHEMA
+    assert read_table(run_dir, "predictions")["p_none_coronal"].dtype == np.float32
+
+
+def test_polars_opens_the_parts_as_they_are(run_dir: Path) -> None:
+    frame = pl.read_parquet(f"{run_dir}/predictions/**/*.parquet")
+    assert frame.height == 4
+    assert set(frame["model"]) == {"mobilenet_v2", "baseline"}
+    assert frame["review_reasons"].to_list()[0] == ["low_confidence"]
+
+
+def test_duckdb_opens_the_parts_as_they_are(run_dir: Path) -> None:
+    query = f"select model, count(*) from '{run_dir}/predictions/**/*.parquet' group by 1 order by 1"  # noqa: S608
+    assert duckdb.sql(query).fetchall() == [("baseline", 2), ("mobilenet_v2", 2)]
+
+
+def test_run_without_parts_is_an_empty_frame_with_all_columns(tmp_path: Path) -> None:
+    assert read_table(tmp_path, "slices").columns.tolist() == SLICES_SCHEMA.names
+    assert read_run(tmp_path).empty
+
+
+def test_row_with_a_missing_column_is_refused(tmp_path: Path) -> None:
+    row = slice_row("a")
+    del row["width"]
+    with pytest.raises(RunRecordError, match=r"part\.parquet: expected exactly .* differs in: width"):
+        write_part(tmp_path / "part.parquet", [row], SLICES_SCHEMA)
+    assert not (tmp_path / "part.parquet").exists()
+
+
+def test_value_of_another_type_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunRecordError, match="expected values of the schema's types"):
+        write_part(tmp_path / "part.parquet", [slice_row("a") | {"width": "wide"}], SLICES_SCHEMA)
+
+
+def test_half_written_part_is_named(run_dir: Path) -> None:
+    part = run_dir / "slices" / "part-00000.parquet"
+    part.write_bytes(part.read_bytes()[:100])
+    with pytest.raises(RunRecordError, match=r"part-00000\.parquet: expected a Parquet file"):
+        read_table(run_dir, "slices")
+
+
+def test_table_of_another_version_is_named(run_dir: Path) -> None:
+    part = run_dir / "slices" / "part-00000.parquet"
+    pq.write_table(pq.ParquetFile(part).read().drop_columns(["contrast"]), part)
+    with pytest.raises(RunRecordError, match="a table without: contrast"):
+        read_table(run_dir, "slices")

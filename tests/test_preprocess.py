@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from artemis.preprocess import SquareBox, model_input, square_box, to_uint8
+
+
+def head(height: int, width: int, top: int, left: int, size: int) -> np.ndarray:
+    picture = np.zeros((height, width), dtype=np.uint8)
+    picture[top : top + size, left : left + size] = 150
+    return picture
+
+
+def test_eight_bit_pictures_are_left_as_they_are() -> None:
+    picture = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    assert to_uint8(picture) is not None
+    np.testing.assert_array_equal(to_uint8(picture), picture)
+
+
+def test_a_range_maps_its_ends_to_black_and_white() -> None:
+    scaled = to_uint8(np.array([[-100.0, 0.0, 50.0, 100.0, 300.0]]), (0.0, 100.0))
+    assert scaled.tolist() == [[0, 0, 127, 255, 255]]
+
+
+def test_hot_pixels_do_not_darken_the_rest() -> None:
+    pixels = np.tile(np.linspace(0, 1000, 1000), (10, 1))
+    pixels[0, 0] = 1e6
+    scaled = to_uint8(pixels)
+    assert scaled[5, -1] == 255
+    assert 120 <= scaled[5, 500] <= 135
+
+
+def test_small_bright_object_on_empty_ground_is_not_lost() -> None:
+    pixels = np.zeros((200, 200), dtype=np.uint16)
+    pixels[100, 100] = 900
+    assert to_uint8(pixels).max() == 255
+
+
+def test_not_a_number_becomes_black_and_constants_become_black() -> None:
+    assert to_uint8(np.array([[np.nan, 0.0, 1.0]]), (0, 1)).tolist() == [[0, 0, 255]]
+    assert to_uint8(np.full((4, 4), 7.5)).max() == 0
+    assert to_uint8(np.full((4, 4), np.nan)).max() == 0
+
+
+def test_box_is_the_head_without_the_air() -> None:
+    assert square_box(head(200, 300, 40, 90, 100)) == SquareBox(left=90, top=40, side=100)
+
+
+def test_box_of_a_wide_head_reaches_beyond_the_picture() -> None:
+    picture = np.full((100, 300), 150, dtype=np.uint8)
+    box = square_box(picture)
+    assert box == SquareBox(left=0, top=-100, side=300)
+    shown = model_input(picture, 30, box)
+    assert shown[:9].max() == 0
+    assert shown[15].min() == 150
+
+
+def test_empty_picture_is_taken_whole() -> None:
+    assert square_box(np.zeros((80, 80), np.uint8)) == SquareBox(left=0, top=0, side=80)
+
+
+def test_head_is_not_stretched() -> None:
+    picture = np.zeros((200, 200), np.uint8)
+    picture[50:150, 80:120] = 200
+    shown = model_input(picture, 100)
+    rows, columns = np.flatnonzero(shown[:, 50] > 100), np.flatnonzero(shown[50] > 100)
+    assert len(rows) / len(columns) == pytest.approx(2.5, rel=0.06)
+
+
+def test_field_of_view_does_not_change_the_model_input() -> None:
+    near, far = head(110, 110, 5, 5, 100), head(400, 400, 150, 150, 100)
+    near[40:60, 40:60] = far[185:205, 185:205] = 90
+    np.testing.assert_array_equal(model_input(near, 64), model_input(far, 64))
+
+
+@given(
+    hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=90)),
+    st.sampled_from([32, 150, 192]),
+)
+def test_any_picture_becomes_a_model_input(picture: np.ndarray, side: int) -> None:
+    shown = model_input(picture, side)
+    assert shown.shape == (side, side)
+    assert shown.dtype == np.uint8
+
+
+@given(
+    hnp.arrays(
+        st.sampled_from([np.int16, np.uint16, np.float32, np.int32]),
+        hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=20),
+    )
+)
+def test_any_numbers_become_eight_bits_in_the_same_order(pixels: np.ndarray) -> None:
+    scaled = to_uint8(pixels)
+    assert scaled.dtype == np.uint8
+    assert scaled.shape == pixels.shape
+    finite = np.isfinite(pixels)
+    order = np.argsort(pixels[finite], kind="stable")
+    assert (np.diff(scaled[finite][order].astype(int)) >= 0).all()

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from artemis.errors import RunRecordError, WorkspaceError
+from artemis.runs import (
+    Counts,
+    RunRecord,
+    RunStatus,
+    create_run,
+    find_run,
+    new_run_id,
+    read_record,
+    write_record,
+)
+from artemis.settings import Settings
+
+
+def record(run_id: str) -> RunRecord:
+    return RunRecord(
+        run_id=run_id,
+        status=RunStatus.COMPLETED,
+        created=datetime(2026, 11, 23, tzinfo=UTC),
+        batch="scans",
+        command="artemis-cli classify-batch scans",
+        versions={},
+        settings=Settings(),
+        models=[],
+    )
+
+
+def test_run_ids_sort_by_time() -> None:
+    assert new_run_id()[:8] <= new_run_id()[:8]
+    assert new_run_id() != new_run_id()
+    datetime.strptime(new_run_id().split("-")[0], "%Y%m%dT%H%M%SZ")  # noqa: DTZ007
+
+
+def test_record_reads_back_as_written(tmp_path: Path) -> None:
+    paths = create_run(tmp_path, "20261123T000000Z-000000")
+    write_record(paths, record(paths.run_id))
+    assert read_record(paths.root) == record(paths.run_id)
+
+
+def test_existing_run_is_never_overwritten(tmp_path: Path) -> None:
+    create_run(tmp_path, "a")
+    with pytest.raises(WorkspaceError, match=r"expected a new run.*nothing is overwritten"):
+        create_run(tmp_path, "a")
+
+
+def test_workspace_that_is_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WorkspaceError, match=r"file: expected a folder that can be written"):
+        create_run(tmp_path / "file", "a")
+
+
+def test_run_is_found_by_id_by_path_and_as_latest(tmp_path: Path) -> None:
+    for run_id in ("20261122T000000Z-aaaaaa", "20261123T000000Z-bbbbbb"):
+        write_record(create_run(tmp_path, run_id), record(run_id))
+    newest = tmp_path / "runs" / "20261123T000000Z-bbbbbb"
+    assert find_run(tmp_path, "latest") == newest
+    assert find_run(tmp_path, newest.name) == newest
+    assert find_run(tmp_path, str(newest)) == newest
+
+
+@pytest.mark.parametrize("name", ["latest", "../runs", "nothing"])
+def test_unknown_run_is_named(tmp_path: Path, name: str) -> None:
+    with pytest.raises(RunRecordError, match=f"expected the run '{name}'"):
+        find_run(tmp_path, name)
+
+
+def test_damaged_record_is_named(tmp_path: Path) -> None:
+    paths = create_run(tmp_path, "a")
+    paths.record.write_text("{}")
+    with pytest.raises(RunRecordError, match=r"run\.json: expected the record of a run"):
+        read_record(paths.root)
+
+
+def test_counts_of_chunks_add_up() -> None:
+    assert Counts(slices=3, ok=2, failed=1) + Counts(slices=1, ok=1) == Counts(
+        slices=4, ok=3, failed=1
+    )
