@@ -12,8 +12,8 @@ import tensorflow as tf
 from artemis.files import atomic_path
 
 
-def export_litert(model: keras.Model, path: Path) -> dict[str, list[int]]:
-    """Write a network as a LiteRT flatbuffer with float16 weights, atomically.
+def export_litert(model: keras.Model, path: Path, *, half: bool = True) -> dict[str, list[int]]:
+    """Write a network as a LiteRT flatbuffer, atomically.
 
     The exported signature ``serving_default`` takes ``picture``, ``(n, side, side, 1)``
     uint8, and returns the network's outputs by name in float32.
@@ -24,6 +24,8 @@ def export_litert(model: keras.Model, path: Path) -> dict[str, list[int]]:
         See `artemis.models.architectures`.
     path : Path
         The file to write.
+    half : bool
+        Store weights as float16, in half the space; they are computed with as float32.
 
     Returns
     -------
@@ -32,20 +34,21 @@ def export_litert(model: keras.Model, path: Path) -> dict[str, list[int]]:
     """
     side = model.input_shape[1]
 
-    @tf.function(  # type: ignore[untyped-decorator]  # TensorFlow ships no types
-        input_signature=[tf.TensorSpec((None, side, side, 1), tf.uint8, name="picture")]
-    )
-    def serve(picture: Any) -> dict[str, Any]:
-        outputs = model(tf.cast(picture, tf.float32), training=False)
-        return {name: tf.identity(values, name=name) for name, values in outputs.items()}
+    def serve(picture: Any) -> Any:
+        return model(tf.cast(picture, tf.float32), training=False)
 
-    module = tf.Module()
-    module.model = model
+    # Keras's own archive freezes the variables; a plain tf.Module leaves reads of variables
+    # that LiteRT answers with NaN.
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    signature = [tf.TensorSpec((None, side, side, 1), tf.uint8, name="picture")]
+    archive.add_endpoint("serving_default", serve, input_signature=signature)
     with tempfile.TemporaryDirectory() as folder:
-        tf.saved_model.save(module, folder, signatures={"serving_default": serve})
+        archive.write_out(folder, verbose=False)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.target_spec.supported_types = [tf.float16]
+        if half:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.target_spec.supported_types = [tf.float16]
         flatbuffer = converter.convert()
     with atomic_path(path) as temporary:
         temporary.write_bytes(flatbuffer)
