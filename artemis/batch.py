@@ -170,6 +170,9 @@ def start_run(
                 side=manifest.input.side,
                 folder=folder,
                 ood_threshold=manifest.out_of_distribution.threshold,
+                accuracy=round(manifest.evaluation.metrics["accuracy"].value, 3),
+                macro_f1=round(manifest.evaluation.metrics["macro_f1"].value, 3),
+                protocol=manifest.evaluation.protocol,
             )
         )
     paths = create_run(settings.workspace, new_run_id())

@@ -16,7 +16,6 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
 from rich.text import Text
 
 from artemis import RESEARCH_USE
@@ -66,21 +65,19 @@ def _advance(bar: Progress, task: TaskID) -> Listener:
 def print_summary(console: Console, record: RunRecord, recorded: int) -> None:
     """Print what became of a run: counts, time, and the paths of what was made."""
     counts, seconds = record.counts, sum(record.timings.values())
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    table.add_row("Run", record.run_id)
-    table.add_row(
-        "Slices",
-        f"{counts.slices} found in {counts.files} files: {counts.ok} classified, "
+    lines = {
+        "Run": record.run_id,
+        "Slices": f"{counts.slices} found in {counts.files} files: {counts.ok} classified, "
         f"{counts.refused} refused, {counts.failed} failed",
-    )
-    table.add_row("Review", f"{counts.needs_review} need a look")
-    table.add_row("Time", f"{seconds:.1f} s" + _rate(counts.ok, record.timings))
-    table.add_row("Prefect", f"{recorded} of {record.tasks} task runs recorded")
-    table.add_row("Predictions", Text(str(record.settings.workspace / "runs" / record.run_id)))
-    table.add_row("Report", Text(record.report or "none"))
-    console.print(table)
+        "Review": f"{counts.needs_review} need a look",
+        "Time": f"{seconds:.1f} s" + _rate(counts.ok, record.timings),
+        "Prefect": f"{recorded} of {record.tasks} task runs recorded",
+        "Predictions": str((record.settings.workspace / "runs" / record.run_id).resolve()),
+        "Report": record.report or "none",
+    }
+    for name, value in lines.items():
+        # Not wrapped: a path must survive being copied.
+        console.print(Text.assemble((f"{name:<12} ", "bold"), value), soft_wrap=True)
     console.print(RESEARCH_USE, style="italic")
 
 

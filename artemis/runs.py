@@ -24,7 +24,7 @@ class RunStatus(StrEnum):
 
 
 class ModelRecord(BaseModel):
-    """A model as a run used it."""
+    """A model as a run used it; its figures are of twelve categories, by its protocol."""
 
     name: str
     version: str
@@ -32,6 +32,9 @@ class ModelRecord(BaseModel):
     side: int
     folder: Path
     ood_threshold: float
+    accuracy: float
+    macro_f1: float
+    protocol: str
 
 
 class Counts(BaseModel):

@@ -20,17 +20,22 @@ def test_text_replaces_the_old_file_whole(tmp_path: Path) -> None:
     write_text_atomic(path, "old")
     write_text_atomic(path, "new")
     assert path.read_text() == "new"
-    assert os.listdir(path.parent) == ["run.json"]
+    assert [p.name for p in path.parent.iterdir()] == ["run.json"]
 
 
 def test_failed_write_leaves_the_old_file_and_no_scratch(tmp_path: Path) -> None:
     path = tmp_path / "part.parquet"
     path.write_text("old")
-    with pytest.raises(ZeroDivisionError), atomic_path(path) as temporary:
-        temporary.write_text("half")
-        raise ZeroDivisionError
+
+    def write_half() -> None:
+        with atomic_path(path) as temporary:
+            temporary.write_text("half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_half()
     assert path.read_text() == "old"
-    assert os.listdir(tmp_path) == ["part.parquet"]
+    assert [p.name for p in tmp_path.iterdir()] == ["part.parquet"]
 
 
 def test_undecodable_file_names_become_printable_text() -> None:

@@ -81,8 +81,9 @@ def test_polars_opens_the_parts_as_they_are(run_dir: Path) -> None:
 
 
 def test_duckdb_opens_the_parts_as_they_are(run_dir: Path) -> None:
-    query = f"select model, count(*) from '{run_dir}/predictions/**/*.parquet' group by 1 order by 1"  # noqa: S608
-    assert duckdb.sql(query).fetchall() == [("baseline", 2), ("mobilenet_v2", 2)]
+    parts = duckdb.read_parquet(f"{run_dir}/predictions/**/*.parquet")
+    counts = parts.aggregate("model, count(*)").order("model")
+    assert counts.fetchall() == [("baseline", 2), ("mobilenet_v2", 2)]
 
 
 def test_run_without_parts_is_an_empty_frame_with_all_columns(tmp_path: Path) -> None:
@@ -93,7 +94,7 @@ def test_run_without_parts_is_an_empty_frame_with_all_columns(tmp_path: Path) ->
 def test_row_with_a_missing_column_is_refused(tmp_path: Path) -> None:
     row = slice_row("a")
     del row["width"]
-    with pytest.raises(RunRecordError, match=r"part\.parquet: expected exactly .* differs in: width"):
+    with pytest.raises(RunRecordError, match=r"part\.parquet: .* differs in: width"):
         write_part(tmp_path / "part.parquet", [row], SLICES_SCHEMA)
     assert not (tmp_path / "part.parquet").exists()
 

@@ -35,7 +35,7 @@ def record(run_id: str) -> RunRecord:
 def test_run_ids_sort_by_time() -> None:
     assert new_run_id()[:8] <= new_run_id()[:8]
     assert new_run_id() != new_run_id()
-    datetime.strptime(new_run_id().split("-")[0], "%Y%m%dT%H%M%SZ")  # noqa: DTZ007
+    datetime.strptime(new_run_id().split("-")[0], "%Y%m%dT%H%M%SZ")
 
 
 def test_record_reads_back_as_written(tmp_path: Path) -> None:

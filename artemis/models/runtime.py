@@ -150,6 +150,7 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _open(path: Path, threads: int) -> Any:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # LiteRT's own talk, such as its delegate
     from ai_edge_litert.interpreter import Interpreter
 
     try:

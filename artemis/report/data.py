@@ -97,8 +97,12 @@ class SliceItem:
 
     @property
     def needs_review(self) -> bool:
-        """Whether any model's answer sends the slice to a human."""
-        return any(answer.needs_review for answer in self.answers.values())
+        """Whether the first model's answer sends the slice to a human.
+
+        Where the models disagree, it does; a weaker model's own doubts alone do not, or
+        most slices would be in the queue.
+        """
+        return any(answer.needs_review for answer in [*self.answers.values()][:1])
 
     @cached_property
     def doubt(self) -> float:

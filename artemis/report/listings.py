@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import PurePath
 from typing import Any, Final
 
 from artemis.ingest.reasons import REMEDIES
@@ -28,7 +29,9 @@ _FIELD_WORDS: Final[Mapping[str, str]] = {
     "sha256": "SHA-256",
     "ood_threshold": "Out-of-distribution threshold",
     "side": "Input side, pixels",
-    "folder": "Folder",
+    "accuracy": "Accuracy",
+    "macro_f1": "Macro F1",
+    "protocol": "Measured on",
 }
 """Words for what a run records of a model; a field without words is shown by its name."""
 
@@ -100,6 +103,7 @@ def cards_view(data: RunData) -> dict[str, Any]:
     for model in data.record.models:
         fields = model.model_dump(mode="json")
         name = visible(fields.pop("name"))
+        del fields["folder"]  # of the machine; the hash says which model it was
         cards.append(
             (name, [(_FIELD_WORDS.get(key, key), _plain(value)) for key, value in fields.items()])
         )
@@ -115,7 +119,7 @@ def provenance_view(data: RunData) -> dict[str, Any]:
     run = [
         ("Run", record.run_id),
         ("Status", record.status.value),
-        ("Batch folder", record.batch),
+        ("Batch", PurePath(record.batch).name or record.batch),
         ("Started", moment(record.created)),
         ("Finished", moment(finished) if finished else "not finished"),
         ("Elapsed", duration(elapsed) if elapsed is not None else DASH),

@@ -1,0 +1,269 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from artemis.predictions import read_run, read_table
+from artemis.runs import read_record
+from flows.server import PrefectApi
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+MODELS = ["mobilenet_v2", "baseline"]
+
+
+def classify(
+    batch: Path, workspace: Path, *options: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [
+            sys.executable,
+            str(ROOT / "cli.py"),
+            "classify-batch",
+            str(batch),
+            "--workspace",
+            str(workspace),
+            *options,
+        ],
+        cwd=ROOT,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def run_of(answer: subprocess.CompletedProcess[str], workspace: Path) -> Path:
+    return workspace / "runs" / json.loads(answer.stdout)["run_id"]
+
+
+def recorded(run_dir: Path) -> tuple[Any, list[Any]]:
+    """Return the flow run and its task runs as Prefect's API has them."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+
+    flow_run_id = UUID(read_record(run_dir).prefect_flow_run_id or "")
+    with get_client(sync_client=True) as client:
+        task_runs = client.read_task_runs(
+            flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id]))
+        )
+        return client.read_flow_run(flow_run_id), task_runs
+
+
+@pytest.fixture(scope="module")
+def sample_run(
+    api: PrefectApi, samples: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[subprocess.CompletedProcess[str], Path]:
+    workspace = tmp_path_factory.mktemp("samples")
+    answer = classify(samples, workspace, "--json", ARTEMIS_CHUNK_SLICES="8")
+    assert answer.returncode == 0, answer.stderr
+    return answer, run_of(answer, workspace)
+
+
+def test_every_sample_is_accounted_for(sample_run, samples: Path) -> None:
+    _, run_dir = sample_run
+    slices = read_table(run_dir, "slices")
+    files = {str(path.relative_to(samples)) for path in samples.rglob("*") if path.is_file()}
+    assert set(slices["path"]) == files
+    assert slices["status"].value_counts().to_dict() == {"ok": 28, "refused": 4, "failed": 1}
+    assert slices[["path", "frame"]].duplicated().sum() == 0
+    assert slices.loc[slices["status"] != "ok", "reason"].notna().all()
+
+
+def test_every_classifiable_slice_has_a_row_of_each_model(sample_run) -> None:
+    _, run_dir = sample_run
+    predictions = read_table(run_dir, "predictions")
+    assert predictions["model"].value_counts().to_dict() == dict.fromkeys(MODELS, 28)
+    columns = [column for column in predictions if column.startswith("p_") and column != "p_tumor"]
+    assert len(columns) == 12
+    assert predictions[columns].sum(axis=1).to_numpy() == pytest.approx(1, abs=1e-5)
+    assert (predictions[columns].max(axis=1) == predictions["confidence"]).all()
+    none = predictions[[f"p_none_{p}" for p in ("coronal", "sagittal", "transverse")]].sum(axis=1)
+    assert predictions["p_tumor"].to_numpy() == pytest.approx(1 - none, abs=1e-5)
+    assert (predictions["needs_review"] == (predictions["review_reasons"].str.len() > 0)).all()
+
+
+def test_planes_of_the_series_and_the_volume_are_recognised(sample_run) -> None:
+    _, run_dir = sample_run
+    frame = read_run(run_dir)
+    with_header = frame[(frame["model"] == "mobilenet_v2") & frame["header_plane"].notna()]
+    assert len(with_header) == 17
+    assert (with_header["plane"] == with_header["header_plane"]).mean() >= 0.8
+
+
+def test_record_counts_and_names_what_was_used(sample_run) -> None:
+    answer, run_dir = sample_run
+    record = read_record(run_dir)
+    assert record.status == "completed"
+    assert record.counts.model_dump(exclude={"needs_review"}) == {
+        "files": 21,
+        "slices": 33,
+        "ok": 28,
+        "refused": 4,
+        "failed": 1,
+    }
+    assert [model.name for model in record.models] == MODELS
+    assert "classify-batch" in record.command
+    assert json.loads(answer.stdout)["counts"]["ok"] == 28
+
+
+def test_only_the_promised_files_are_left(sample_run) -> None:
+    _, run_dir = sample_run
+    names = {path.name for path in run_dir.iterdir()}
+    assert names == {"run.json", "plan", "slices", "predictions", "thumbnails"}
+    assert not list(run_dir.rglob("*.tmp"))
+
+
+def test_prefect_has_every_task_run_and_the_outcome(sample_run) -> None:
+    _, run_dir = sample_run
+    flow_run, task_runs = recorded(run_dir)
+    record = read_record(run_dir)
+    assert flow_run.state.type == "COMPLETED"
+    assert len(task_runs) == record.tasks == 5 * (2 + 2) + 1
+    assert {run.state.type for run in task_runs} == {"COMPLETED"}
+    assert sum(run.name.startswith("baseline-") for run in task_runs) == 5
+
+
+def test_prefect_shows_the_run_and_its_artifact(sample_run) -> None:
+    _, run_dir = sample_run
+    listed = subprocess.run(
+        [sys.executable, "-m", "prefect", "flow-run", "ls"],
+        env=os.environ | {"COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+    )
+    assert "classify-batch" in listed.stdout
+    inspected = subprocess.run(
+        [sys.executable, "-m", "prefect", "artifact", "inspect", "classify-batch"],
+        env=os.environ | {"COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+    )
+    assert run_dir.name in inspected.stdout
+    assert "| 33 | 28 | 4 | 1 |" in inspected.stdout
+
+
+def test_report_is_written_and_rebuilt_byte_for_byte(sample_run) -> None:
+    _, run_dir = sample_run
+    page = Path(read_record(run_dir).report or "")
+    before = page.read_bytes()
+    assert (page.parents[1] / "index.html").is_file()
+    answer = subprocess.run(
+        [sys.executable, str(ROOT / "cli.py"), "report", str(run_dir)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.strip() == str(page)
+    assert page.read_bytes() == before
+
+
+def test_quiet_terminal_talk_is_a_summary_and_nothing_of_prefect(sample_run) -> None:
+    answer, _ = sample_run
+    assert "28 classified, 4 refused, 1 failed" in answer.stderr
+    assert "21 of 21 task runs recorded" in answer.stderr
+    assert "prefect" not in answer.stderr.lower().replace("prefect      21 of 21", "")
+
+
+def test_embedded_server_records_every_task_run(samples: Path, tmp_path: Path) -> None:
+    environment = {
+        "PREFECT_API_URL": "",
+        "PREFECT_HOME": str(tmp_path / "home"),
+        "ARTEMIS_CHUNK_SLICES": "1",
+    }
+    answer = classify(samples, tmp_path / "workspace", "--json", **environment)
+    assert answer.returncode == 0, answer.stderr
+    assert json.loads(answer.stdout)["tasks"] == 33 * 4 + 1
+    assert "133 of 133 task runs recorded" in answer.stderr
+
+
+def test_half_garbage_batch_is_classified_and_every_file_accounted_for(
+    api: PrefectApi, samples: Path, tmp_path: Path
+) -> None:
+    batch, random = tmp_path / "batch", np.random.default_rng(5)
+    batch.mkdir()
+    pictures = sorted(samples.glob("*_no_lesion*")) + sorted(samples.glob("*_tumour.jpg"))
+    for number in range(20):
+        good = pictures[number % len(pictures)]
+        shutil.copy(good, batch / f"good_{number}{good.suffix}")
+        content = good.read_bytes()
+        garbage = [
+            random.bytes(3000),
+            content[: len(content) // 3],
+            b"",
+            b"</script><script>alert(1)</script>",
+            bytes(b ^ 0x55 if k % 97 == 96 else b for k, b in enumerate(content)),
+        ][number % 5]
+        (batch / f"<img src=x onerror=alert({number})>.png").write_bytes(garbage)
+    answer = classify(batch, tmp_path / "workspace", "--json", "--strict")
+    assert answer.returncode == 3, answer.stderr
+    assert "expected every input to be classified" in answer.stderr
+    frame = read_table(run_of(answer, tmp_path / "workspace"), "slices")
+    assert len(frame) == 40
+    good_rows = frame[frame["path"].str.startswith("good_")]
+    assert (good_rows["status"] == "ok").all()
+    assert frame.loc[frame["status"] != "ok", "reason_code"].notna().all()
+    page = Path(json.loads(answer.stdout)["report"]).read_text()
+    assert "<img src=x onerror" not in page
+
+
+def test_nothing_usable_exits_with_four(api: PrefectApi, tmp_path: Path) -> None:
+    (tmp_path / "batch").mkdir()
+    (tmp_path / "batch" / "notes.txt").write_text("no scans here")
+    answer = classify(tmp_path / "batch", tmp_path / "workspace", "--json")
+    assert answer.returncode == 4
+    assert "expected at least one slice to classify" in answer.stderr
+    assert Path(json.loads(answer.stdout)["report"]).is_file()
+
+
+def test_one_model_and_a_limit(api: PrefectApi, samples: Path, tmp_path: Path) -> None:
+    options = ("--json", "--models", "baseline", "--limit", "3")
+    answer = classify(samples, tmp_path, *options)
+    assert answer.returncode in {0, 4}, answer.stderr
+    run_dir = run_of(answer, tmp_path)
+    assert len(read_table(run_dir, "slices")) == 3
+    assert set(read_table(run_dir, "predictions")["model"]) <= {"baseline"}
+
+
+def test_no_identifier_of_a_header_is_in_any_output(sample_run) -> None:
+    _, run_dir = sample_run
+    report = Path(read_record(run_dir).report or "")
+    outputs = [*run_dir.rglob("*.parquet"), run_dir / "run.json", report]
+    for path in outputs:
+        assert b"SIMULATED^SAMPLE" not in path.read_bytes(), path
+
+
+@pytest.mark.shared
+def test_real_images_are_classified_as_on_the_models_card(
+    api: PrefectApi, brain_mri: Path, tmp_path: Path
+) -> None:
+    manifest = pd.read_csv(brain_mri / "manifest.csv")
+    chosen = manifest[manifest["fold"] == 4].sample(200, random_state=1)
+    for path in chosen["path"]:
+        target = tmp_path / "batch" / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(brain_mri / path, target)
+    answer = classify(tmp_path / "batch", tmp_path / "workspace", "--json")
+    assert answer.returncode == 0, answer.stderr
+    frame = read_run(run_of(answer, tmp_path / "workspace"))
+    assert len(frame) == 400
+    assert (frame["status"] == "ok").all()
+    chosen["tumor"] = chosen["source_tumor"].fillna(chosen["tumor"])
+    truth = chosen.assign(truth=chosen["tumor"] + "_" + chosen["plane"])[["path", "truth"]]
+    frame = frame.merge(truth, on="path")
+    accuracy = (frame["category"] == frame["truth"]).groupby(frame["model"]).mean()
+    # 200 of the 541 test slices: the floors less two standard errors.
+    assert accuracy["mobilenet_v2"] >= 0.87 - 0.05
+    assert accuracy["baseline"] >= 0.65 - 0.07

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from artemis.errors import PrefectServerError
+from flows.server import PrefectApi, configured_api_url
+
+ROOT = Path(__file__).parents[2]
+
+
+def numbers(name: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version(name).split(".")[:2])
+
+
+def test_partners_of_prefect_are_those_it_works_with() -> None:
+    assert version("prefect") == "3.8.8"
+    assert numbers("fastapi") < (0, 150), "Prefect 3.8.8 does not start with later ones"
+    assert (2, 0) <= numbers("sqlalchemy") < (2, 1), "with 2.1 no schedule ever fires"
+
+
+def test_configured_api_is_found_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:4200/api")
+    assert configured_api_url() == "http://127.0.0.1:4200/api"
+
+
+def test_configured_api_is_found_in_the_active_profile(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    (tmp_path / "profiles.toml").write_text(
+        'active = "lab"\n[profiles.lab]\nPREFECT_API_URL = "http://lab:4200/api"\n'
+        '[profiles.other]\nPREFECT_API_URL = "http://other:4200/api"\n'
+    )
+    assert configured_api_url() == "http://lab:4200/api"
+
+
+def test_configured_api_is_found_in_the_working_directory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "prefect.toml").write_text('[api]\nurl = "http://here:4200/api"\n')
+    assert configured_api_url() == "http://here:4200/api"
+
+
+def test_unconfigured_or_damaged_settings_mean_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "profiles.toml").write_text("not = [toml")
+    assert configured_api_url() is None
+
+
+def test_unreachable_api_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/api"
+    monkeypatch.setenv("PREFECT_API_URL", url)
+    monkeypatch.setattr("flows.server._STOP_TIMEOUT", 0.3)
+    with PrefectApi() as api, pytest.raises(PrefectServerError, match=f"answer from {url}/health"):
+        api.wait()
+
+
+@pytest.mark.slow
+def test_embedded_server_listens_on_loopback_only_and_ends_with_its_parent() -> None:
+    code = (
+        "import time; from flows.server import PrefectApi\n"
+        "with PrefectApi() as api:\n"
+        "    api.wait(); print(api._process.pid, api.url, flush=True); time.sleep(60)"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdout is not None
+    pid, url = parent.stdout.readline().split()
+    assert url.startswith("http://127.0.0.1:")
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    parent.stdout.close()
+    deadline = time.monotonic() + 30
+    while _alive(int(pid)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not _alive(int(pid))
+
+
+@pytest.mark.slow
+def test_cron_deployment_gets_scheduled_runs(api: PrefectApi) -> None:
+    """With an unsuitable SQLAlchemy, Prefect accepts a schedule and never fires it.
+
+    The embedded server runs no scheduler, so a full server is started here.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {k: v for k, v in os.environ.items() if k != "PREFECT_API_URL"}
+    server = subprocess.Popen(
+        [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)],
+        env=environment | {"PREFECT_SERVER_ANALYTICS_ENABLED": "0", "DO_NOT_TRACK": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        scheduled = subprocess.run(
+            [sys.executable, str(Path(__file__).parent / "schedule_once.py")],
+            env=environment | {"PREFECT_API_URL": f"http://127.0.0.1:{port}/api"},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=180,
+        )
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+    assert scheduled.returncode == 0, scheduled.stderr
+    assert int(scheduled.stdout.split()[-1]) >= 3
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False

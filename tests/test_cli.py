@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import cli
+from artemis.errors import ModelError
+from artemis.labels import CATEGORY_NAMES
+
+ROOT = Path(__file__).parent.parent
+COMMANDS = (
+    ["classify-batch"],
+    ["report"],
+    ["train"],
+    ["doctor"],
+    ["models"],
+    ["models", "show"],
+    ["labels"],
+)
+
+
+def invoke(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "cli.py"), *arguments],
+        cwd=ROOT,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_help_of_each_command_has_an_example(command: list[str]) -> None:
+    answer = CliRunner().invoke(cli.app, [*command, "--help"])
+    assert answer.exit_code == 0
+    assert "Example: artemis-cli" in answer.output
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, cli\n"
+        "try: cli.app(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'numpy', 'pandas', 'pyarrow', 'PIL', 'prefect', 'pydicom', 'tensorflow', 'keras',"
+        " 'jinja2', 'pydantic'}\n"
+        "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+
+
+def test_labels_are_data_on_standard_output() -> None:
+    answer = CliRunner().invoke(cli.app, ["labels", "--json"])
+    assert [row["name"] for row in json.loads(answer.stdout)] == list(CATEGORY_NAMES)
+
+
+def test_models_lists_both_with_their_figures(tmp_path: Path) -> None:
+    answer = CliRunner().invoke(cli.app, ["models", "--json", "--workspace", str(tmp_path)])
+    rows = json.loads(answer.stdout)
+    assert [row["name"] for row in rows if row["champion"]] == ["mobilenet_v2", "baseline"]
+    assert all(0.5 < row["accuracy"] < 0.98 for row in rows)
+
+
+def test_models_show_prints_the_card() -> None:
+    answer = CliRunner().invoke(cli.app, ["models", "show", "baseline"])
+    assert answer.stdout.startswith("# baseline ")
+    assert "## Limits" in answer.stdout
+
+
+def test_unknown_model_is_an_error_of_one_line() -> None:
+    answer = invoke("models", "show", "resnet")
+    assert answer.returncode == 1
+    assert answer.stdout == ""
+    assert answer.stderr.startswith("Error: Models: expected one or more of mobilenet_v2, baseline")
+    assert len(answer.stderr.splitlines()) == 1
+
+
+def test_library_errors_reach_the_caller_of_the_app() -> None:
+    answer = CliRunner().invoke(cli.app, ["models", "show", "resnet"])
+    assert isinstance(answer.exception, ModelError)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["classify-batch"], ["classify-batch", ".", "--limit", "0"], ["nonsense"]]
+)
+def test_wrong_usage_exits_with_two(arguments: list[str]) -> None:
+    assert CliRunner().invoke(cli.app, arguments).exit_code == 2
+
+
+def test_missing_run_is_named(tmp_path: Path) -> None:
+    answer = invoke("report", "latest", "--workspace", str(tmp_path))
+    assert answer.returncode == 1
+    assert "expected the run 'latest'" in answer.stderr
+
+
+def test_missing_batch_exits_with_four_before_any_run_is_made(tmp_path: Path) -> None:
+    answer = invoke("classify-batch", str(tmp_path / "gone"), "--workspace", str(tmp_path / "ws"))
+    assert answer.returncode == 4
+    assert "expected a folder of scans. Received nothing of that name" in answer.stderr
+    assert not (tmp_path / "ws").exists()
+
+
+def test_dry_run_says_what_would_be_done_and_writes_nothing(samples: Path, tmp_path: Path) -> None:
+    workspace = tmp_path / "ws"
+    answer = invoke(
+        "classify-batch", str(samples), "--workspace", str(workspace), "--dry-run", "--json"
+    )
+    plan = json.loads(answer.stdout)
+    assert plan["slices"] == 33
+    assert plan["by_format"]["dicom"] == 7
+    assert set(plan["models"]) == {"mobilenet_v2", "baseline"}
+    assert not workspace.exists()
+
+
+def test_wrong_setting_is_named() -> None:
+    answer = invoke("models", ARTEMIS_CHUNK_SLICES="0")
+    assert answer.returncode == 1
+    assert "ARTEMIS_CHUNK_SLICES: expected another value" in answer.stderr
+
+
+def test_training_without_a_manifest_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("tensorflow", reason="needs the extra `train`")
+    answer = invoke("train", "--data", str(tmp_path), "--workspace", str(tmp_path / "ws"))
+    assert answer.returncode == 1
+    assert "manifest.csv: expected the labels of the training set" in answer.stderr
+
+
+def test_unexpected_error_is_one_message_without_a_trace(tmp_path: Path) -> None:
+    code = "import cli, artemis.runs; artemis.runs.find_run = None; cli.main()"
+    answer = subprocess.run(
+        [sys.executable, "-c", code, "report", "latest"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env=os.environ,
+    )
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("Error: Unexpected TypeError")
+    assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.slow
+def test_doctor_finds_everything_in_order(tmp_path: Path) -> None:
+    answer = invoke("doctor", "--json", "--workspace", str(tmp_path))
+    checks = {check["name"]: check for check in json.loads(answer.stdout)}
+    assert answer.returncode == 0, answer.stdout
+    assert {check["verdict"] for check in checks.values()} <= {"ok", "warn"}
+    assert {"Model mobilenet_v2", "Model baseline", "Prefect server", "Workspace"} <= set(checks)
+    assert checks["prefect"]["finding"] == "3.8.8"
+
+
+def test_doctor_says_how_to_mend_a_damaged_model(tmp_path: Path) -> None:
+    from artemis.doctor import examine_models
+    from artemis.settings import Settings
+
+    pointer = tmp_path / "models" / "baseline" / "CHAMPION"
+    pointer.parent.mkdir(parents=True)
+    pointer.write_text("gone")
+    failed = [c for c in examine_models(Settings(workspace=tmp_path)) if c.verdict == "fail"]
+    assert [check.name for check in failed] == ["Model baseline"]
+    assert "Delete the file to use the shipped model" in failed[0].finding
