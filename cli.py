@@ -127,9 +127,11 @@ def classify_batch(
     Exit codes: 0 done, 1 failed, 2 usage, 3 done but some inputs were refused or failed (with
     --strict), 4 nothing usable was found.
     """
+    from artemis.runs import check_batch
     from artemis.settings import load_settings
 
     settings = load_settings(workspace)
+    check_batch(directory)
     if dry_run:
         from artemis.batch import describe_plan
 
@@ -139,11 +141,9 @@ def classify_batch(
     from flows.server import PrefectApi
 
     with PrefectApi() as api:  # its server starts while the rest is imported
-        from artemis.batch import check_batch
         from artemis.console import print_summary, progress_bar, talk
         from flows.interactive import classify
 
-        check_batch(directory)
         console = talk(quiet=quiet)
         with progress_bar(console, "starting"):
             record, recorded = classify(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__version__: Final = "0.1.0"
+__version__ = "0.1.0"
 
 RESEARCH_USE: Final = "For research use only. Not a medical device."
 """The notice that every report, summary and model card carries."""

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from artemis import __version__
 from artemis.classify import IDENTITY_KEY
-from artemis.errors import NothingUsableError, RunRecordError
+from artemis.errors import RunRecordError
 from artemis.ingest.identity import IdentityKey
 from artemis.ingest.plan import PlanEntry, plan_batch, write_plan
 from artemis.models.manifest import load_manifest
@@ -29,6 +29,7 @@ from artemis.runs import (
     RunPaths,
     RunRecord,
     RunStatus,
+    check_batch,
     create_run,
     new_run_id,
     read_record,
@@ -47,21 +48,6 @@ _VERSIONED: Final = (
     "pyarrow",
     "pydicom",
 )
-
-
-def check_batch(batch: Path) -> None:
-    """Raise unless the batch is a folder.
-
-    Raises
-    ------
-    NothingUsableError
-        If it is a file, or nothing.
-    """
-    if not batch.is_dir():
-        raise NothingUsableError(
-            f"{batch}: expected a folder of scans. Received "
-            f"{'a file' if batch.exists() else 'nothing of that name'}. Give the folder."
-        )
 
 
 def plan_chunks(

@@ -232,4 +232,6 @@ def _count(rows: list[dict[str, Any]]) -> Counts:
     by_status = {status: 0 for status in ("ok", "refused", "failed")}
     for row in rows:
         by_status[row["status"]] += 1
-    return Counts(files=len({row["path"] for row in rows}), slices=len(rows), **by_status)
+    # A file may be spread over chunks; every file has one frame 0.
+    files = sum(row["frame"] == 0 for row in rows)
+    return Counts(files=files, slices=len(rows), **by_status)

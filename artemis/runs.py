@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from artemis.errors import RunRecordError, WorkspaceError
+from artemis.errors import NothingUsableError, RunRecordError, WorkspaceError
 from artemis.files import write_text_atomic
 from artemis.settings import Settings
 
@@ -101,6 +101,21 @@ class RunPaths:
     def predictions(self, model: str) -> Path:
         """Return the folder of one model's prediction parts."""
         return self.root / "predictions" / f"model={model}"
+
+
+def check_batch(batch: Path) -> None:
+    """Raise unless the batch is a folder.
+
+    Raises
+    ------
+    NothingUsableError
+        If it is a file, or nothing.
+    """
+    if not batch.is_dir():
+        raise NothingUsableError(
+            f"{batch}: expected a folder of scans. Received "
+            f"{'a file' if batch.exists() else 'nothing of that name'}. Give the folder."
+        )
 
 
 def new_run_id() -> str:

@@ -13,6 +13,8 @@ from artemis.settings import Settings
 from flows.server import PrefectApi
 
 _DRAIN_TIMEOUT = 20.0
+_POLL = 0.1
+_PAGE = 200
 
 
 def classify(
@@ -41,8 +43,9 @@ def classify(
     RunRecord, int
         The finished run, and how many of its task runs Prefect has recorded.
     """
-    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "INFO" if verbose else "ERROR")
-    os.environ["ARTEMIS_WORKSPACE"] = str(settings.workspace)
+    os.environ.setdefault(
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "INFO" if verbose else "CRITICAL"
+    )
     _load_models(settings, models)
 
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
@@ -70,16 +73,36 @@ def _wait_until_recorded(record: RunRecord) -> int:
 
     Task runs reach the database by way of events, some time after they end.
     """
-    from prefect.client.orchestration import get_client
-    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+    from prefect.client.orchestration import SyncPrefectClient, get_client
+    from prefect.client.schemas.filters import (
+        FlowRunFilter,
+        FlowRunFilterId,
+        TaskRunFilter,
+        TaskRunFilterState,
+        TaskRunFilterStateType,
+    )
     from prefect.client.schemas.objects import StateType
 
     flow_run = FlowRunFilter(id=FlowRunFilterId(any_=[UUID(record.prefect_flow_run_id or "")]))
+    completed = TaskRunFilter(
+        state=TaskRunFilterState(type=TaskRunFilterStateType(any_=[StateType.COMPLETED]))
+    )
+
+    def count(client: SyncPrefectClient) -> int:
+        return sum(
+            len(
+                client.read_task_runs(
+                    flow_run_filter=flow_run,
+                    task_run_filter=completed,
+                    limit=_PAGE,
+                    offset=offset,
+                )
+            )
+            for offset in range(0, record.tasks, _PAGE)
+        )
+
     deadline = time.monotonic() + _DRAIN_TIMEOUT
     with get_client(sync_client=True) as client:
-        while True:
-            task_runs = client.read_task_runs(flow_run_filter=flow_run, limit=200)
-            recorded = sum(run.state_type == StateType.COMPLETED for run in task_runs)
-            if recorded >= min(record.tasks, 200) or time.monotonic() > deadline:
-                return recorded
-            time.sleep(0.1)
+        while (recorded := count(client)) < record.tasks and time.monotonic() < deadline:
+            time.sleep(_POLL)
+    return recorded

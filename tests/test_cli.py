@@ -125,6 +125,7 @@ def test_wrong_setting_is_named() -> None:
     assert "ARTEMIS_CHUNK_SLICES: expected another value" in answer.stderr
 
 
+@pytest.mark.slow
 def test_training_without_a_manifest_is_named(tmp_path: Path) -> None:
     pytest.importorskip("tensorflow", reason="needs the extra `train`")
     answer = invoke("train", "--data", str(tmp_path), "--workspace", str(tmp_path / "ws"))

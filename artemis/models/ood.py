@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -131,7 +132,7 @@ def load_reference(path: Path) -> FeatureReference:
                 components=arrays["components"].astype(np.float32),
                 residual_scale=float(arrays["residual_scale"]),
             )
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise ModelError(
             f"{path}: expected the feature reference of a model. Received: {error}. "
             "Install the model again."

@@ -81,7 +81,11 @@ def test_embedded_server_listens_on_loopback_only_and_ends_with_its_parent() -> 
         "    api.wait(); print(api._process.pid, api.url, flush=True); time.sleep(60)"
     )
     parent = subprocess.Popen(
-        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"},
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert parent.stdout is not None
     pid, url = parent.stdout.readline().split()
@@ -96,7 +100,7 @@ def test_embedded_server_listens_on_loopback_only_and_ends_with_its_parent() -> 
 
 
 @pytest.mark.slow
-def test_cron_deployment_gets_scheduled_runs(api: PrefectApi) -> None:
+def test_cron_deployment_gets_scheduled_runs() -> None:
     """With an unsuitable SQLAlchemy, Prefect accepts a schedule and never fires it.
 
     The embedded server runs no scheduler, so a full server is started here.
@@ -114,7 +118,7 @@ def test_cron_deployment_gets_scheduled_runs(api: PrefectApi) -> None:
     )
     try:
         scheduled = subprocess.run(
-            [sys.executable, str(Path(__file__).parent / "schedule_once.py")],
+            [sys.executable, "-m", "tests.flows.schedule_once"],
             env=environment | {"PREFECT_API_URL": f"http://127.0.0.1:{port}/api"},
             cwd=ROOT,
             capture_output=True,

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from artemis.console import print_summary, progress_bar, talk
+from artemis.progress import report_progress
+from artemis.runs import Counts
+from tests.test_runs import record
+
+
+def terminal() -> Console:
+    return Console(file=io.StringIO(), force_terminal=True, width=120)
+
+
+def text(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_summary_states_counts_and_unbroken_paths() -> None:
+    done = record("20261123T000000Z-aaaaaa").model_copy(
+        update={
+            "counts": Counts(files=3, slices=5, ok=3, refused=1, failed=1, needs_review=2),
+            "timings": {"plan": 0.5, "classify": 1.5},
+            "tasks": 5,
+            "report": "/reports/" + "deep/" * 40 + "index.html",
+        }
+    )
+    console = Console(file=io.StringIO(), width=40)
+    print_summary(console, done, recorded=5)
+    shown = text(console)
+    assert "5 found in 3 files: 3 classified, 1 refused, 1 failed" in shown
+    assert "2.0 s (2 slices a second)" in shown
+    assert done.report in shown
+    assert "For research use only. Not a medical device." in shown
+
+
+def test_progress_is_shown_with_counts_on_a_terminal() -> None:
+    console = terminal()
+    with progress_bar(console, "starting"):
+        report_progress("finding scans", 40)
+        report_progress("classifying", 30, 120)
+    assert "classifying" in text(console)
+    assert "30/120" in text(console)
+
+
+def test_nothing_moves_where_there_is_no_terminal() -> None:
+    console = Console(file=io.StringIO(), force_terminal=False)
+    with progress_bar(console, "starting"):
+        report_progress("classifying", 1, 2)
+    assert text(console) == ""
+
+
+def test_quiet_talk_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    talk(quiet=True).print("anything")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_reports_without_a_listener_go_nowhere() -> None:
+    report_progress("classifying", 1, 2)
