@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -150,12 +152,30 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _open(path: Path, threads: int) -> Any:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # LiteRT's own talk, such as its delegate
     from ai_edge_litert.interpreter import Interpreter
 
     try:
-        return Interpreter(model_path=str(path), num_threads=threads)
+        with _native_talk_silenced():
+            interpreter = Interpreter(model_path=str(path), num_threads=threads)
+            interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise ModelError(
             f"{path}: expected a LiteRT flatbuffer. Received: {error}. Install the model again."
         ) from error
+    return interpreter
+
+
+@contextmanager
+def _native_talk_silenced() -> Iterator[None]:
+    """Keep LiteRT's line about its delegate off the terminal; no setting of its does.
+
+    It writes to the descriptor, not to `sys.stderr`, once in a process, while a model opens.
+    """
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+            yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

@@ -102,3 +102,13 @@ def test_serving_imports_no_tensorflow() -> None:
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert answer.returncode == 0, answer.stderr
+
+
+def test_opening_a_model_says_nothing(tmp_path: Path) -> None:
+    code = (
+        "from artemis.models.registry import *; from pathlib import Path; import numpy as np; "
+        "model = load_model(model_folder(Path('nowhere'), 'baseline')); "
+        "model.predict(np.zeros((20, 150, 150), dtype=np.uint8))"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (answer.returncode, answer.stdout, answer.stderr) == (0, "", "")
