@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
-    TaskID,
+    Task,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 from rich.text import Text
 
@@ -39,24 +39,42 @@ def progress_bar(console: Console, first_stage: str) -> Iterator[None]:
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
+        _CountColumn(),
         TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        _LeftColumn(),
     )
     bar = Progress(*columns, console=console, transient=True)
-    with bar, listening(_advance(bar, bar.add_task(first_stage, total=None))):
+    with bar, listening(_advance(bar, first_stage)):
         yield
 
 
-def _advance(bar: Progress, task: TaskID) -> Listener:
-    stage = ""
+class _CountColumn(ProgressColumn):
+    """``12 of 40``; ``12`` while the total is unknown, nothing before the first."""
+
+    def render(self, task: Task) -> Text:
+        if task.total is None:
+            return Text(f"{task.completed:.0f}" if task.completed else "")
+        return Text(f"{task.completed:.0f} of {task.total:.0f}")
+
+
+class _LeftColumn(ProgressColumn):
+    """``0:00:12 left``, where that can be said."""
+
+    def render(self, task: Task) -> Text:
+        if task.time_remaining is None:
+            return Text("")
+        return Text(f"{timedelta(seconds=round(task.time_remaining))} left")
+
+
+def _advance(bar: Progress, first_stage: str) -> Listener:
+    stage, task = first_stage, bar.add_task(first_stage, total=None)
 
     def advance(report: Report) -> None:
-        nonlocal stage
+        nonlocal stage, task
         if report.stage != stage:
-            stage = report.stage
-            bar.reset(task, description=stage, total=report.total)
+            # A new task, since a bar's total cannot be made unknown again.
+            bar.remove_task(task)
+            stage, task = report.stage, bar.add_task(report.stage, total=report.total)
         bar.update(task, completed=report.done, total=report.total)
 
     return advance
@@ -78,7 +96,7 @@ def print_summary(console: Console, record: RunRecord, recorded: int) -> None:
     for name, value in lines.items():
         # Not wrapped: a path must survive being copied.
         console.print(Text.assemble((f"{name:<12} ", "bold"), value), soft_wrap=True)
-    console.print(RESEARCH_USE, style="italic")
+    console.print(RESEARCH_USE, style="italic", soft_wrap=True)
 
 
 def _rate(classified: int, timings: dict[str, float]) -> str:

@@ -44,7 +44,7 @@ def test_progress_is_shown_with_counts_on_a_terminal() -> None:
         report_progress("finding scans", 40)
         report_progress("classifying", 30, 120)
     assert "classifying" in text(console)
-    assert "30/120" in text(console)
+    assert "30 of 120" in text(console)
 
 
 def test_nothing_moves_where_there_is_no_terminal() -> None:

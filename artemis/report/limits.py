@@ -34,15 +34,16 @@ THUMBNAIL_CHARACTERS: Final = 3_900_000
 def by_urgency(data: RunData) -> list[SliceItem]:
     """Return all slices: review first, then disagreements, refused and failed, and the rest.
 
-    Within each group the order is the run's own.
+    The most doubtful stand first among those to review, so that every card has its picture;
+    within each other group the order is the run's own.
     """
 
-    def urgency(item: SliceItem) -> tuple[int, int]:
+    def urgency(item: SliceItem) -> tuple[int, float, int]:
         if item.needs_review:
-            return 0, item.number
+            return 0, -item.doubt, item.number
         if item.disagreement:
-            return 1, item.number
-        return (2 if item.status != "ok" else 3), item.number
+            return 1, 0.0, item.number
+        return (2 if item.status != "ok" else 3), 0.0, item.number
 
     return sorted(data.items, key=urgency)
 

@@ -97,3 +97,8 @@ def test_a_slice_without_thumbnail_has_a_card_without_picture(
     page = Page(build_report(make_run(tables), tmp_path / "index.html"))
     assert text(page.all("div", class_="nopicture")[0]) == "no picture"
     assert page.all("img") == []
+
+
+def test_the_most_doubtful_slice_has_the_first_claim_to_a_picture(make_run: MakeRun) -> None:
+    data = load_run(make_run())
+    assert list(limits.embedded_thumbnails(data, limit=1)) == [data.review[0].slice_id]
