@@ -178,7 +178,7 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Write a run's HTML report again, from its Parquet files alone."""
-    from artemis.batch import write_report
+    from artemis.report.publish import write_report
     from artemis.runs import find_run
     from artemis.settings import load_settings
 

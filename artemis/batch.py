@@ -1,4 +1,4 @@
-"""Begin and end a run: its folders, its plan, its record, its report."""
+"""Begin and end a run: its folders, its plan, its record."""
 
 from __future__ import annotations
 
@@ -15,14 +15,11 @@ from pydantic import BaseModel
 
 from artemis import __version__
 from artemis.classify import IDENTITY_KEY
-from artemis.errors import RunRecordError
 from artemis.ingest.identity import IdentityKey
 from artemis.ingest.plan import PlanEntry, plan_batch, write_plan
 from artemis.models.manifest import load_manifest
 from artemis.models.registry import check_names, model_folder
 from artemis.predictions import part_name
-from artemis.report.build import build_report
-from artemis.report.index import build_index
 from artemis.runs import (
     Counts,
     ModelRecord,
@@ -32,7 +29,6 @@ from artemis.runs import (
     check_batch,
     create_run,
     new_run_id,
-    read_record,
     reports_root,
     write_record,
 )
@@ -212,24 +208,3 @@ def conclude_run(
     concluded = record.model_copy(update=update)
     write_record(paths, concluded)
     return concluded
-
-
-def write_report(run_dir: Path) -> Path:
-    """Write a run's page and the page that lists all runs; return the former."""
-    record = read_record(run_dir)
-    reports = reports_root(record.settings).resolve()
-    target = Path(record.report) if record.report else reports / record.run_id / "index.html"
-    build_report(run_dir, target)
-    build_index(reports, list_runs(run_dir.parent), reports / "index.html")
-    return target
-
-
-def list_runs(runs: Path) -> list[RunRecord]:
-    """Return the readable records below a folder of runs, newest first."""
-    records = []
-    for path in sorted(runs.glob("*/run.json"), reverse=True):
-        try:
-            records.append(read_record(path.parent))
-        except RunRecordError:
-            continue  # a run of another version; its folder stays as it is
-    return records

@@ -127,8 +127,10 @@ def reports_root(settings: Settings) -> Path:
     """Return the folder of the reports: as set, else beside or inside the workspace."""
     if settings.reports is not None:
         return settings.reports
-    default = Settings.model_fields["workspace"].default
-    return Path("reports") if settings.workspace == default else settings.workspace / "reports"
+    default = Path(Settings.model_fields["workspace"].default)
+    if settings.workspace.resolve() == default.resolve():
+        return Path("reports")
+    return settings.workspace / "reports"
 
 
 def create_run(workspace: Path, run_id: str) -> RunPaths:
@@ -205,3 +207,14 @@ def find_run(workspace: Path, run: str) -> Path:
         f"{runs}: expected the run {run!r}. Received no folder of that id with a run.json. "
         "List runs with `ls` there, or say `latest`."
     )
+
+
+def list_runs(runs: Path) -> list[RunRecord]:
+    """Return the readable records below a folder of runs, newest first."""
+    records = []
+    for path in sorted(runs.glob("*/run.json"), reverse=True):
+        try:
+            records.append(read_record(path.parent))
+        except RunRecordError:
+            continue  # a run of another version; its folder stays as it is
+    return records

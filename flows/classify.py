@@ -20,11 +20,11 @@ from artemis.batch import (
     recording_failure,
     start_run,
     write_plans,
-    write_report,
 )
 from artemis.classify import conclude_chunk, ingest_chunk, predict_chunk
 from artemis.models.registry import MODEL_NAMES
 from artemis.progress import report_progress
+from artemis.report.publish import write_report
 from artemis.runs import Counts, RunPaths, RunRecord, read_record
 from artemis.settings import Settings
 

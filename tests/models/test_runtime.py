@@ -94,7 +94,7 @@ def test_softmax_of_large_logits_does_not_overflow() -> None:
 @pytest.mark.slow
 def test_serving_imports_no_tensorflow() -> None:
     code = (
-        "import sys; import flows.classify, artemis.batch, artemis.report.build; "
+        "import sys; import flows.classify, artemis.batch, artemis.report.publish; "
         "from artemis.models.registry import *; from pathlib import Path; "
         "load_model(model_folder(Path('nowhere'), 'baseline')); "
         "heavy = {'tensorflow', 'keras'} & {name.split('.')[0] for name in sys.modules}; "

@@ -1,0 +1,23 @@
+"""Write a run's page, and the page that lists all runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from artemis.report.build import build_report
+from artemis.report.index import build_index
+from artemis.runs import list_runs, read_record, reports_root
+
+
+def write_report(run_dir: Path) -> Path:
+    """Write a run's page and the page that lists all runs; return the former.
+
+    Where they go depends on where the run lies now, not on where it was made, so that a
+    workspace can be moved.
+    """
+    record = read_record(run_dir)
+    here = record.settings.model_copy(update={"workspace": run_dir.resolve().parent.parent})
+    reports = reports_root(here).resolve()
+    target = build_report(run_dir, reports / record.run_id / "index.html")
+    build_index(reports, list_runs(run_dir.parent), reports / "index.html")
+    return target
