@@ -38,9 +38,8 @@ screenshots: $(VENV)/.dev $(VENV)/.chromium  ## Make reports/example and its pic
 lock:            ## Resolve the locks anew: versions and hashes, no addresses.
 	$(PYTHON) tests/make_locks.py
 
-clean:           ## Remove what `make` and runs made; samples and example stay.
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	rm -rf data/runs data/cache data/labels data/models data/inbox
+clean:           ## Remove what `make` made; runs, labels and models in data/ stay.
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "Artemis needs Python 3.11 to 3.13; choose one: make PYTHON=python3.12")'
