@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from artemis import RESEARCH_USE, __version__
-from artemis.errors import ArtemisError, InputsRefusedError, NothingUsableError
+from artemis.errors import ArtemisError, InputsRefusedError, ModelError, NothingUsableError
 
 app = typer.Typer(
     name="artemis-cli",
@@ -127,7 +127,7 @@ def classify_batch(
     Exit codes: 0 done, 1 failed, 2 usage, 3 done but some inputs were refused or failed (with
     --strict), 4 nothing usable was found.
     """
-    from artemis.runs import check_batch
+    from artemis.runs import check_batch, check_workspace
     from artemis.settings import load_settings
 
     settings = load_settings(workspace)
@@ -138,6 +138,7 @@ def classify_batch(
         plan = describe_plan(directory, settings, _names(models), limit).model_dump()
         _print_json(plan) if as_json else _print_pairs(plan)
         return
+    check_workspace(settings.workspace)
     from flows.server import PrefectApi
 
     with PrefectApi() as api:  # its server starts while the rest is imported
@@ -227,16 +228,16 @@ def show_model(
     as_json: AsJson = False,
 ) -> None:
     """Print a model's card, or with --json its manifest."""
-    from artemis.models.manifest import CARD_NAME, load_manifest
-    from artemis.models.registry import check_names, model_folder
+    from artemis.models.manifest import load_manifest
+    from artemis.models.registry import model_folder
     from artemis.settings import load_settings
+    from artemis.training.card import render_card
 
-    folder = model_folder(load_settings(workspace).workspace, check_names([name])[0])
-    manifest = load_manifest(folder)
+    manifest = load_manifest(model_folder(load_settings(workspace).workspace, _names(name)[0]))
     if as_json:
         _print_json(manifest.model_dump(mode="json"))
     else:
-        typer.echo((folder / CARD_NAME).read_text(encoding="utf-8"))
+        typer.echo(render_card(manifest), nl=False)
 
 
 @labels_app.callback()
@@ -332,7 +333,12 @@ def doctor(workspace: Workspace = None, as_json: AsJson = False) -> None:
 def _names(models: str | None) -> list[str]:
     from artemis.models.registry import MODEL_NAMES, check_names
 
-    return check_names([name.strip() for name in models.split(",")] if models else [*MODEL_NAMES])
+    if models is None:
+        return [*MODEL_NAMES]
+    try:
+        return check_names([name.strip() for name in models.split(",")])
+    except ModelError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def _print_pairs(values: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -14,8 +14,7 @@ from typing import Final
 from pydantic import BaseModel
 
 from artemis import __version__
-from artemis.classify import IDENTITY_KEY
-from artemis.ingest.identity import IdentityKey
+from artemis.errors import RunRecordError
 from artemis.ingest.plan import PlanEntry, plan_batch, write_plan
 from artemis.models.manifest import load_manifest
 from artemis.models.registry import check_names, model_folder
@@ -29,6 +28,8 @@ from artemis.runs import (
     check_batch,
     create_run,
     new_run_id,
+    own_outputs,
+    read_record,
     reports_root,
     write_record,
 )
@@ -51,9 +52,10 @@ def plan_chunks(
     settings: Settings,
     limit: int | None = None,
     on_found: Callable[[int], None] | None = None,
-    identity: IdentityKey | None = None,
 ) -> list[list[PlanEntry]]:
     """Find every scan of a batch folder and divide it into chunks.
+
+    What Artemis itself writes is not part of a batch that holds the workspace.
 
     Parameters
     ----------
@@ -65,8 +67,6 @@ def plan_chunks(
         Stop after this many slices.
     on_found : callable, optional
         Called now and then with the number of files found.
-    identity : IdentityKey, optional
-        Key that hashes series; the workspace's own by default.
 
     Raises
     ------
@@ -77,10 +77,10 @@ def plan_chunks(
     return plan_batch(
         batch,
         settings.ingest,
-        identity or IdentityKey.load_or_create(settings.workspace / IDENTITY_KEY),
         settings.chunk_slices,
         limit=limit,
         on_found=on_found,
+        skipped=own_outputs(settings),
     )
 
 
@@ -109,7 +109,7 @@ def describe_plan(
     models : sequence of str
         Names of the models.
     """
-    chunks = plan_chunks(batch, settings, limit, identity=IdentityKey(bytes(32)))
+    chunks = plan_chunks(batch, settings, limit)
     by_format: dict[str, int] = {}
     for entry in (entry for chunk in chunks for entry in chunk):
         name = entry.format or "not readable"
@@ -129,7 +129,11 @@ def describe_plan(
 
 
 def start_run(
-    batch: Path, settings: Settings, models: Sequence[str], command: str
+    batch: Path,
+    settings: Settings,
+    models: Sequence[str],
+    command: str,
+    flow_run_id: str | None = None,
 ) -> tuple[RunPaths, RunRecord]:
     """Make a run's folder and its record, with the models that it will use to its end.
 
@@ -171,6 +175,7 @@ def start_run(
         },
         settings=settings,
         models=records,
+        prefect_flow_run_id=flow_run_id,
     )
     write_record(paths, record)
     return paths, record
@@ -183,13 +188,20 @@ def write_plans(paths: RunPaths, chunks: Sequence[Sequence[PlanEntry]]) -> None:
 
 
 @contextmanager
-def recording_failure(paths: RunPaths, record: RunRecord) -> Iterator[None]:
+def recording_failure(paths: RunPaths) -> Iterator[None]:
     """Mark the run failed in its record if the work within is interrupted, and go on failing."""
     try:
         yield
     except BaseException as error:
-        failed = {"status": RunStatus.FAILED, "error": f"{type(error).__name__}: {error}"}
-        write_record(paths, record.model_copy(update=failed))
+        shutil.rmtree(paths.tensors, ignore_errors=True)
+        failed = {
+            "status": RunStatus.FAILED,
+            "finished": datetime.now(UTC),
+            "error": f"{type(error).__name__}: {error}",
+        }
+        # The error that ended the run matters more than one of writing it down.
+        with suppress(OSError, RunRecordError):
+            write_record(paths, read_record(paths.root).model_copy(update=failed))
         raise
 
 

@@ -35,9 +35,8 @@ from artemis.predictions import (
 )
 from artemis.preprocess import model_input, square_box
 from artemis.review import Answer, review_reasons
-from artemis.runs import Counts, RunPaths, RunRecord
+from artemis.runs import IDENTITY_KEY, Counts, RunPaths, RunRecord
 
-IDENTITY_KEY: Final = "identity.key"
 _THUMBNAIL_QUALITY: Final = 80
 _NO_TUMOR_INDICES: Final = [c.index for c in CATEGORIES if c.tumor == NO_TUMOR]
 

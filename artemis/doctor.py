@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 from collections.abc import Callable
@@ -11,10 +10,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final, Literal
 
+import numpy as np
+
 from artemis import __version__
-from artemis.errors import ModelError
+from artemis.errors import ModelError, WorkspaceError
 from artemis.models.registry import MODEL_NAMES, model_folder
 from artemis.models.runtime import ClassificationModel
+from artemis.runs import check_workspace
 from artemis.settings import Settings
 
 Verdict = Literal["ok", "warn", "fail"]
@@ -78,6 +80,8 @@ def examine_models(settings: Settings) -> list[Check]:
             checks.append(Check(f"Model {name}", "fail", str(error), "See the message."))
         else:
             manifest = model.manifest
+            side = manifest.input.side
+            model.predict(np.zeros((1, side, side), dtype=np.uint8))
             finding = f"{manifest.version}, SHA-256 {manifest.sha256[:12]}…, runs"
             checks.append(Check(f"Model {name}", "ok", finding))
     return checks
@@ -86,9 +90,10 @@ def examine_models(settings: Settings) -> list[Check]:
 def examine_workspace(settings: Settings) -> list[Check]:
     """Check that the workspace can be written and has space."""
     folder = _existing(settings.workspace.resolve())
-    if not os.access(folder, os.W_OK):
-        remedy = "Choose another with --workspace or ARTEMIS_WORKSPACE."
-        return [Check("Workspace", "fail", f"{folder} cannot be written", remedy)]
+    try:
+        check_workspace(settings.workspace)
+    except WorkspaceError as error:
+        return [Check("Workspace", "fail", str(error))]
     free = shutil.disk_usage(folder).free
     finding = f"{settings.workspace.resolve()}, {free / (1 << 30):.1f} GiB free"
     if free < _LOW_DISK:

@@ -7,12 +7,16 @@ import secrets
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
 from pydantic import BaseModel, ValidationError
 
 from artemis.errors import NothingUsableError, RunRecordError, WorkspaceError
-from artemis.files import write_text_atomic
+from artemis.files import printable_path, write_text_atomic
 from artemis.settings import Settings
+
+IDENTITY_KEY: Final = "identity.key"
+"""File of the workspace that holds the key of hashed identities."""
 
 
 class RunStatus(StrEnum):
@@ -116,6 +120,36 @@ def check_batch(batch: Path) -> None:
             f"{batch}: expected a folder of scans. Received "
             f"{'a file' if batch.exists() else 'nothing of that name'}. Give the folder."
         )
+    if any("\ud800" <= char <= "\udfff" for char in str(batch.resolve())):
+        raise NothingUsableError(
+            f"{printable_path(batch)}: expected a folder whose path is valid text. Received bytes "
+            "that are not. Rename it; names inside it may be anything."
+        )
+
+
+def check_workspace(workspace: Path) -> None:
+    """Raise unless the workspace is, or can become, a folder that can be written.
+
+    Raises
+    ------
+    WorkspaceError
+        If not.
+    """
+    existing = workspace.resolve()
+    while not existing.exists():
+        existing = existing.parent
+    if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
+        raise WorkspaceError(
+            f"{workspace}: expected a folder that can be written. Received: {existing} cannot. "
+            "Choose another with --workspace or ARTEMIS_WORKSPACE."
+        )
+
+
+def own_outputs(settings: Settings) -> set[Path]:
+    """Return the resolved paths that Artemis itself writes to, inbox and samples left out."""
+    names = ("runs", "models", "cache", "labels", IDENTITY_KEY)
+    workspace = settings.workspace.resolve()
+    return {workspace / name for name in names} | {reports_root(settings).resolve()}
 
 
 def new_run_id() -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsError as PydanticSettingsError
 
 from artemis.errors import SettingsError
 
@@ -52,7 +53,9 @@ class ReviewSettings(BaseModel):
 class Settings(BaseSettings):
     """Settings of a run; every field can be set as ``ARTEMIS_<NAME>`` (nested: ``__``)."""
 
-    model_config = SettingsConfigDict(env_prefix="ARTEMIS_", env_nested_delimiter="__")
+    model_config = SettingsConfigDict(
+        env_prefix="ARTEMIS_", env_nested_delimiter="__", env_ignore_empty=True
+    )
 
     workspace: Path = Field(Path("data"), description="Everything Artemis writes is in it.")
     reports: Path | None = Field(
@@ -86,5 +89,10 @@ def load_settings(workspace: Path | None = None) -> Settings:
         name = "ARTEMIS_" + "__".join(str(part).upper() for part in first["loc"])
         raise SettingsError(
             f"{name}: expected another value: {first['msg']}. Received {first['input']!r}. "
+            "Correct or unset the variable."
+        ) from error
+    except PydanticSettingsError as error:
+        raise SettingsError(
+            f"ARTEMIS_*: expected values that can be read. Received: {error}. "
             "Correct or unset the variable."
         ) from error

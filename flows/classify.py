@@ -7,9 +7,11 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-from prefect import flow, runtime, task
+import httpx
+from prefect import flow, get_run_logger, runtime, task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.exceptions import PrefectException
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
@@ -26,9 +28,10 @@ from artemis.models.registry import MODEL_NAMES
 from artemis.progress import report_progress
 from artemis.report.publish import write_report
 from artemis.runs import Counts, RunPaths, RunRecord, read_record
-from artemis.settings import Settings
+from artemis.settings import load_settings
 
 _WORKERS = 4
+_Chunk = tuple[PrefectFuture[dict[str, int]], list[PrefectFuture[int]], PrefectFuture[int]]
 
 
 def _transient(task: Any, task_run: Any, state: Any) -> bool:
@@ -85,7 +88,7 @@ def _flow_run_name() -> str:
 )
 def classify_batch(
     batch: str,
-    workspace: str = "data",
+    workspace: str | None = None,
     models: list[str] | None = None,
     limit: int | None = None,
     command: str = "",
@@ -96,8 +99,8 @@ def classify_batch(
     ----------
     batch : str
         Folder of scans.
-    workspace : str
-        Where everything is written.
+    workspace : str, optional
+        Where everything is written; as set in the environment by default.
     models : list of str, optional
         Which models; all by default.
     limit : int, optional
@@ -110,9 +113,11 @@ def classify_batch(
     RunRecord
         The finished run.
     """
-    settings = Settings(workspace=Path(workspace))
-    run, record = start_run(Path(batch), settings, models or list(MODEL_NAMES), command)
-    with recording_failure(run, record):
+    settings = load_settings(Path(workspace) if workspace else None)
+    run, record = start_run(
+        Path(batch), settings, models or list(MODEL_NAMES), command, str(runtime.flow_run.id)
+    )
+    with recording_failure(run):
         begun = time.monotonic()
         chunks = plan_chunks(
             Path(batch), settings, limit, lambda n: report_progress("finding scans", n)
@@ -123,23 +128,22 @@ def classify_batch(
         counts = _run_chunks(run, record, len(chunks), total)
         classified = time.monotonic()
         timings = {"plan": planned - begun, "classify": classified - planned}
-        record = record.model_copy(
-            update={
-                "prefect_flow_run_id": str(runtime.flow_run.id),
-                "tasks": len(chunks) * (2 + len(record.models)) + 1,
-            }
-        )
+        tasks = len(chunks) * (2 + len(record.models)) + 1
+        record = record.model_copy(update={"tasks": tasks})
         record = conclude_run(run, record, counts, timings)
         report_progress("writing the report", 0)
         page = Path(report(str(run.root)))
-    _publish(record, page)
+    try:
+        _publish(record, page)
+    except (httpx.HTTPError, PrefectException) as error:
+        get_run_logger().warning("Artifacts were not recorded: %s", error)
     return record
 
 
 def _run_chunks(run: RunPaths, record: RunRecord, chunks: int, total: int) -> Counts:
     """Keep a few chunks in flight, so that reading and classifying overlap in bounded memory."""
     counts, run_dir = Counts(), str(run.root)
-    in_flight: deque[tuple[PrefectFuture[Any], PrefectFuture[Any]]] = deque()
+    in_flight: deque[_Chunk] = deque()
     report_progress("classifying", 0, total)
     for chunk in range(chunks):
         ingested = ingest.submit(run_dir, chunk)
@@ -147,9 +151,8 @@ def _run_chunks(run: RunPaths, record: RunRecord, chunks: int, total: int) -> Co
             predict.submit(run_dir, chunk, model.name, wait_for=[ingested], return_state=False)
             for model in record.models
         ]
-        in_flight.append(
-            (ingested, conclude.submit(run_dir, chunk, wait_for=predicted, return_state=False))
-        )
+        concluded = conclude.submit(run_dir, chunk, wait_for=predicted, return_state=False)
+        in_flight.append((ingested, predicted, concluded))
         if len(in_flight) >= record.settings.chunks_in_flight:
             counts = _collect(in_flight, counts, total)
     while in_flight:
@@ -157,12 +160,13 @@ def _run_chunks(run: RunPaths, record: RunRecord, chunks: int, total: int) -> Co
     return counts
 
 
-def _collect(
-    in_flight: deque[tuple[PrefectFuture[Any], PrefectFuture[Any]]], counts: Counts, total: int
-) -> Counts:
-    ingested, concluded = in_flight.popleft()
-    needs_review = concluded.result()
-    counts += Counts(**ingested.result()) + Counts(needs_review=needs_review)
+def _collect(in_flight: deque[_Chunk], counts: Counts, total: int) -> Counts:
+    ingested, predicted, concluded = in_flight.popleft()
+    # In the order of work: a step that failed names its error, those after it name none.
+    found = Counts(**ingested.result())
+    for answered in predicted:
+        answered.result()
+    counts += found + Counts(needs_review=concluded.result())
     report_progress("classifying", counts.slices, total)
     return counts
 

@@ -1,4 +1,4 @@
-"""The embedded Prefect server's own process: ``python -m flows.embedded PORT``.
+"""The embedded Prefect server's own process: ``python -P embedded.py PORT``.
 
 It ends when its standard input closes, so it never outlives the command that started it,
 however that command ends.

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
+
+import httpx
 
 from artemis.models.registry import model_folder
 from artemis.runs import RunRecord
@@ -101,8 +104,9 @@ def _wait_until_recorded(record: RunRecord) -> int:
             for offset in range(0, record.tasks, _PAGE)
         )
 
-    deadline = time.monotonic() + _DRAIN_TIMEOUT
-    with get_client(sync_client=True) as client:
+    recorded, deadline = 0, time.monotonic() + _DRAIN_TIMEOUT
+    # The batch is done and written; an API that is lost now takes nothing of it away.
+    with suppress(httpx.HTTPError), get_client(sync_client=True) as client:
         while (recorded := count(client)) < record.tasks and time.monotonic() < deadline:
             time.sleep(_POLL)
     return recorded

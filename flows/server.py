@@ -19,16 +19,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from dotenv import dotenv_values
+
 from artemis.errors import PrefectServerError
 
 _STARTUP_TIMEOUT: Final = 120.0
+_ANSWER_TIMEOUT: Final = 10.0
 _POLL: Final = 0.1
 _STOP_TIMEOUT: Final = 10.0
 
 CLIENT_ENVIRONMENT: Final = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "0",
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
 }
 """Telemetry off; set before Prefect is imported, over what the user set."""
 
@@ -46,10 +48,10 @@ SERVER_ENVIRONMENT: Final = {
 def configured_api_url() -> str | None:
     """Return the API that the user configured for Prefect, or None.
 
-    Looks where Prefect looks, in its order: the environment, ``prefect.toml`` and
+    Looks where Prefect looks, in its order: the environment, ``.env``, ``prefect.toml`` and
     ``pyproject.toml`` of the working directory, and the active profile.
     """
-    if url := os.environ.get("PREFECT_API_URL"):
+    if url := os.environ.get("PREFECT_API_URL") or dotenv_values(".env").get("PREFECT_API_URL"):
         return url
     local = _read_toml(Path("prefect.toml"))
     project = _read_toml(Path("pyproject.toml")).get("tool", {}).get("prefect", {})
@@ -102,19 +104,23 @@ class PrefectApi:
         PrefectServerError
             If it does not within `timeout` seconds, or the embedded server ended.
         """
-        deadline = time.monotonic() + (timeout if self.embedded else _STOP_TIMEOUT)
+        patience = timeout if self.embedded else _ANSWER_TIMEOUT
+        deadline = time.monotonic() + patience
+        remedy = (
+            "Run `artemis-cli doctor`, or set PREFECT_API_URL to a running server."
+            if self.embedded
+            else "Start that server, or unset PREFECT_API_URL to let Artemis start its own."
+        )
         while not self._healthy():
             if self._process is not None and self._process.poll() is not None:
                 raise PrefectServerError(
                     "Prefect: expected the embedded server to start. Received exit code "
-                    f"{self._process.returncode}: {self._last_words()} "
-                    "Run `artemis-cli doctor`, or set PREFECT_API_URL to a running server."
+                    f"{self._process.returncode}: {self._last_words()} {remedy}"
                 )
             if time.monotonic() > deadline:
                 raise PrefectServerError(
                     f"Prefect: expected an answer from {self.url}/health. Received none within "
-                    f"{timeout if self.embedded else _STOP_TIMEOUT:.0f} s. Start that server, or "
-                    "unset PREFECT_API_URL to let Artemis start its own."
+                    f"{patience:.0f} s. {remedy}"
                 )
             time.sleep(_POLL)
 
@@ -130,14 +136,21 @@ class PrefectApi:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        self._errors.close()
         os.environ.pop("PREFECT_API_URL", None)
 
     def _start(self) -> None:
         port = _free_port()
         self.url = f"http://127.0.0.1:{port}/api"
-        self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and module
-            [sys.executable, "-m", "flows.embedded", str(port)],
+        for name in ("NO_PROXY", "no_proxy"):  # a proxy cannot reach this machine's loopback
+            hosts = [host for host in os.environ.get(name, "").split(",") if host]
+            os.environ[name] = ",".join(dict.fromkeys([*hosts, "127.0.0.1"]))
+        # -P and a path, not -m: the working directory may hold other people's code.
+        program = str(Path(__file__).with_name("embedded.py"))
+        self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and file
+            [sys.executable, "-P", program, str(port)],
             env={**os.environ, **SERVER_ENVIRONMENT},
+            start_new_session=True,  # Ctrl-C is for the command, which then ends the server
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=self._errors,
@@ -148,6 +161,8 @@ class PrefectApi:
         try:
             with urllib.request.urlopen(f"{self.url}/health", timeout=5) as answer:  # noqa: S310
                 return bool(answer.status == 200)
+        except urllib.error.HTTPError as error:
+            return error.code in (401, 403)  # there, and asks for the key that Prefect sends
         except (urllib.error.URLError, OSError, ValueError):
             return False
 

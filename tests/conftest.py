@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def imagenet_weights() -> Path:
 def _private_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep tests away from the user's Prefect database, profile and Artemis settings."""
     with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(("ARTEMIS_", "PREFECT_"))]:
+            patch.delenv(name)
         patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
-        for name in ("PREFECT_API_URL", "PREFECT_PROFILE", "ARTEMIS_WORKSPACE", "ARTEMIS_REPORTS"):
-            patch.delenv(name, raising=False)
         yield

@@ -10,7 +10,6 @@ import pytest
 from typer.testing import CliRunner
 
 import cli
-from artemis.errors import ModelError
 from artemis.labels import CATEGORY_NAMES
 
 ROOT = Path(__file__).parent.parent
@@ -74,17 +73,21 @@ def test_models_show_prints_the_card() -> None:
     assert "## Limits" in answer.stdout
 
 
-def test_unknown_model_is_an_error_of_one_line() -> None:
+def test_unknown_model_is_wrong_usage() -> None:
     answer = invoke("models", "show", "resnet")
-    assert answer.returncode == 1
+    assert answer.returncode == 2
     assert answer.stdout == ""
-    assert answer.stderr.startswith("Error: Models: expected one or more of mobilenet_v2, baseline")
+    assert "Models: expected one or more of mobilenet_v2, baseline" in answer.stderr
+
+
+def test_damaged_model_is_an_error_of_one_line(tmp_path: Path) -> None:
+    pointer = tmp_path / "models" / "baseline" / "CHAMPION"
+    pointer.parent.mkdir(parents=True)
+    pointer.write_text("gone")
+    answer = invoke("models", "show", "baseline", "--workspace", str(tmp_path))
+    assert answer.returncode == 1
+    assert "expected the version of a model beside it. Received 'gone'" in answer.stderr
     assert len(answer.stderr.splitlines()) == 1
-
-
-def test_library_errors_reach_the_caller_of_the_app() -> None:
-    answer = CliRunner().invoke(cli.app, ["models", "show", "resnet"])
-    assert isinstance(answer.exception, ModelError)
 
 
 @pytest.mark.parametrize(
@@ -105,6 +108,21 @@ def test_missing_batch_exits_with_four_before_any_run_is_made(tmp_path: Path) ->
     assert answer.returncode == 4
     assert "expected a folder of scans. Received nothing of that name" in answer.stderr
     assert not (tmp_path / "ws").exists()
+
+
+def test_batch_folder_whose_name_is_no_text_is_refused_by_name(tmp_path: Path) -> None:
+    batch = tmp_path / os.fsdecode(b"scan\xff")
+    batch.mkdir()
+    answer = invoke("classify-batch", str(batch), "--workspace", str(tmp_path / "ws"))
+    assert answer.returncode == 4
+    assert "scan\\xff: expected a folder whose path is valid text" in answer.stderr
+
+
+def test_workspace_that_cannot_be_written_is_named_at_once(samples: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    answer = invoke("classify-batch", str(samples), "--workspace", str(tmp_path / "file" / "ws"))
+    assert answer.returncode == 1
+    assert "ws: expected a folder that can be written" in answer.stderr
 
 
 def test_dry_run_says_what_would_be_done_and_writes_nothing(samples: Path, tmp_path: Path) -> None:

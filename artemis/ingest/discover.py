@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -43,12 +43,21 @@ def natural_key(name: bytes) -> tuple[list[tuple[int, int, bytes]], bytes]:
     return parts, name
 
 
-def walk(root: Path) -> Iterator[list[Found]]:
+def walk(root: Path, skipped: Collection[Path] = ()) -> Iterator[list[Found]]:
     """Yield what each folder below `root` holds, one list a folder, subfolders afterwards.
 
     Folders are listed only when reached. Links to folders are not followed, so that a
     circle of links ends; nothing is opened.
+
+    Parameters
+    ----------
+    root : Path
+        The batch folder.
+    skipped : collection of Path
+        Resolved paths that are passed over without a word: what Artemis itself writes.
     """
+    resolved = root.resolve()
+    own = {path.relative_to(resolved) for path in skipped if path.is_relative_to(resolved)}
     pending = [b""]
     while pending:
         folder = pending.pop()
@@ -61,6 +70,8 @@ def walk(root: Path) -> Iterator[list[Found]]:
             continue
         for name, kind in sorted(listed, key=lambda entry: natural_key(entry[0])):
             path = folder + b"/" + name if folder else name
+            if own and Path(os.fsdecode(path)) in own:
+                continue
             if kind == "folder":
                 folders.append(path)
             else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 from artemis.errors import NothingUsableError, RunRecordError, ScanError
 from artemis.files import atomic_path, printable_path
 from artemis.ingest.discover import Found, located, walk
-from artemis.ingest.identity import IdentityKey
 from artemis.ingest.probe import Probe, probe
 from artemis.ingest.quiet import mute_readers
 from artemis.settings import IngestSettings
@@ -71,10 +70,10 @@ _PLAN_SCHEMA: Final = pa.schema(
 def plan_batch(
     root: Path,
     settings: IngestSettings,
-    identity: IdentityKey,
     chunk_slices: int,
     limit: int | None = None,
     on_found: Callable[[int], None] | None = None,
+    skipped: Collection[Path] = (),
 ) -> list[list[PlanEntry]]:
     """Find every slice below a folder and cut the list into chunks.
 
@@ -88,15 +87,14 @@ def plan_batch(
         The batch folder.
     settings : IngestSettings
         Limits.
-    identity : IdentityKey
-        Not used while planning; series are told apart by their own identifiers, which
-        are not kept. Part of the signature so that planning and reading take the same.
     chunk_slices : int
         Slices in a chunk, at most. A file with more is split by frames.
     limit : int, optional
         Plan at most so many slices.
     on_found : callable, optional
         Called with the number of slices found so far, after each file.
+    skipped : collection of Path
+        Resolved paths below `root` that are not part of the batch.
 
     Returns
     -------
@@ -112,7 +110,7 @@ def plan_batch(
     _check_root(root)
     entries: list[PlanEntry] = []
     found = 0
-    for entry in _entries(root, settings, limit, on_found):
+    for entry in _entries(root, settings, limit, on_found, skipped):
         if limit is not None and found + entry.n_frames >= limit:
             if limit > found:
                 entries.append(replace(entry, n_frames=limit - found))
@@ -138,9 +136,10 @@ def _entries(
     settings: IngestSettings,
     limit: int | None,
     on_found: Callable[[int], None] | None,
+    skipped: Collection[Path],
 ) -> Iterator[PlanEntry]:
     total = 0
-    for folder in walk(root):
+    for folder in walk(root, skipped):
         probed: list[tuple[Found, Probe]] = []
         for found in folder:
             if limit is not None and total >= limit:

@@ -84,7 +84,7 @@ def list_models(workspace: Path) -> list[tuple[Manifest, Path, bool]]:
         found += [
             (load_manifest(folder), folder, folder == champion)
             for folder in sorted(folders)
-            if (folder / MANIFEST_NAME).is_file()
+            if (folder / MANIFEST_NAME).is_file() and not folder.name.startswith(".")
         ]
     return found
 

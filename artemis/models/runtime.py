@@ -20,6 +20,7 @@ from artemis.models.ood import FeatureReference, load_reference
 
 _SIGNATURE: Final = "serving_default"
 _BATCH: Final = 16
+_STDERR_LOCK: Final = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,11 +172,12 @@ def _native_talk_silenced() -> Iterator[None]:
 
     It writes to the descriptor, not to `sys.stderr`, once in a process, while a model opens.
     """
-    kept = os.dup(2)
-    try:
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-            yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+    with _STDERR_LOCK:
+        kept = os.dup(2)
+        try:
+            with Path(os.devnull).open("wb") as nowhere:
+                os.dup2(nowhere.fileno(), 2)
+                yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

@@ -15,8 +15,9 @@ def write_report(run_dir: Path) -> Path:
     Where they go depends on where the run lies now, not on where it was made, so that a
     workspace can be moved.
     """
+    run_dir = run_dir.resolve()
     record = read_record(run_dir)
-    here = record.settings.model_copy(update={"workspace": run_dir.resolve().parent.parent})
+    here = record.settings.model_copy(update={"workspace": run_dir.parent.parent})
     reports = reports_root(here).resolve()
     target = build_report(run_dir, reports / record.run_id / "index.html")
     build_index(reports, list_runs(run_dir.parent), reports / "index.html")

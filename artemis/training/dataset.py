@@ -135,6 +135,7 @@ def _read_manifest(root: Path) -> pd.DataFrame:
             f"{path}: expected rows with the columns {', '.join(_REQUIRED)}. "
             f"Received {len(labels)} rows without {', '.join(missing) or 'any picture'}."
         )
+    _check_rows(path, labels)
     if "source" not in labels:
         labels["source"] = "unknown"
     for column, canonical in (("tumor", canonical_tumor), ("plane", canonical_plane)):
@@ -146,6 +147,26 @@ def _read_manifest(root: Path) -> pd.DataFrame:
             )
         labels[column] = values
     return labels
+
+
+def _check_rows(path: Path, labels: pd.DataFrame) -> None:
+    """Refuse rows that a split could not place, or that would be counted twice."""
+    for column in ("path", "group", "fold"):
+        if labels[column].isna().any():
+            row = labels[labels[column].isna()].iloc[0]
+            raise TrainingDataError(
+                f"{path}: expected a {column} in every row. Received none for {row['path']}. "
+                "A picture without copies and of an unknown patient is a group of its own."
+            )
+    if not pd.api.types.is_integer_dtype(labels["fold"]):
+        raise TrainingDataError(
+            f"{path}: expected whole numbers as folds. Received {labels['fold'].iloc[0]!r}."
+        )
+    if labels["path"].duplicated().any():
+        row = labels[labels["path"].duplicated()].iloc[0]
+        raise TrainingDataError(
+            f"{path}: expected every picture once. Received {row['path']} again."
+        )
 
 
 def _correct_labels(labels: pd.DataFrame) -> int:
@@ -181,7 +202,7 @@ def _pictures(
 def _plan(root: Path, paths: list[str], settings: IngestSettings) -> list[PlanEntry]:
     planned = {
         entry.display_path: entry
-        for chunk in plan_batch(root, settings, _NO_IDENTITY, _READ_CHUNK)
+        for chunk in plan_batch(root, settings, _READ_CHUNK)
         for entry in chunk
     }
     missing = [path for path in paths if path not in planned]

@@ -67,6 +67,15 @@ def train_all(
             "Training: expected TensorFlow. Received an installation without it. "
             "Run `pip install 'artemis-mri[train]'`, or `make train-setup` in a clone."
         )
+    if folds[0] == folds[1]:
+        raise TrainingDataError(
+            f"--test-fold, --calibration-fold: expected two folds. Received {folds[0]} twice; "
+            "figures of slices that set the temperature would be too good."
+        )
+    if promote_after and output is not None:
+        raise TrainingDataError(
+            "--promote: expected models in the workspace. Received --output as well. Leave one out."
+        )
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     recipes = [_recipe(name, recipe, names, epochs) for name in names]
 

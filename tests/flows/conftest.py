@@ -1,4 +1,4 @@
-"""One embedded Prefect server for the tests of a module, on a database of its own."""
+"""One embedded Prefect server for all tests that need one, on a database of its own."""
 
 from __future__ import annotations
 

@@ -13,8 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from artemis.errors import ModelError
 from artemis.predictions import read_run, read_table
 from artemis.runs import read_record
+from flows.classify import classify_batch
 from flows.server import PrefectApi
 
 pytestmark = pytest.mark.slow
@@ -222,6 +224,32 @@ def test_half_garbage_batch_is_classified_and_every_file_accounted_for(
     assert frame.loc[frame["status"] != "ok", "reason_code"].notna().all()
     page = Path(json.loads(answer.stdout)["report"]).read_text()
     assert "<img src=x onerror" not in page
+
+
+def test_step_that_fails_names_its_own_error(
+    api: PrefectApi, samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> int:
+        raise ModelError("model.tflite: expected a network. Received a fault.")
+
+    monkeypatch.setattr("flows.classify.predict_chunk", fail)
+    with pytest.raises(ModelError, match=r"model\.tflite: expected a network"):
+        classify_batch(str(samples), str(tmp_path), ["baseline"], limit=3)
+    record = read_record(next((tmp_path / "runs").iterdir()))
+    assert record.status == "failed"
+    assert record.error == "ModelError: model.tflite: expected a network. Received a fault."
+    assert record.finished is not None
+    assert not (tmp_path / "runs" / record.run_id / "tensors").exists()
+
+
+def test_what_artemis_writes_is_not_part_of_the_batch(
+    api: PrefectApi, samples: Path, tmp_path: Path
+) -> None:
+    shutil.copy(samples / "coronal_no_lesion.png", tmp_path)
+    for _ in range(2):
+        answer = classify(tmp_path, tmp_path, "--json", "--strict", "--models", "baseline")
+        assert answer.returncode == 0, answer.stderr
+        assert json.loads(answer.stdout)["counts"]["slices"] == 1
 
 
 def test_nothing_usable_exits_with_four(api: PrefectApi, tmp_path: Path) -> None:

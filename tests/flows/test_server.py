@@ -68,7 +68,7 @@ def test_unreachable_api_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/api"
     monkeypatch.setenv("PREFECT_API_URL", url)
-    monkeypatch.setattr("flows.server._STOP_TIMEOUT", 0.3)
+    monkeypatch.setattr("flows.server._ANSWER_TIMEOUT", 0.3)
     with PrefectApi() as api, pytest.raises(PrefectServerError, match=f"answer from {url}/health"):
         api.wait()
 
@@ -97,6 +97,21 @@ def test_embedded_server_listens_on_loopback_only_and_ends_with_its_parent() -> 
     while _alive(int(pid)) and time.monotonic() < deadline:
         time.sleep(0.2)
     assert not _alive(int(pid))
+
+
+@pytest.mark.slow
+def test_embedded_server_runs_no_code_of_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("flows.py", "uvicorn.py", "prefect.py"):
+        (tmp_path / name).write_text(f"open('{tmp_path}/ran', 'w')\nraise SystemExit(9)\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    with PrefectApi() as api:
+        assert api.embedded
+        api.wait()
+    assert not (tmp_path / "ran").exists()
 
 
 @pytest.mark.slow

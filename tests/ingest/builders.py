@@ -143,7 +143,7 @@ def nifti_bytes(
 def plan(root: Path, **options: Any) -> list[PlanEntry]:
     settings = options.pop("settings", SETTINGS)
     chunk_slices = options.pop("chunk_slices", 100_000)
-    chunks = plan_batch(root, settings, KEY, chunk_slices, **options)
+    chunks = plan_batch(root, settings, chunk_slices, **options)
     return [entry for chunk in chunks for entry in chunk]
 
 

@@ -44,20 +44,20 @@ def test_natural_order_survives_very_long_numbers() -> None:
 
 
 def test_an_empty_folder_is_an_empty_plan(tmp_path: Path) -> None:
-    assert plan_batch(tmp_path, SETTINGS, KEY, 4) == []
+    assert plan_batch(tmp_path, SETTINGS, 4) == []
 
 
 @pytest.mark.parametrize("name", ["missing", "file"])
 def test_what_is_not_a_folder_is_an_error(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(NothingUsableError, match=f"{name}: expected a folder of scans. Received"):
-        plan_batch(tmp_path / name, SETTINGS, KEY, 4)
+        plan_batch(tmp_path / name, SETTINGS, 4)
 
 
 def test_chunks_are_full_but_a_file_that_fits_is_not_split(tmp_path: Path) -> None:
     for name, count in (("1.tif", 3), ("2.tif", 3), ("3.tif", 9), ("4.tif", 1)):
         (tmp_path / name).write_bytes(pages(count))
-    chunks = plan_batch(tmp_path, SETTINGS, KEY, 4)
+    chunks = plan_batch(tmp_path, SETTINGS, 4)
     assert [[(e.display_path, e.first_frame, e.n_frames) for e in chunk] for chunk in chunks] == [
         [("1.tif", 0, 3)],
         [("2.tif", 0, 3)],

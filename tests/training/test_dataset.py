@@ -113,3 +113,18 @@ def test_missing_columns_are_named(root: Path) -> None:
     )
     with pytest.raises(TrainingDataError, match="6 rows without fold"):
         load(root)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"group": None}, "expected a group in every row. Received none for 4.png"),
+        ({"fold": None}, "expected a fold in every row. Received none for 4.png"),
+        ({"fold": 1.5}, "expected whole numbers as folds"),
+        ({"path": "3.png"}, "expected every picture once. Received 3.png again"),
+    ],
+)
+def test_rows_that_a_split_cannot_place_are_named(root: Path, values: dict, message: str) -> None:
+    edit(root, 4, **values)
+    with pytest.raises(TrainingDataError, match=message):
+        load(root)
