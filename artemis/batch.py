@@ -81,6 +81,7 @@ def plan_chunks(
         limit=limit,
         on_found=on_found,
         skipped=own_outputs(settings),
+        max_chunks=settings.max_chunks,
     )
 
 

@@ -74,6 +74,7 @@ def plan_batch(
     limit: int | None = None,
     on_found: Callable[[int], None] | None = None,
     skipped: Collection[Path] = (),
+    max_chunks: int | None = None,
 ) -> list[list[PlanEntry]]:
     """Find every slice below a folder and cut the list into chunks.
 
@@ -95,6 +96,9 @@ def plan_batch(
         Called with the number of slices found so far, after each file.
     skipped : collection of Path
         Resolved paths below `root` that are not part of the batch.
+    max_chunks : int, optional
+        Chunks at most, or nearly: a larger batch has larger chunks, since what
+        orchestrates them has its cost for each.
 
     Returns
     -------
@@ -117,7 +121,8 @@ def plan_batch(
             break
         entries.append(entry)
         found += entry.n_frames
-    return _chunks(entries, chunk_slices)
+    planned = sum(entry.n_frames for entry in entries)
+    return _chunks(entries, max(chunk_slices, -(-planned // (max_chunks or planned or 1))))
 
 
 def _check_root(root: Path) -> None:

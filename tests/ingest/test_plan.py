@@ -240,3 +240,11 @@ def test_pixels_are_there_only_if_ok(tmp_path: Path) -> None:
     assert good.pixels.shape == (good.row["height"], good.row["width"])
     assert small.pixels is None
     assert small.row["slice_id"] is not None
+
+
+def test_a_large_batch_has_larger_chunks_and_not_more(tmp_path: Path) -> None:
+    for number in range(23):
+        (tmp_path / f"{number}.png").write_bytes(picture_bytes(head8(), "PNG"))
+    chunks = plan_batch(tmp_path, SETTINGS, 2, max_chunks=4)
+    assert [len(chunk) for chunk in chunks] == [6, 6, 6, 5]
+    assert len(plan_batch(tmp_path, SETTINGS, 2, max_chunks=100)) == 12
