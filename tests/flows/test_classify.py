@@ -16,7 +16,6 @@ import pytest
 from artemis.errors import ModelError
 from artemis.predictions import read_run, read_table
 from artemis.runs import read_record
-from flows.classify import classify_batch
 from flows.server import PrefectApi
 
 pytestmark = pytest.mark.slow
@@ -231,6 +230,9 @@ def test_step_that_fails_names_its_own_error(
 ) -> None:
     def fail(*_: Any) -> int:
         raise ModelError("model.tflite: expected a network. Received a fault.")
+
+    # Imported here, since Prefect reads its API's address once, when it is imported.
+    from flows.classify import classify_batch
 
     monkeypatch.setattr("flows.classify.predict_chunk", fail)
     with pytest.raises(ModelError, match=r"model\.tflite: expected a network"):
