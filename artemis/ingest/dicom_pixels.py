@@ -168,7 +168,7 @@ def stored_values(file: DicomFile, layout: PixelLayout, index: int) -> NDArray[A
     syntax = file.transfer_syntax
     try:
         decoder = get_decoder(syntax)
-    except NotImplementedError as error:
+    except RuntimeError as error:  # pydicom has no decoder for it
         raise scan_error(
             Reason.UNSUPPORTED_TRANSFER_SYNTAX,
             "a transfer syntax that can be decoded",
