@@ -146,24 +146,33 @@ def classify_batch(
         from flows.interactive import classify
 
         console = talk(quiet=quiet)
-        with progress_bar(console, "starting"):
-            record, recorded = classify(
-                api,
-                directory,
-                settings,
-                _names(models),
-                limit=limit,
-                command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-                verbose=verbose,
-            )
+        try:
+            with progress_bar(console, "starting"):
+                record, recorded = classify(
+                    api,
+                    directory,
+                    settings,
+                    _names(models),
+                    limit=limit,
+                    command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+                    verbose=verbose,
+                )
+        except KeyboardInterrupt:
+            console.print("Interrupted. `artemis-cli report latest` shows what was finished.")
+            raise
     if as_json:
         _print_json(record.model_dump(mode="json", exclude={"settings"}))
     print_summary(console, record, recorded)
     counts = record.counts
     if not counts.ok:
         raise NothingUsableError(
-            f"{directory}: expected at least one slice to classify. Received {counts.slices}, of "
-            f"which {counts.refused} were refused and {counts.failed} failed; the report says why."
+            f"{directory}: expected at least one slice to classify. Received "
+            + (
+                f"{counts.slices}, of which {counts.refused} were refused and {counts.failed} "
+                "failed; the report says why."
+                if counts.slices
+                else "a folder without files."
+            )
         )
     if strict and counts.refused + counts.failed:
         raise InputsRefusedError(

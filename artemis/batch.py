@@ -198,12 +198,19 @@ def recording_failure(paths: RunPaths) -> Iterator[None]:
         failed = {
             "status": RunStatus.FAILED,
             "finished": datetime.now(UTC),
-            "error": f"{type(error).__name__}: {error}",
+            "error": _in_words(error),
         }
         # The error that ended the run matters more than one of writing it down.
         with suppress(OSError, RunRecordError):
             write_record(paths, read_record(paths.root).model_copy(update=failed))
         raise
+
+
+def _in_words(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "Interrupted by the user."
+    text = str(error).strip()
+    return f"{type(error).__name__}: {text}" if text else f"{type(error).__name__}."
 
 
 def conclude_run(

@@ -77,7 +77,7 @@ def examine_models(settings: Settings) -> list[Check]:
         try:
             model = ClassificationModel(model_folder(settings.workspace, name), settings.threads)
         except ModelError as error:
-            checks.append(Check(f"Model {name}", "fail", str(error), "See the message."))
+            checks.append(Check(f"Model {name}", "fail", str(error)))
         else:
             manifest = model.manifest
             side = manifest.input.side

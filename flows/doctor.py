@@ -23,6 +23,6 @@ def examine(settings: Settings) -> list[Check]:
         try:
             api.wait()
         except PrefectServerError as error:
-            return [*checks, Check("Prefect server", "fail", str(error), "See the message.")]
+            return [*checks, Check("Prefect server", "fail", str(error))]
         seconds = time.monotonic() - begun
         return [*checks, Check("Prefect server", "ok", f"{kind} answers after {seconds:.1f} s")]

@@ -51,17 +51,21 @@ def classify(
     )
     _load_models(settings, models)
 
+    from prefect.logging.handlers import APILogHandler
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
     from flows.classify import classify_batch
 
     api.wait()
     # A synchronous flow waits a second for its heartbeat's thread; a person need not.
-    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-        record = classify_batch(
-            str(batch), str(settings.workspace), models, limit=limit, command=command
-        )
-        return record, _wait_until_recorded(record)
+    try:
+        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+            record = classify_batch(
+                str(batch), str(settings.workspace), models, limit=limit, command=command
+            )
+            return record, _wait_until_recorded(record)
+    finally:
+        APILogHandler().flush()  # while the server is there to take it
 
 
 def _load_models(settings: Settings, models: list[str]) -> None:

@@ -3,8 +3,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -302,3 +305,29 @@ def test_real_images_are_classified_as_on_the_models_card(
     # 200 of the 541 test slices: the floors less two standard errors.
     assert accuracy["mobilenet_v2"] >= 0.87 - 0.05
     assert accuracy["baseline"] >= 0.65 - 0.07
+
+
+@pytest.mark.shared
+def test_interrupt_ends_the_command_and_is_recorded_everywhere(
+    brain_mri: Path, tmp_path: Path
+) -> None:
+    environment = {k: v for k, v in os.environ.items() if k != "PREFECT_API_URL"}
+    process = subprocess.Popen(
+        [sys.executable, "cli.py", "classify-batch", str(brain_mri), "--workspace", str(tmp_path)],
+        cwd=ROOT,
+        env=environment | {"PREFECT_HOME": str(tmp_path / "home")},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("runs/*/slices/*.parquet")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, talk = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert talk.strip() == "Interrupted. `artemis-cli report latest` shows what was finished."
+    record = read_record(next((tmp_path / "runs").iterdir()))
+    assert (record.status, record.error) == ("failed", "Interrupted by the user.")
+    with sqlite3.connect(tmp_path / "home" / "prefect.db") as database:
+        states = database.execute("select state_type from flow_run").fetchall()
+    assert states == [("CRASHED",)]
