@@ -39,7 +39,8 @@ def build_baseline(*, original: bool = False) -> keras.Model:
         True gives the network as it was in 2022: three equal channels, unscaled pixels,
         no normalisation, 82,104 parameters. False takes one channel scaled to [-1, 1] and
         normalises each convolution's output over the batch (Ioffe and Szegedy, ICML 2015)
-        before its sigmoid, without which half of the training is spent on a plateau.
+        before its sigmoid. Measured without it: 25 epochs of the original stayed at the
+        accuracy of chance, 0.11, on the same folds; with it, 0.83 after 45.
 
     Returns
     -------
