@@ -88,7 +88,7 @@ def print_summary(console: Console, record: RunRecord, recorded: int) -> None:
         "Slices": f"{counts.slices} found in {counts.files} files: {counts.ok} classified, "
         f"{counts.refused} refused, {counts.failed} failed",
         "Review": f"{counts.needs_review} need a look",
-        "Time": f"{seconds:.1f} s" + _rate(counts.ok, record.timings),
+        "Time": f"{seconds:.1f} s to find and classify" + _rate(counts.ok, record.timings),
         "Prefect": f"{recorded} of {record.tasks} task runs recorded",
         "Predictions": str((record.settings.workspace / "runs" / record.run_id).resolve()),
         "Report": record.report or "none",

@@ -33,7 +33,7 @@ def test_summary_states_counts_and_unbroken_paths() -> None:
     print_summary(console, done, recorded=5)
     shown = text(console)
     assert "5 found in 3 files: 3 classified, 1 refused, 1 failed" in shown
-    assert "2.0 s (2 slices a second)" in shown
+    assert "2.0 s to find and classify (2 slices a second)" in shown
     assert done.report in shown
     assert "For research use only. Not a medical device." in shown
 

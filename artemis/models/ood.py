@@ -70,7 +70,7 @@ class FeatureReference:
         return scores
 
     def save(self, path: Path) -> None:
-        """Write the reference as an uncompressed-float16 ``.npz``, atomically."""
+        """Write the reference as a compressed ``.npz`` of float16 arrays, atomically."""
         with atomic_path(path) as temporary, temporary.open("wb") as stream:
             np.savez_compressed(
                 stream,
