@@ -36,7 +36,7 @@ def resolve(extras: list[str]) -> dict[str, str]:
 
 def main() -> int:
     """Write the three locks."""
-    everything = resolve(["train", "dev"])
+    everything = resolve(["train", "kaggle", "dev"])
     smaller, larger = resolve([]), resolve(["train"])
     base = {key: everything[key] for key in everything if key in smaller}
     train = {key: everything[key] for key in everything if key in larger}
