@@ -9,13 +9,18 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from artemis import RESEARCH_USE, __version__
 from artemis.errors import ArtemisError, InputsRefusedError, ModelError, NothingUsableError
+
+if TYPE_CHECKING:
+    from artemis.models.decisions import DecisionRecord
+    from artemis.models.manifest import Interval, Manifest
 
 app = typer.Typer(
     name="artemis-cli",
@@ -27,15 +32,24 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 models_app = typer.Typer(
-    help="List the models, or show one.",
+    help="List the models; show, compare, promote them, or roll one back.",
     epilog="Example: artemis-cli models",
     rich_markup_mode=None,
 )
 labels_app = typer.Typer(
-    help="List the twelve categories.", epilog="Example: artemis-cli labels", rich_markup_mode=None
+    help="List the twelve categories, or import a reviewer's labels.",
+    epilog="Example: artemis-cli labels import review.csv",
+    rich_markup_mode=None,
+)
+data_app = typer.Typer(
+    help="Fetch the public dataset, or audit any.",
+    epilog="Example: artemis-cli data fetch",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 app.add_typer(models_app, name="models", invoke_without_command=True)
 app.add_typer(labels_app, name="labels", invoke_without_command=True)
+app.add_typer(data_app, name="data")
 
 Workspace = Annotated[
     Path | None,
@@ -47,6 +61,23 @@ Workspace = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+Labelled = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="PATH",
+        help="Folder of labelled pictures, or a CSV or Parquet manifest; else what "
+        "`data fetch` left in the workspace.",
+    ),
+]
+ModelNames = Annotated[
+    str, typer.Option("--model", help="Models, separated by commas.", metavar="NAMES")
+]
+Epochs = Annotated[int | None, typer.Option(min=1, help="Epochs instead of the recipe's.")]
+RecipeName = Annotated[
+    str | None,
+    typer.Option(help="Another recipe for the one model, such as baseline_original."),
+]
+By = Annotated[str, typer.Option("--by", help="Who decides; it is recorded.", metavar="NAME")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 
 
@@ -204,20 +235,7 @@ def models(context: typer.Context, workspace: Workspace = None, as_json: AsJson 
     from artemis.models.registry import list_models
     from artemis.settings import load_settings
 
-    listed = [
-        {
-            "name": manifest.name,
-            "version": manifest.version,
-            "champion": champion,
-            "side": manifest.input.side,
-            "accuracy": round(manifest.evaluation.metrics["accuracy"].value, 3),
-            "macro_f1": round(manifest.evaluation.metrics["macro_f1"].value, 3),
-            "protocol": manifest.evaluation.protocol,
-            "sha256": manifest.sha256,
-            "folder": str(folder),
-        }
-        for manifest, folder, champion in list_models(load_settings(workspace).workspace)
-    ]
+    listed = [_listed(*model) for model in list_models(load_settings(workspace).workspace)]
     if as_json:
         _print_json(listed)
         return
@@ -232,21 +250,93 @@ def models(context: typer.Context, workspace: Workspace = None, as_json: AsJson 
 
 @models_app.command(name="show", epilog="Example: artemis-cli models show mobilenet_v2")
 def show_model(
-    name: Annotated[str, typer.Argument(help="Name of the model.")],
+    version: Annotated[str, typer.Argument(help="A model's name, name@version, or version.")],
     workspace: Workspace = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print a model's card, or with --json its manifest."""
-    from artemis.models.manifest import load_manifest
-    from artemis.models.registry import model_folder
+    """Print a model's card and the decisions on it, or with --json its manifest."""
+    from artemis.models.registry import show
     from artemis.settings import load_settings
     from artemis.training.card import render_card
 
-    manifest = load_manifest(model_folder(load_settings(workspace).workspace, _names(name)[0]))
+    history = show(load_settings(workspace).workspace, version)
+    (manifest, _, champion), decisions = history.model, history.decisions
     if as_json:
-        _print_json(manifest.model_dump(mode="json"))
-    else:
-        typer.echo(render_card(manifest), nl=False)
+        _print_json(
+            {
+                "champion": champion,
+                "decisions": [record.model_dump(mode="json") for record in decisions],
+                "manifest": manifest.model_dump(mode="json"),
+            }
+        )
+        return
+    typer.echo(render_card(manifest), nl=False)
+    for record in decisions:
+        typer.echo(f"\n{record.decided:%Y-%m-%d %H:%M} UTC  {_decision_line(record)}")
+
+
+@models_app.command(name="compare", epilog="Example: artemis-cli models compare OLD NEW")
+def compare_models(
+    a: Annotated[str, typer.Argument(metavar="A", help="A model's name or version.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another.")],
+    workspace: Workspace = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put two models' figures side by side, with their protocols."""
+    from artemis.models.comparison import compare
+    from artemis.settings import load_settings
+
+    found = compare(load_settings(workspace).workspace, a, b)
+    if as_json:
+        _print_json(found.model_dump(mode="json"))
+        return
+    for letter, side in (("A", found.a), ("B", found.b)):
+        typer.echo(f"{letter}  {side.name} {side.version}: {side.protocol}")
+    if not found.same_protocol:
+        typer.echo("Measured by different protocols: no difference is given.")
+    typer.echo(f"\n{'':<24} {'A':>22} {'B':>22} {'A - B':>8}")
+    for name, figure in [*found.figures.items(), *found.recalls.items()]:
+        difference = "" if figure.difference is None else f"{figure.difference:+.3f}"
+        typer.echo(f"{name:<24} {_short(figure.a):>22} {_short(figure.b):>22} {difference:>8}")
+
+
+@models_app.command(
+    name="promote", epilog="Example: artemis-cli models promote VERSION --by NAME --reason WHY"
+)
+def promote_model(
+    version: Annotated[str, typer.Argument(help="name@version, or a version.")],
+    by: By,
+    reason: Annotated[str, typer.Option(help="Why; it is recorded.", metavar="TEXT")],
+    workspace: Workspace = None,
+    as_json: AsJson = False,
+) -> None:
+    """Use a version from now on, by a person's decision."""
+    from artemis.models.manifest import load_manifest
+    from artemis.models.registry import find_version, promote
+    from artemis.settings import load_settings
+
+    root = load_settings(workspace).workspace
+    manifest = load_manifest(find_version(root, version))
+    record = promote(root, manifest.name, manifest.version, by=by, reason=reason)
+    _print_json(record.model_dump(mode="json")) if as_json else typer.echo(_decision_line(record))
+
+
+@models_app.command(
+    name="rollback", epilog="Example: artemis-cli models rollback mobilenet_v2 --by NAME"
+)
+def rollback_model(
+    name: Annotated[str, typer.Argument(help="Name of the model.")],
+    by: By,
+    reason: Annotated[str, typer.Option(help="Why; it is recorded.", metavar="TEXT")] = "",
+    workspace: Workspace = None,
+    as_json: AsJson = False,
+) -> None:
+    """Use the champion before this one again."""
+    from artemis.models.registry import rollback
+    from artemis.settings import load_settings
+
+    record = rollback(load_settings(workspace).workspace, _names(name)[0], by=by, reason=reason)
+    _print_json(record.model_dump(mode="json")) if as_json else typer.echo(_decision_line(record))
 
 
 @labels_app.callback()
@@ -268,32 +358,121 @@ def labels(context: typer.Context, as_json: AsJson = False) -> None:
         typer.echo(f"{category.index:>2}  {category.name}")
 
 
-@app.command(epilog="Example: artemis-cli train --data brain-mri/ --promote")
-def train(
-    data: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder of pictures with a manifest.csv.")
-    ],
+@labels_app.command(name="import", epilog="Example: artemis-cli labels import review.csv")
+def import_reviewed(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV exported from a report.")],
     workspace: Workspace = None,
-    model: Annotated[
-        str, typer.Option(help="Models to train, separated by commas.", metavar="NAMES")
-    ] = "mobilenet_v2,baseline",
-    recipe: Annotated[
-        str | None,
-        typer.Option(help="Another recipe for the one model, such as baseline_original."),
+    as_json: AsJson = False,
+) -> None:
+    """Check a reviewer's labels and add them to the workspace; list where reviewers disagree."""
+    from artemis.reviewed import import_labels
+    from artemis.settings import load_settings
+
+    found = import_labels(file, load_settings(workspace).workspace)
+    conflicts = json.loads(found.conflicts.to_json(orient="records", date_format="iso"))
+    if as_json:
+        counts = {"rows": found.rows, "added": found.added, "known": found.known}
+        _print_json(counts | {"states": found.states, "conflicts": conflicts})
+        return
+    typer.echo(f"{found.rows} labels read, {found.added} added, {found.known} known before")
+    typer.echo("Slices: " + ", ".join(f"{n} {state}" for state, n in found.states.items()))
+    for row in conflicts:
+        says = f"{row['verdict']} {row['tumor'] or ''} {row['plane'] or ''}".strip()
+        typer.echo(f"conflict  {row['slice_id'][:12]}  {row['reviewer']}: {says}")
+
+
+@data_app.command(epilog="Example: artemis-cli data fetch")
+def fetch(
+    target: Annotated[
+        Path | None,
+        typer.Argument(metavar="[DIR]", help="New folder; else datasets/ in the workspace."),
     ] = None,
+    source: Annotated[str, typer.Option(help="github or kaggle (extra `kaggle`).")] = "github",
+    workspace: Workspace = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Download the public dataset and verify every file; goes on where it was interrupted."""
+    from artemis.console import progress_bar, talk
+    from artemis.datasets.catalogue import Source, dataset_folder
+    from artemis.datasets.fetch import fetch as bring
+    from artemis.progress import report_progress
+    from artemis.settings import load_settings
+
+    if source not in [*Source]:
+        raise typer.BadParameter(f"--source: expected github or kaggle. Received {source!r}.")
+    folder = target or dataset_folder(load_settings(workspace).workspace)
+    with progress_bar(talk(quiet=quiet), "connecting"):
+        found = bring(
+            folder,
+            source=Source(source),
+            on_progress=lambda done, total, files, of: (
+                report_progress("verifying files", files, of)
+                if files
+                else report_progress("downloading (kB)", done // 1000, total and total // 1000)
+            ),
+        )
+    if as_json:
+        _print_json({**asdict(found), "folder": str(found.folder)})
+        return
+    state = "already there" if found.already else "fetched"
+    typer.echo(
+        f"{found.folder}: {state}, {found.files} pictures, {found.verified} verified, "
+        f"{found.unknown} whose hash is not known"
+    )
+
+
+@data_app.command(epilog="Example: artemis-cli data audit brain-mri/")
+def audit(
+    data: Annotated[
+        Path, typer.Argument(metavar="PATH", help="Folder of labelled pictures, or a manifest.")
+    ],
+    predictions: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Out-of-fold predictions, Parquet; else made here."),
+    ] = None,
+    workspace: Workspace = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Say what is wrong with a dataset before anyone trains on it: a page and Parquet."""
+    from artemis.console import progress_bar, talk
+    from artemis.report.audit import build_audit_page
+    from artemis.runs import reports_root
+    from artemis.settings import load_settings
+    from artemis.training.jobs import AUDITS, audit_labelled
+
+    settings = load_settings(workspace)
+    with progress_bar(talk(quiet=quiet), "reading labels"):
+        found = audit_labelled(data, settings, predictions)
+        target = reports_root(settings) / AUDITS / found.folder.name / "index.html"
+        page = build_audit_page(found.folder, target)
+    if as_json:
+        _print_json({**found.record.model_dump(mode="json"), "report": str(page)})
+        return
+    for kind, count in found.record.findings.items():
+        typer.echo(f"{count:>6}  {kind.replace('_', ' ')}")
+    typer.echo(f"Findings  {found.folder / 'findings.parquet'}\nReport    {page}")
+
+
+@app.command(epilog="Example: artemis-cli train --data brain-mri/ --model baseline")
+def train(
+    data: Labelled = None,
+    workspace: Workspace = None,
+    model: ModelNames = "mobilenet_v2,baseline",
+    recipe: RecipeName = None,
     test_fold: Annotated[int, typer.Option(help="Fold that tests and never trains.")] = 4,
     calibration_fold: Annotated[
         int, typer.Option(help="Fold that sets temperature and distance threshold.")
     ] = 3,
-    epochs: Annotated[
-        int | None, typer.Option(min=1, help="Epochs instead of the recipe's.")
-    ] = None,
+    epochs: Epochs = None,
     output: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where models go; else the workspace.")
     ] = None,
     promote: Annotated[
-        bool, typer.Option("--promote", help="Use the trained models from now on.")
-    ] = False,
+        str | None,
+        typer.Option(metavar="NAME", help="Use the models from now on; NAME decides so."),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Train models on labelled pictures; needs the extra `train` (TensorFlow).
@@ -301,24 +480,137 @@ def train(
     Each is trained twice: without the calibration fold, to set its temperature and its
     distance threshold, and with it, to be kept. Figures are of the test fold.
     """
-    from artemis.console import talk
+    from artemis.console import epoch_lines, progress_bar, talk
     from artemis.settings import load_settings
-    from artemis.training.jobs import train_all
+    from artemis.training.jobs import labelled_data, train_all
 
-    settings = load_settings(workspace)
-    folders = train_all(
-        data,
-        settings,
-        names=_names(model),
-        recipe=recipe,
-        folds=(test_fold, calibration_fold),
-        epochs=epochs,
-        output=output,
-        promote_after=promote,
-        console=talk(quiet=quiet),
-    )
+    settings, console = load_settings(workspace), talk(quiet=quiet)
+    with progress_bar(console, "reading labels"):
+        folders = train_all(
+            labelled_data(data, settings),
+            settings,
+            models=_names(model),
+            recipe=recipe,
+            folds=(test_fold, calibration_fold),
+            epochs=epochs,
+            output=output,
+            promote_by=promote,
+            on_epoch=epoch_lines(console),
+        )
     for folder in folders:
         typer.echo(folder)
+
+
+@app.command(epilog="Example: artemis-cli evaluate patient --data brain-mri/")
+def evaluate(
+    protocol: Annotated[str, typer.Argument(help="patient, official or random.")],
+    data: Labelled = None,
+    workspace: Workspace = None,
+    model: ModelNames = "mobilenet_v2,baseline",
+    recipe: RecipeName = None,
+    epochs: Epochs = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure how well models do on what they have not seen; needs the extra `train`.
+
+    patient: folds of whole patients and copies, the honest one. official: Kaggle's own
+    folders, with and without training copies of test images. random: the original's 90/10,
+    which leaks; the price of the leak is printed if `patient` was run before.
+    """
+    from artemis.console import epoch_lines, progress_bar, talk
+    from artemis.settings import load_settings
+    from artemis.training.jobs import evaluate_all, labelled_data
+    from artemis.training.protocols import PROTOCOLS
+    from artemis.training.tables import describe, price_table
+
+    if protocol not in PROTOCOLS:
+        raise typer.BadParameter(f"expected {', '.join(PROTOCOLS)}. Received {protocol!r}.")
+    settings, console = load_settings(workspace), talk(quiet=quiet)
+    with progress_bar(console, "reading labels"):
+        evaluated = evaluate_all(
+            protocol,
+            labelled_data(data, settings),
+            settings,
+            models=_names(model),
+            recipe=recipe,
+            epochs=epochs,
+            on_epoch=epoch_lines(console),
+        )
+    if as_json:
+        _print_json([result.as_dict() for result in evaluated])
+        return
+    for result in evaluated:
+        typer.echo(describe(result.title, result.outcome.evaluation))
+        if result.price is not None:
+            typer.echo(price_table(result.price) + "\n")
+        typer.echo(f"Files: {result.folder}\n")
+
+
+@app.command(epilog="Example: artemis-cli retrain --data brain-mri/")
+def retrain(
+    data: Labelled = None,
+    workspace: Workspace = None,
+    start: Annotated[
+        str, typer.Option("--from", help="Where networks start: champion or imagenet.")
+    ] = "champion",
+    model: ModelNames = "mobilenet_v2,baseline",
+    epochs: Epochs = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print Prefect's log.")] = False,
+) -> None:
+    """Train on everything labelled so far; promote only what is shown to be no worse.
+
+    Goes on where an earlier retraining with the same inputs was ended. Needs the extra
+    `train` (TensorFlow).
+    """
+    from artemis.runs import check_workspace
+    from artemis.settings import load_settings
+    from artemis.training.jobs import labelled_data, require_tensorflow
+
+    if start not in ("champion", "imagenet"):
+        raise typer.BadParameter(f"--from: expected champion or imagenet. Received {start!r}.")
+    require_tensorflow()
+    settings = load_settings(workspace)
+    pictures, names = labelled_data(data, settings), _names(model)
+    check_workspace(settings.workspace)
+    from flows.server import PrefectApi
+
+    with PrefectApi() as api:
+        from artemis.console import progress_bar, talk
+        from flows.interactive import retrain as run
+
+        with progress_bar(talk(quiet=quiet), "starting"):
+            result = run(
+                api, pictures, settings, names, start=start, epochs=epochs, verbose=verbose
+            )
+    if as_json:
+        _print_json(result)
+        return
+    for name in names:
+        typer.echo(f"{name:<13} {result[name]}")
+    typer.echo(f"Report        {result['report']}")
+
+
+@app.command(epilog="Example: artemis-cli serve")
+def serve(
+    workspace: Workspace = None,
+    quiet: Quiet = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print Prefect's log.")] = False,
+) -> None:
+    """Classify what lies in the inbox by interval, and retrain by cron, until Ctrl-C.
+
+    Schedules are settings: ARTEMIS_SCHEDULE__INBOX_INTERVAL, __RETRAIN_CRON, __TIME_ZONE.
+    """
+    from artemis.console import talk
+    from artemis.settings import load_settings
+    from flows.deployments import serve_forever
+
+    console = talk(quiet=quiet)
+    serve_forever(
+        load_settings(workspace), lambda line: console.print(line, soft_wrap=True), verbose=verbose
+    )
 
 
 @app.command(epilog="Example: artemis-cli doctor")
@@ -337,6 +629,33 @@ def doctor(workspace: Workspace = None, as_json: AsJson = False) -> None:
                 typer.echo(f"      {check.remedy}")
     if any(check.verdict == "fail" for check in checks):
         raise typer.Exit(1)
+
+
+def _listed(manifest: Manifest, folder: Path, champion: bool) -> dict[str, Any]:
+    metrics = manifest.evaluation.metrics
+    return {
+        "name": manifest.name,
+        "version": manifest.version,
+        "champion": champion,
+        "side": manifest.input.side,
+        "accuracy": round(metrics["accuracy"].value, 3),
+        "macro_f1": round(metrics["macro_f1"].value, 3),
+        "protocol": manifest.evaluation.protocol,
+        "sha256": manifest.sha256,
+        "folder": str(folder),
+    }
+
+
+def _decision_line(record: DecisionRecord) -> str:
+    return (
+        f"{record.model} {record.subject.version}: {record.verdict or record.action} by "
+        f"{record.by}; the champion is {record.new_champion or 'the shipped model'}. "
+        f"{record.reason}"
+    )
+
+
+def _short(figure: Interval | None) -> str:
+    return "-" if figure is None else f"{figure.value:.3f} ({figure.low:.3f}-{figure.high:.3f})"
 
 
 def _names(models: str | None) -> list[str]:

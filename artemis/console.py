@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -19,7 +21,7 @@ from rich.progress import (
 from rich.text import Text
 
 from artemis import RESEARCH_USE
-from artemis.progress import Listener, listening
+from artemis.progress import Listener, listening, report_progress
 from artemis.progress import Progress as Report
 from artemis.runs import RunRecord
 
@@ -46,6 +48,25 @@ def progress_bar(console: Console, first_stage: str) -> Iterator[None]:
     bar = Progress(*columns, console=console, transient=True)
     with bar, listening(_advance(bar, first_stage)):
         yield
+
+
+def epoch_lines(console: Console) -> Callable[[Any, str, Any], None]:
+    """Return what prints a line for each finished epoch, and moves the bar to it.
+
+    It takes the recipe, the stage and the epoch, see `artemis.training.jobs.OnEpoch`.
+    """
+
+    def tell(recipe: Any, stage: str, epoch: Any) -> None:
+        left = timedelta(seconds=round((recipe.epochs - epoch.number) * epoch.seconds))
+        score = "" if math.isnan(epoch.macro_f1) else f", held-out macro F1 {epoch.macro_f1:.3f}"
+        console.print(
+            f"{recipe.model}, {stage}: epoch {epoch.number} of {recipe.epochs}, loss "
+            f"{epoch.loss:.3f}, accuracy {epoch.accuracy:.3f}{score}, {left} left",
+            soft_wrap=True,
+        )
+        report_progress(f"{recipe.model}, {stage}", epoch.number, recipe.epochs)
+
+    return tell
 
 
 class _CountColumn(ProgressColumn):

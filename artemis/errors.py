@@ -77,3 +77,19 @@ class InputsRefusedError(ArtemisError):
     """A batch is done, but ``--strict`` was given and some inputs were refused or failed."""
 
     exit_code = 3
+
+
+class DownloadError(ArtemisError):
+    """A download failed, or what it brought is not what was expected."""
+
+
+class LabelsError(ArtemisError):
+    """Reviewed labels that cannot be taken as they are; nothing of them was imported."""
+
+
+class BusyError(ArtemisError):
+    """Another process is doing what only one may do at a time."""
+
+
+class InboxError(ArtemisError):
+    """Batches of the inbox that could not be classified; they lie where the message says."""

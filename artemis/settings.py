@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, Field, ValidationError
+from cronsim import CronSim, CronSimError
+from pydantic import BaseModel, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as PydanticSettingsError
 
 from artemis.errors import SettingsError
+
+_CRON_FIELD = re.compile(r"(?:[0-9*,/-]|[A-Za-z]{3})+")
 
 
 class IngestSettings(BaseModel):
@@ -50,6 +56,52 @@ class ReviewSettings(BaseModel):
     )
 
 
+class ScheduleSettings(BaseModel):
+    """When scheduled work is done, and on what."""
+
+    inbox_interval: int = Field(
+        60, ge=1, description="Seconds from one look into the inbox to the next."
+    )
+    quiet_period: float = Field(
+        30.0,
+        ge=0,
+        description="Seconds that a batch must lie unchanged in the inbox before it is taken.",
+    )
+    retrain_cron: str = Field(
+        "0 2 * * 6",
+        description="When to retrain: minute, hour, day of the month, month, day of the week.",
+    )
+    retrain_data: Path | None = Field(
+        None, description="Data that a scheduled retraining takes; None is all labelled so far."
+    )
+    time_zone: str = Field("UTC", description="Time zone of the cron expression, by IANA name.")
+    server_port: int = Field(
+        4200, ge=1, le=65_535, description="Port of the Prefect server that `serve` starts."
+    )
+
+    @field_validator("retrain_cron")
+    @classmethod
+    def _check_cron(cls, value: str) -> str:
+        fields = value.split()
+        # Only what every cron agrees on: Prefect's parser reads L, # and a sixth field its own way.
+        if len(fields) != 5 or not all(_CRON_FIELD.fullmatch(field) for field in fields):
+            raise ValueError("five fields separated by spaces, such as 0 2 * * 6 (Saturday, 2:00)")
+        try:
+            CronSim(value, datetime.now(UTC))
+        except CronSimError as error:
+            raise ValueError(f"a cron expression such as 0 2 * * 6; {error}") from error
+        return value
+
+    @field_validator("time_zone")
+    @classmethod
+    def _check_time_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ValueError, OSError, KeyError) as error:
+            raise ValueError("an IANA name such as Europe/Berlin or UTC") from error
+        return value
+
+
 class Settings(BaseSettings):
     """Settings of a run; every field can be set as ``ARTEMIS_<NAME>`` (nested: ``__``)."""
 
@@ -75,6 +127,7 @@ class Settings(BaseSettings):
     )
     ingest: IngestSettings = IngestSettings()
     review: ReviewSettings = ReviewSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
 
 
 def load_settings(workspace: Path | None = None) -> Settings:

@@ -68,6 +68,47 @@ def classify(
         APILogHandler().flush()  # while the server is there to take it
 
 
+def retrain(
+    api: PrefectApi,
+    data: Path,
+    settings: Settings,
+    models: list[str],
+    *,
+    start: str,
+    epochs: int | None,
+    verbose: bool,
+) -> dict[str, str]:
+    """Run the flow `retrain` once, for a person at a terminal.
+
+    Parameters
+    ----------
+    api : PrefectApi
+        Entered already.
+    data, settings, models, start, epochs
+        See `flows.retrain.retrain`.
+    verbose : bool
+        Print Prefect's log.
+    """
+    os.environ.setdefault(
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "INFO" if verbose else "CRITICAL"
+    )
+    from prefect.logging.handlers import APILogHandler
+
+    from flows.retrain import retrain as run
+
+    api.wait()
+    try:
+        return run(
+            str(data),
+            str(settings.workspace),
+            "imagenet" if start == "imagenet" else "champion",
+            models,
+            epochs,
+        )
+    finally:
+        APILogHandler().flush()
+
+
 def _load_models(settings: Settings, models: list[str]) -> None:
     from artemis.models.registry import load_model
 

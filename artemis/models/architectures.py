@@ -5,10 +5,13 @@ them itself, so that no caller can scale them wrongly, and returns a dictionary:
 
 ``logits``    ``(n, 12)`` float32, before the softmax;
 ``features``  ``(n, f)`` float32, the input of the last layer;
-``maps``      ``(n, h, w, 12)`` float32, class-activation maps (mobilenet_v2 only). With a
-global-average-pooling head the map of a category is the last feature map weighted by the
-head's weights (Zhou et al., CVPR 2016), equal to Grad-CAM up to a constant (Selvaraju et
-al., ICCV 2017); its mean over the picture is the logit.
+``maps``      ``(n, h, w, 4)`` float32, evidence for each tumour type at each place
+              (mobilenet_v2 only); their sum over the picture is the local part of the logit;
+``attention`` ``(n, h * w)`` float32, where the network looks, summing to 1 (mobilenet_v2,
+              in training only).
+
+Initial weights and dropout come from seeds of their own and not from Python's global
+generator: another thread that draws from it must not change what is trained.
 """
 
 from __future__ import annotations
@@ -19,15 +22,23 @@ from typing import Any, Final
 import keras
 from keras import layers
 
-from artemis.labels import CATEGORIES
+from artemis.labels import CATEGORIES, PLANES, TUMORS
 
 BASELINE_SIDE: Final = 150
+STEM_END: Final = "block_3_project_BN"
+"""Last layer of MobileNetV2's stem: an eighth of the input's edge, 32 channels."""
+
+MAP_STRIDE: Final = 16
+"""Pixels of the input that one place of the evidence maps stands for."""
+
+_MAP_TAP: Final = "block_13_expand_relu"
+_MAP_CHANNELS: Final = 160
 _BASELINE_CONVOLUTIONS: Final = ((32, 2), (64, 3), (32, 3), (32, 3), (64, 2))
 _BASELINE_DENSE: Final = (44, 32)
 _BATCH_NORM_MOMENTUM: Final = 0.9  # 0.999, Keras's value, never settles in 70 steps an epoch
 
 
-def build_baseline(*, original: bool = False) -> keras.Model:
+def build_baseline(*, original: bool = False, seed: int = 0) -> keras.Model:
     """Build the five-convolution network of the project's first version.
 
     Five convolutions, 32 (2x2), 64 (3x3), 32 (3x3), 32 (3x3) and 64 (2x2), each with
@@ -41,34 +52,42 @@ def build_baseline(*, original: bool = False) -> keras.Model:
         normalises each convolution's output over the batch (Ioffe and Szegedy, ICML 2015)
         before its sigmoid. Measured without it: 25 epochs of the original stayed at the
         accuracy of chance, 0.11, on the same folds; with it, 0.83 after 45.
+    seed : int
+        Of the initial weights.
 
     Returns
     -------
     keras.Model
         ``(n, 150, 150, 1)`` to ``logits`` ``(n, 12)`` and ``features`` ``(n, 32)``.
     """
+    seeds = iter(range(seed, seed + 100))
     inputs = keras.Input((BASELINE_SIDE, BASELINE_SIDE, 1), name="picture")
     x = layers.Concatenate()([inputs] * 3) if original else _scale(inputs)
     for filters, kernel in _BASELINE_CONVOLUTIONS:
-        x = layers.Conv2D(filters, kernel, use_bias=original)(x)
+        x = layers.Conv2D(
+            filters, kernel, use_bias=original, kernel_initializer=_initial(next(seeds))
+        )(x)
         if not original:
-            x = layers.BatchNormalization(momentum=_BATCH_NORM_MOMENTUM)(x)
+            x = _normalise(x)
         x = layers.Activation("sigmoid")(x)
         x = layers.MaxPooling2D(2)(x)
     x = layers.Flatten()(x)
     for units in _BASELINE_DENSE:
-        x = layers.Dense(units, use_bias=original or units == _BASELINE_DENSE[-1])(x)
-        if not original and units != _BASELINE_DENSE[-1]:
-            x = layers.BatchNormalization(momentum=_BATCH_NORM_MOMENTUM)(x)
+        last = units == _BASELINE_DENSE[-1]
+        x = layers.Dense(
+            units, use_bias=original or last, kernel_initializer=_initial(next(seeds))
+        )(x)
+        if not original and not last:
+            x = _normalise(x)
         x = layers.Activation("sigmoid")(x)
-    logits = layers.Dense(len(CATEGORIES), name="logits")(x)
+    logits = layers.Dense(len(CATEGORIES), name="logits", kernel_initializer=_initial(next(seeds)))(
+        x
+    )
     return keras.Model(inputs, {"logits": logits, "features": x}, name="baseline")
 
 
-def build_mobilenet_v2(
-    side: int, *, imagenet: Path | str | None = "imagenet", dropout: float = 0.3
-) -> keras.Model:
-    """Build MobileNetV2 (alpha 1.0) with a global-average-pooling head over the categories.
+def build_stem(side: int, imagenet: Path | str | None = "imagenet") -> keras.Model:
+    """Build MobileNetV2's first blocks, which stay as ImageNet left them.
 
     Parameters
     ----------
@@ -76,26 +95,115 @@ def build_mobilenet_v2(
         Edge of the input in pixels, a multiple of 32.
     imagenet : Path, 'imagenet' or None
         Weights without top: a local file, Keras's own download, or random.
-    dropout : float
-        Share of pooled features dropped in training.
 
     Returns
     -------
     keras.Model
-        ``(n, side, side, 1)`` to ``logits`` ``(n, 12)``, ``features`` ``(n, 1280)`` and
-        ``maps`` ``(n, side / 32, side / 32, 12)``.
+        ``(n, side, side, 1)`` to ``stem`` ``(n, side / 8, side / 8, 32)``. It is not
+        trainable: its outputs can be computed once and be trained on many times.
     """
-    inputs = keras.Input((side, side, 1), name="picture")
     backbone = _grey_backbone(side, imagenet)
-    feature_map = backbone(_scale(inputs))
-    features = layers.GlobalAveragePooling2D(name="features")(feature_map)
-    # Dropping a channel of the map drops the pooled feature; averaging the weighted map
-    # is weighting the pooled features: the same head, with its maps at no cost.
-    kept = layers.SpatialDropout2D(dropout)(feature_map)
-    maps = layers.Conv2D(len(CATEGORIES), 1, name="maps")(kept)
-    logits = layers.GlobalAveragePooling2D(name="logits")(maps)
-    outputs = {"logits": logits, "features": features, "maps": maps}
-    return keras.Model(inputs, outputs, name="mobilenet_v2")
+    blocks = keras.Model(backbone.input, backbone.get_layer(STEM_END).output, name="blocks")
+    inputs = keras.Input((side, side, 1), name="picture")
+    stem = keras.Model(inputs, {"stem": blocks(_scale(inputs))}, name="stem")
+    stem.trainable = False
+    return stem
+
+
+def build_trunk(
+    side: int,
+    *,
+    imagenet: Path | str | None = "imagenet",
+    dropout: float = 0.4,
+    seed: int = 0,
+) -> keras.Model:
+    """Build the trained part of MobileNetV2 (alpha 1.0), from its stem's output on.
+
+    The logit of a category is the sum of two parts: a dense layer over the pooled
+    features, and the evidence for its tumour type, weighted by where the network looks
+    (attention-based pooling, Ilse et al., ICML 2018). The evidence is read from features of
+    stride 16 to which those of stride 32 are added (feature pyramid, Lin et al., CVPR 2017).
+
+    Parameters
+    ----------
+    side : int
+        Edge of the picture in pixels, a multiple of 32.
+    imagenet : Path, 'imagenet' or None
+        See `build_stem`.
+    dropout : float
+        Share of pooled features dropped in training.
+    seed : int
+        Of initial weights and dropout.
+
+    Returns
+    -------
+    keras.Model
+        ``(n, side / 8, side / 8, 32)`` to ``logits``, ``features`` ``(n, 1280)``, ``maps``
+        ``(n, side / 16, side / 16, 4)`` and ``attention`` ``(n, (side / 16) ** 2)``.
+    """
+    backbone = _grey_backbone(side, imagenet)
+    start = backbone.get_layer(STEM_END).output
+    blocks = keras.Model(
+        start, [backbone.get_layer(_MAP_TAP).output, backbone.output], name="blocks"
+    )
+    inputs = keras.Input(start.shape[1:], name="stem")
+    fine, coarse = blocks(inputs)
+    features = layers.GlobalAveragePooling2D(name="features")(coarse)
+    kept = layers.Dropout(dropout, seed=seed)(features)
+    whole = layers.Dense(len(CATEGORIES), kernel_initializer=_initial(seed + 1))(kept)
+    attention, maps = _evidence(fine, coarse, dropout / 2, seed + 2)
+    local = layers.GlobalAveragePooling2D()(maps)
+    local = layers.Rescaling(float(maps.shape[1] * maps.shape[2]))(local)
+    # The categories are ordered tumour by tumour: each tumour's evidence serves its planes.
+    spread = layers.Reshape((len(TUMORS), 1))(local)
+    spread = layers.Concatenate(axis=2)([spread] * len(PLANES))
+    spread = layers.Reshape((len(CATEGORIES),))(spread)
+    outputs = {
+        "logits": layers.Add(name="logits")([whole, spread]),
+        "features": features,
+        "maps": maps,
+        "attention": layers.Flatten(name="attention")(attention),
+    }
+    return keras.Model(inputs, outputs, name="trunk")
+
+
+def join(stem: keras.Model, trunk: keras.Model) -> keras.Model:
+    """Return stem and trunk as the one network that serves, without ``attention``."""
+    inputs = keras.Input(stem.input_shape[1:], name="picture")
+    outputs = trunk(stem(inputs)["stem"])
+    kept = {name: outputs[name] for name in ("logits", "features", "maps")}
+    return keras.Model(inputs, kept, name="mobilenet_v2")
+
+
+def _evidence(fine: Any, coarse: Any, dropout: float, seed: int) -> tuple[Any, Any]:
+    """Return where to look, ``(n, h, w, 1)`` summing to 1, and the evidence, ``(n, h, w, 4)``."""
+    above = _normalise(_project(coarse, _MAP_CHANNELS, seed))
+    above = layers.UpSampling2D(2, interpolation="bilinear")(above)
+    x = layers.Add()([above, _normalise(_project(fine, _MAP_CHANNELS, seed + 1))])
+    x = layers.ReLU(6.0)(x)
+    x = layers.DepthwiseConv2D(
+        3, padding="same", use_bias=False, depthwise_initializer=_initial(seed + 2)
+    )(x)
+    x = layers.ReLU(6.0)(_normalise(x))
+    height, width = x.shape[1:3]
+    where = layers.Conv2D(1, 1, kernel_initializer=_initial(seed + 3))(x)
+    where = layers.Softmax()(layers.Reshape((height * width,))(where))
+    where = layers.Reshape((height, width, 1))(where)
+    kept = layers.SpatialDropout2D(dropout, seed=seed + 4)(x)
+    what = layers.Conv2D(len(TUMORS), 1, kernel_initializer=_initial(seed + 5))(kept)
+    return where, layers.Multiply(name="maps")([where, what])
+
+
+def _project(x: Any, channels: int, seed: int) -> Any:
+    return layers.Conv2D(channels, 1, use_bias=False, kernel_initializer=_initial(seed))(x)
+
+
+def _normalise(x: Any) -> Any:
+    return layers.BatchNormalization(momentum=_BATCH_NORM_MOMENTUM)(x)
+
+
+def _initial(seed: int) -> keras.Initializer:
+    return keras.initializers.GlorotUniform(seed=seed)
 
 
 def _scale(inputs: Any) -> Any:

@@ -17,6 +17,11 @@ MANIFEST_NAME: Final = "manifest.json"
 WEIGHTS_NAME: Final = "model.tflite"
 REFERENCE_NAME: Final = "reference.npz"
 CARD_NAME: Final = "MODEL_CARD.md"
+START_NAME: Final = "start.npz"
+"""Weights that a later training may start from."""
+
+OUT_OF_FOLD_NAME: Final = "out_of_fold.parquet"
+"""What the model was trained on, with predictions by networks that had not seen it."""
 
 
 class ModelInput(BaseModel):
@@ -45,6 +50,46 @@ class Interval(BaseModel):
     high: float
 
 
+class ClassFigures(BaseModel):
+    """How often a class is found, and how often its name is right; None where undefined."""
+
+    images: int
+    precision: Interval | None
+    recall: Interval | None
+
+
+class SourceFigures(BaseModel):
+    """Figures on the slices of one source; of tumour types, over those that occur in it."""
+
+    images: int
+    groups: int
+    accuracy: Interval
+    tumor_accuracy: Interval
+    tumor_macro_f1: Interval
+    tumor_recall: dict[str, Interval]
+
+
+class Probe(BaseModel):
+    """How well a linear probe tells the sources of one tumour type apart; 0.5 is chance of two."""
+
+    tumor: str
+    sources: list[str]
+    images: int
+    balanced_accuracy: float
+
+
+class Shortcuts(BaseModel):
+    """Tests of what a model may read instead of the tumour, on slices with a known tumour box.
+
+    `tumor_accuracy` holds ``as_is``, ``blanked`` (the box is black), ``only_box`` (all else
+    is), and ``blanked_none``: how often "none" is answered with the box black.
+    """
+
+    images: int
+    tumor_accuracy: dict[str, Interval]
+    probes: list[Probe]
+
+
 class Evaluation(BaseModel):
     """Figures of one protocol on data that the model has not seen."""
 
@@ -52,10 +97,12 @@ class Evaluation(BaseModel):
     images: int
     groups: int
     metrics: dict[str, Interval]
-    per_source: dict[str, dict[str, float]]
-    per_category: dict[str, dict[str, float]]
+    per_source: dict[str, SourceFigures]
+    per_tumor: dict[str, ClassFigures]
+    per_category: dict[str, ClassFigures]
     confusion: list[list[int]]
     reliability: list[dict[str, float]] = []
+    shortcuts: Shortcuts | None = None
 
 
 class Training(BaseModel):

@@ -1,14 +1,37 @@
-"""Which models there are: those shipped in the package, and those of a workspace over them."""
+"""Which models there are: those shipped in the package, and those of a workspace over them.
+
+``<workspace>/models/<name>/CHAMPION`` holds one line, the version that is used: a folder
+beside it, or a shipped one. Without that file the shipped model is used. The file is replaced
+by a rename while ``LOCK`` beside it is held, after the decision has been recorded (see
+`artemis.models.decisions`); the shipped folder is never written to.
+"""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-from artemis.errors import ModelError
+from artemis.errors import BusyError, ModelError, WorkspaceError
 from artemis.files import write_text_atomic
+from artemis.locks import exclusive
+from artemis.models.decisions import (
+    Action,
+    Decision,
+    DecisionRecord,
+    ModelVersion,
+    Verdict,
+    champion_history,
+    decisions_folder,
+    read_decisions,
+    write_decision,
+)
 from artemis.models.manifest import MANIFEST_NAME, Manifest, load_manifest
+from artemis.models.promotion import promotion_record, rollback_record, verdict_record
 from artemis.models.runtime import ClassificationModel
 
 MODEL_NAMES: Final = ("mobilenet_v2", "baseline")
@@ -16,6 +39,25 @@ MODEL_NAMES: Final = ("mobilenet_v2", "baseline")
 
 PRETRAINED: Final = Path(__file__).parent / "pretrained"
 _CHAMPION: Final = "CHAMPION"
+_LOCK: Final = "LOCK"
+_PATIENCE = 10.0  # seconds to wait for another process; a change takes far less
+_POLL: Final = 0.05
+
+
+class RegisteredModel(NamedTuple):
+    """A version of a model: its manifest, its folder, and whether it is the champion."""
+
+    manifest: Manifest
+    folder: Path
+    champion: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ModelHistory:
+    """A version of a model and every decision that was taken on it, oldest first."""
+
+    model: RegisteredModel
+    decisions: list[DecisionRecord]
 
 
 def check_names(names: list[str]) -> list[str]:
@@ -43,53 +85,282 @@ def model_folder(workspace: Path, name: str) -> Path:
     ModelError
         If there is neither, or the workspace names a champion that is not there.
     """
-    promoted = workspace / "models" / name / _CHAMPION
-    if promoted.is_file():
-        version = promoted.read_text(encoding="utf-8").strip()
-        folder = promoted.parent / version
-        if Path(version).name == version and (folder / MANIFEST_NAME).is_file():
+    pointer = workspace / "models" / name / _CHAMPION
+    if pointer.is_file():
+        version = pointer.read_text(encoding="utf-8", errors="replace").strip()
+        folder = _versions(workspace, name).get(version)
+        if folder is not None:
             return folder
         raise ModelError(
-            f"{promoted}: expected the version of a model beside it. Received {version!r}. "
+            f"{pointer}: expected the version of a model beside it. Received {version!r}. "
             f"Delete the file to use the shipped model."
         )
-    shipped = sorted((PRETRAINED / name).glob(f"*/{MANIFEST_NAME}"))
+    shipped = sorted(_folders(PRETRAINED / name))
     if not shipped:
         raise ModelError(
             f"{PRETRAINED / name}: expected a shipped model. Received none. "
             "Install Artemis again, or train one with `artemis-cli train --promote`."
         )
-    return shipped[-1].parent
+    return shipped[-1]
 
 
-def promote(workspace: Path, name: str, version: str) -> None:
-    """Make a version of the workspace the champion of its model, atomically.
+def find_version(workspace: Path, wanted: str) -> Path:
+    """Return the folder of a version of a model.
+
+    Parameters
+    ----------
+    workspace : Path
+        Holds the models over the shipped ones.
+    wanted : str
+        The name of a model for its champion, ``name@version``, or a version; a version may
+        be cut short where what is left begins no other.
 
     Raises
     ------
     ModelError
-        If the version is not in the workspace or fails its checks.
+        If no version, or more than one, is meant; the message lists those there are.
     """
-    folder = workspace / "models" / name
-    load_manifest(folder / version)
-    write_text_atomic(folder / _CHAMPION, version + "\n")
+    if wanted in MODEL_NAMES:
+        return model_folder(workspace, wanted)
+    name, at, start = wanted.rpartition("@")
+    names = check_names([name]) if at else MODEL_NAMES
+    known = {
+        f"{model}@{version}": folder
+        for model in names
+        for version, folder in sorted(_versions(workspace, model).items())
+    }
+    exact = [key for key in known if key.partition("@")[2] == start]
+    meant = exact or [key for key in known if start and key.partition("@")[2].startswith(start)]
+    if len(meant) == 1:
+        return known[meant[0]]
+    raise ModelError(
+        f"Models: expected one version that {wanted!r} means. Received "
+        f"{f'{len(meant)}: ' + ', '.join(meant) if meant else 'none'}. "
+        f"Give more of it, as in name@version{'' if meant else '; there are ' + ', '.join(known)}."
+    )
 
 
-def list_models(workspace: Path) -> list[tuple[Manifest, Path, bool]]:
-    """Return every model: its manifest, its folder, and whether it is the champion."""
+def list_models(workspace: Path) -> list[RegisteredModel]:
+    """Return every model: its manifest, its folder, and whether it is the champion.
+
+    Raises
+    ------
+    ModelError
+        If one of them is damaged.
+    """
     found = []
     for name in MODEL_NAMES:
         champion = model_folder(workspace, name)
-        folders = [*(PRETRAINED / name).glob("*/"), *(workspace / "models" / name).glob("*/")]
+        folders = [*_folders(PRETRAINED / name), *_folders(workspace / "models" / name)]
         found += [
-            (load_manifest(folder), folder, folder == champion)
+            RegisteredModel(load_manifest(folder), folder, folder == champion)
             for folder in sorted(folders)
-            if (folder / MANIFEST_NAME).is_file() and not folder.name.startswith(".")
         ]
     return found
+
+
+def show(workspace: Path, wanted: str) -> ModelHistory:
+    """Return one version, see `find_version`, with the decisions that were taken on it.
+
+    Raises
+    ------
+    ModelError
+        If it is not there or damaged, or a record of a decision is.
+    """
+    folder = find_version(workspace, wanted)
+    manifest = load_manifest(folder)
+    champion = folder == model_folder(workspace, manifest.name)
+    decisions = [
+        record
+        for record in read_decisions(workspace, manifest.name)
+        if record.subject.version == manifest.version
+    ]
+    return ModelHistory(RegisteredModel(manifest, folder, champion), decisions)
+
+
+def promote(workspace: Path, name: str, version: str, *, by: str, reason: str) -> DecisionRecord:
+    """Make a version the champion of its model by a person's decision, atomically.
+
+    Parameters
+    ----------
+    workspace : Path
+        Where the decision is recorded and the champion named.
+    name, version : str
+        Model, and the whole version of one in the workspace or of a shipped one.
+    by : str
+        Name of the person.
+    reason : str
+        Why; a person may promote what the gate would keep back, and says so.
+
+    Returns
+    -------
+    DecisionRecord
+        As written.
+
+    Raises
+    ------
+    ModelError
+        If the version is not there or fails its checks, or no person or reason is given.
+    BusyError
+        If another process is changing the champion.
+    WorkspaceError
+        If the workspace cannot be written.
+    """
+    manifest = _checked(workspace, name, version)
+    return _change(
+        workspace,
+        name,
+        lambda records, current: promotion_record(
+            records, current, name, _subject(manifest), by, reason
+        ),
+    )
+
+
+def settle(workspace: Path, decision: Decision) -> DecisionRecord:
+    """Carry out the gate's verdict and record it; promote only on ``promote``.
+
+    A champion that changed since the gate compared with it keeps its place, and the record
+    says so: of two retrainings that ran at the same time only the first can promote.
+
+    Raises
+    ------
+    ModelError
+        If the challenger is not there, is damaged, or is not what the gate measured.
+    BusyError
+        If another process is changing the champion.
+    WorkspaceError
+        If the workspace cannot be written.
+    """
+    name, challenger = decision.model, decision.challenger
+    manifest = _checked(workspace, name, challenger.version)
+    if manifest.sha256 != challenger.sha256:
+        raise ModelError(
+            f"{name}@{challenger.version}: expected weights of SHA-256 {challenger.sha256[:12]}…, "
+            f"which the gate measured. Received {manifest.sha256[:12]}…. Run the gate again."
+        )
+    return _change(
+        workspace,
+        name,
+        lambda records, current: verdict_record(
+            records, current, decision, manifest.training.training_set_sha256
+        ),
+    )
+
+
+def rollback(workspace: Path, name: str, *, by: str, reason: str = "") -> DecisionRecord:
+    """Make the champion before this one the champion again, atomically.
+
+    A second rollback goes back one further, as far as the decisions go.
+
+    Raises
+    ------
+    ModelError
+        If there is none before, or it is gone or damaged, or no person is named.
+    BusyError
+        If another process is changing the champion.
+    WorkspaceError
+        If the workspace cannot be written.
+    """
+    check_names([name])
+
+    def decide(records: list[DecisionRecord], current: str | None) -> DecisionRecord:
+        *before, _ = champion_history(records, current) or [""]
+        if not before:
+            raise ModelError(
+                f"{decisions_folder(workspace, name)}: expected a decision that tells of a "
+                f"champion before {current}. Received none. Choose a version with "
+                "`artemis-cli models promote`."
+            )
+        subject = _subject(_checked(workspace, name, before[-1]))
+        return rollback_record(records, current, name, subject, by, reason)
+
+    return _change(workspace, name, decide)
 
 
 @lru_cache(maxsize=4)
 def load_model(folder: Path, threads: int = 0) -> ClassificationModel:
     """Return a loaded model; a second call of a process returns the first one's."""
     return ClassificationModel(folder, threads)
+
+
+def _folders(root: Path) -> list[Path]:
+    """Return the finished models below a folder; one whose name begins with a dot is not."""
+    found = (path.parent for path in root.glob(f"*/{MANIFEST_NAME}"))
+    return [folder for folder in found if not folder.name.startswith(".")]
+
+
+def _versions(workspace: Path, name: str) -> dict[str, Path]:
+    """Return every version of a model and its folder; the workspace's own come first."""
+    roots = (PRETRAINED / name, workspace / "models" / name)
+    return {folder.name: folder for root in roots for folder in _folders(root)}
+
+
+def _checked(workspace: Path, name: str, version: str) -> Manifest:
+    """Return the manifest of a version, after every check that loading it would make."""
+    check_names([name])
+    folder = _versions(workspace, name).get(version)
+    if folder is None:
+        raise ModelError(
+            f"{workspace / 'models' / name}: expected the version {version!r} of {name}, there or "
+            "shipped. Received none of that name. `artemis-cli models` lists those there are."
+        )
+    manifest = load_manifest(folder)
+    if (manifest.name, manifest.version) != (name, version):
+        raise ModelError(
+            f"{folder / MANIFEST_NAME}: expected the manifest of {name}@{version}. Received that "
+            f"of {manifest.name}@{manifest.version}. Give the folder its own name again."
+        )
+    return manifest
+
+
+def _subject(manifest: Manifest) -> ModelVersion:
+    return ModelVersion(version=manifest.version, sha256=manifest.sha256)
+
+
+def _change(
+    workspace: Path,
+    name: str,
+    decide: Callable[[list[DecisionRecord], str | None], DecisionRecord],
+) -> DecisionRecord:
+    """Decide, record and act, while no other process can.
+
+    The record comes first: a process that is killed in between leaves a decision without
+    its effect, which the history passes over, and never an effect without its decision.
+    """
+    folder = workspace / "models" / name
+    with _held(folder / _LOCK, f"a change of the champion of {name}"):
+        record = decide(read_decisions(workspace, name), _current(workspace, name))
+        write_decision(workspace, record)
+        if record.action is not Action.GATE or record.verdict is Verdict.PROMOTE:
+            write_text_atomic(folder / _CHAMPION, f"{record.new_champion}\n")
+    return record
+
+
+@contextmanager
+def _held(lock: Path, what: str) -> Iterator[None]:
+    """Hold a lock, after waiting a little for whoever has it."""
+    deadline = time.monotonic() + _PATIENCE
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(exclusive(lock, what))
+                break
+            except BusyError:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(_POLL)
+            except OSError as error:
+                raise WorkspaceError(
+                    f"{lock}: expected a folder that can be written. Received: {error.strerror}. "
+                    "Choose another with --workspace or ARTEMIS_WORKSPACE."
+                ) from error
+        yield
+
+
+def _current(workspace: Path, name: str) -> str | None:
+    """Return the champion's version as it is named, also where that version is gone."""
+    pointer = workspace / "models" / name / _CHAMPION
+    if pointer.is_file():
+        return pointer.read_text(encoding="utf-8", errors="replace").strip()
+    shipped = sorted(_folders(PRETRAINED / name))
+    return shipped[-1].name if shipped else None

@@ -33,8 +33,8 @@ class ModelOutput:
         Before the softmax, not calibrated.
     features : ndarray, (n, f), float32
         Pooled features.
-    maps : ndarray, (n, h, w, 12), float32, or None
-        Class-activation maps, where the model has them.
+    maps : ndarray, (n, h, w, 4), float32, or None
+        Evidence for each tumour type at each place, where the model has it.
     """
 
     logits: NDArray[np.float32]
@@ -63,9 +63,9 @@ class Network:
         self._interpreter = _open(path, threads or os.cpu_count() or 1)
         signatures = self._interpreter.get_signature_list()
         expected = signatures.get(_SIGNATURE, {})
-        if expected.get("inputs") != ["picture"] or "logits" not in expected["outputs"]:
+        if expected.get("inputs") != ["picture"]:
             raise ModelError(
-                f"{path}: expected the signature {_SIGNATURE!r} from 'picture' to 'logits'. "
+                f"{path}: expected the signature {_SIGNATURE!r} of the one input 'picture'. "
                 f"Received: {signatures or 'none'}. Export the model again."
             )
         self._runner: Any = self._interpreter.get_signature_runner(_SIGNATURE)

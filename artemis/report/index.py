@@ -1,10 +1,11 @@
-"""The page that lists the runs of a workspace."""
+"""The page that lists the runs and retrainings of a workspace."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from typing import Final
 from urllib.parse import quote
 
 from artemis.files import write_text_atomic
@@ -12,15 +13,18 @@ from artemis.report.page import render_page
 from artemis.report.words import joined, visible
 from artemis.runs import RunRecord
 
+RETRAININGS: Final = "retrainings"
+"""Folder of the retrainings' pages below that of the reports."""
+
 
 def build_index(reports_dir: Path, records: Sequence[RunRecord], target: Path) -> Path:
-    """Write the list of runs, newest first, each with a link to its report.
+    """Write the list of runs, newest first, each with a link to its report, and of retrainings.
 
     Parameters
     ----------
     reports_dir : Path
         Folder of the reports; a run is linked where ``<reports_dir>/<run_id>/index.html``
-        exists.
+        exists, and a retraining is listed where its page does.
     records : sequence of RunRecord
         The runs, in any order.
     target : Path
@@ -41,7 +45,11 @@ def build_index(reports_dir: Path, records: Sequence[RunRecord], target: Path) -
         }
         for record in newest_first
     ]
-    write_text_atomic(target, render_page("index.html.j2", rows=rows))
+    retrainings = [
+        (page.parent.name, _address(page, target))
+        for page in sorted(reports_dir.glob(f"{RETRAININGS}/*/index.html"), reverse=True)
+    ]
+    write_text_atomic(target, render_page("index.html.j2", rows=rows, retrainings=retrainings))
     return target
 
 
@@ -52,4 +60,8 @@ def _link(reports_dir: Path, run_id: str, target: Path) -> str | None:
     report = reports_dir / run_id / "index.html"
     if not report.is_file():
         return None
-    return quote(Path(os.path.relpath(report, target.parent)).as_posix())
+    return _address(report, target)
+
+
+def _address(page: Path, target: Path) -> str:
+    return quote(Path(os.path.relpath(page, target.parent)).as_posix())

@@ -219,14 +219,14 @@ def dot_plot(
         if places:
             parts.append(element("line", class_="link", x1=min(places), x2=max(places), y1=y, y2=y))
         for order, (place, count) in enumerate(zip(places, counts, strict=True)):
-            parts.append(_dot(order, place, y + 5 * order - 2.5 * (len(counts) - 1)))
+            parts.append(dot(order, place, y + 5 * order - 2.5 * (len(counts) - 1)))
             at = high + 12 + column * (order + 1)
             parts.append(element("text", number(count), class_="end", x=at, y=y + 4))
-    heads = [_dot(order, high + 12 + column * (order + 1) - 5, 10) for order in range(len(names))]
+    heads = [dot(order, high + 12 + column * (order + 1) - 5, 10) for order in range(len(names))]
     return picture(width, 32 + line * len(rows), description, *parts, *heads)
 
 
-def _dot(order: int, x: float, y: float) -> Markup:
+def dot(order: int, x: float, y: float) -> Markup:
     """Return the mark of the n-th model: a disc, a square, a triangle or a diamond."""
     style = f"m{order % 4}"
     if order % 4 == 0:

@@ -28,6 +28,29 @@ def augment_batch(pictures: Any, how: Augmentation) -> Any:
     return _change_intensity(_erase(_move(pictures, how), how), how)
 
 
+def augment_with_boxes(pictures: Any, boxes: Any, how: Augmentation) -> tuple[Any, Any]:
+    """Return changed pictures and, moved with each, the area of its tumour box.
+
+    Parameters
+    ----------
+    pictures : tf.Tensor, (n, side, side, 1), float32 in [0, 255]
+        A batch.
+    boxes : tf.Tensor, (n, side, side, 1), float32, 0 or 1
+        Area of the tumour box.
+    how : Augmentation
+        Amounts.
+
+    Returns
+    -------
+    tf.Tensor, (n, side, side, 1), float32 in [0, 255]
+        Pictures.
+    tf.Tensor, (n, side, side, 1), float32 in [0, 1]
+        Areas. A box that is blanked in the picture keeps its area.
+    """
+    moved = _move(tf.concat([pictures, boxes], axis=-1), how)
+    return _change_intensity(_erase(moved[..., :1], how), how), moved[..., 1:]
+
+
 def _draw(count: Any, amount: float) -> Any:
     return tf.random.uniform((count,), -amount, amount)
 

@@ -3,16 +3,8 @@
 from __future__ import annotations
 
 from artemis import RESEARCH_USE
-from artemis.models.manifest import Interval, Manifest
-
-_METRICS = {
-    "accuracy": "Accuracy, twelve categories",
-    "macro_f1": "Macro F1, twelve categories",
-    "tumor_accuracy": "Accuracy, tumour type",
-    "plane_accuracy": "Accuracy, plane",
-    "ece": "Expected calibration error (lower is better)",
-    "brier": "Brier score (lower is better)",
-}
+from artemis.models.manifest import Manifest
+from artemis.training.tables import class_table, metrics_table, shortcut_table, source_table
 
 
 def render_card(manifest: Manifest) -> str:
@@ -62,26 +54,24 @@ def _data(manifest: Manifest) -> str:
 
 def _figures(manifest: Manifest) -> str:
     evaluation = manifest.evaluation
-    metrics = "\n".join(
-        f"| {label} | {_interval(evaluation.metrics[name])} |" for name, label in _METRICS.items()
-    )
-    sources = "\n".join(
-        f"| {name} | {row['images']:.0f} | {row['accuracy']:.3f} | {row['tumor_accuracy']:.3f} |"
-        for name, row in evaluation.per_source.items()
-    )
-    categories = "\n".join(
-        f"| {name} | {row['images']:.0f} | {row['precision']:.3f} | {row['recall']:.3f} |"
-        for name, row in evaluation.per_category.items()
-    )
-    return (
-        "## Figures\n\n"
+    parts = [
+        "## Figures",
         f"{evaluation.protocol} {evaluation.images} images of {evaluation.groups} groups; 95 % "
-        "intervals by bootstrap over the groups.\n\n"
-        f"| metric | value (95 % interval) |\n|---|---|\n{metrics}\n\n"
-        "| source | images | accuracy | tumour accuracy |\n|---|---:|---:|---:|\n"
-        f"{sources}\n\n"
-        f"| category | images | precision | recall |\n|---|---:|---:|---:|\n{categories}"
-    )
+        "intervals by bootstrap over the groups.",
+        metrics_table(evaluation),
+        source_table(evaluation),
+        class_table("tumour type", evaluation.per_tumor),
+        class_table("category", evaluation.per_category),
+    ]
+    if evaluation.shortcuts is not None:
+        parts += [
+            "## Shortcut tests",
+            "What the model answers without the tumour, and with nothing else. A share of the "
+            "first far above chance, or a source that is easily read off the features, means "
+            "that it reads more than the tumour.",
+            shortcut_table(evaluation.shortcuts),
+        ]
+    return "\n\n".join(parts)
 
 
 def _confidence(manifest: Manifest) -> str:
@@ -106,7 +96,3 @@ def _limits() -> str:
         "- Other tumours, metastases, treated tumours and other sequences were not trained on; "
         "the model still answers with one of its twelve categories."
     )
-
-
-def _interval(figure: Interval) -> str:
-    return f"{figure.value:.3f} ({figure.low:.3f} to {figure.high:.3f})"

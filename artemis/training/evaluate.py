@@ -8,11 +8,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from artemis.labels import CATEGORIES, CATEGORY_NAMES, PLANES
-from artemis.models.manifest import Evaluation, Interval
+from artemis.labels import CATEGORIES, CATEGORY_NAMES, PLANES, TUMORS
+from artemis.models.manifest import ClassFigures, Evaluation, Interval, SourceFigures
 
 BINS: Final = 15
-_RESAMPLES: Final = 2000
+RESAMPLES: Final = 2000
 _COUNT: Final = len(CATEGORIES)
 
 
@@ -47,50 +47,68 @@ def evaluate(
         `metrics` hold ``accuracy``, ``macro_f1``, ``tumor_accuracy``, ``plane_accuracy``
         (higher is better), ``ece`` (expected calibration error over 15 equal bins of
         confidence, Naeini et al., AAAI 2015) and ``brier`` (sum over categories; lower is
-        better), each with a 95 % percentile interval over resampled groups.
+        better), each with a 95 % percentile interval over resampled groups. A tumour
+        counts as found whatever the plane.
     """
-    predicted = probabilities.argmax(axis=1)
-    statistics = _statistics(probabilities, predicted, categories)
-    codes, names = _encode(groups)
-    by_group = np.zeros((len(names), statistics.shape[1]))
-    np.add.at(by_group, codes, statistics)
-    whole = _metrics(by_group.sum(axis=0)[None])
-    draws = np.random.default_rng(seed).multinomial(
-        len(names), np.full(len(names), 1 / len(names)), size=_RESAMPLES
-    )
-    resampled = _metrics(draws @ by_group)
-    confusion = by_group.sum(axis=0)[: _COUNT**2].reshape(_COUNT, _COUNT)
+    table = slice_statistics(probabilities, categories)
+    whole, resampled = _bootstrap(table, groups, seed)
+    figures = _figures(_metrics(whole), _metrics(resampled))
+    confusion = whole[0, : _COUNT**2].reshape(_COUNT, _COUNT)
     return Evaluation(
         protocol=protocol,
         images=len(categories),
-        groups=len(names),
-        metrics={
-            name: Interval(
-                value=float(values[0]),
-                low=float(np.percentile(resampled[name], 2.5)),
-                high=float(np.percentile(resampled[name], 97.5)),
-            )
-            for name, values in whole.items()
-        },
-        per_source=_per_source(predicted, categories, np.asarray(sources)),
-        per_category=_per_category(confusion),
+        groups=len(set(groups)),
+        metrics={name: interval for name, interval in figures.items() if interval is not None},
+        per_source=_per_source(table, groups, sources, seed),
+        per_tumor=_per_class(_fold(whole), _fold(resampled), TUMORS),
+        per_category=_per_class(_square(whole), _square(resampled), CATEGORY_NAMES),
         confusion=confusion.astype(int).tolist(),
-        reliability=_reliability(by_group.sum(axis=0)),
+        reliability=_reliability(whole[0]),
     )
 
 
-def _statistics(
-    probabilities: NDArray[np.float32],
-    predicted: NDArray[np.int64],
-    categories: NDArray[np.int64],
+def macro_f1(predicted: NDArray[np.int64], categories: NDArray[np.int64]) -> float:
+    """Return the mean F1 score of the categories that occur in the truth.
+
+    Parameters
+    ----------
+    predicted, categories : ndarray, (n,), int64
+        Category indices, 0 to 11.
+    """
+    confusion = np.bincount(categories * _COUNT + predicted, minlength=_COUNT**2)
+    return float(_macro_f1(confusion.reshape(1, _COUNT, _COUNT).astype(np.float64))[0])
+
+
+def tumor_confusion(confusion: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the 4x4 confusion of tumour types of a 12x12 confusion."""
+    folded: NDArray[np.int64] = confusion.reshape(len(TUMORS), len(PLANES), len(TUMORS), -1).sum(
+        axis=(1, 3)
+    )
+    return folded
+
+
+def plane_confusion(confusion: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the 3x3 confusion of planes of a 12x12 confusion."""
+    folded: NDArray[np.int64] = confusion.reshape(len(TUMORS), len(PLANES), len(TUMORS), -1).sum(
+        axis=(0, 2)
+    )
+    return folded
+
+
+def slice_statistics(
+    probabilities: NDArray[np.float32], categories: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Return per slice what every metric is a function of the sum of, so that resampling is fast.
 
-    Columns: confusion (144), then count, sum of confidence and of hits by confidence bin
-    (3 x 15), then the Brier score.
+    Returns
+    -------
+    ndarray, (n, 190), float64
+        Confusion (144), then count, sum of confidence and of hits by confidence bin
+        (3 x 15), then the Brier score.
     """
     n = len(categories)
     rows = np.arange(n)
+    predicted = probabilities.argmax(axis=1)
     confusion = np.zeros((n, _COUNT**2))
     confusion[rows, categories * _COUNT + predicted] = 1
     confidence = probabilities[rows, predicted].astype(np.float64)
@@ -102,20 +120,44 @@ def _statistics(
     return np.hstack([confusion, *calibration, brier[:, None]])
 
 
+def resampled_groups(
+    groups: Sequence[str], seed: int, resamples: int = RESAMPLES
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the group index of each slice, and how often each resample draws each group.
+
+    Returns
+    -------
+    codes : ndarray, (n,), int64
+        Group of each slice.
+    draws : ndarray, (resamples, groups), int64
+        Multinomial counts: a bootstrap over groups (Field and Welsh, J. R. Stat. Soc. B 2007).
+    """
+    names, codes = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
+    draws = np.random.default_rng(seed).multinomial(
+        len(names), np.full(len(names), 1 / len(names)), size=resamples
+    )
+    return codes, draws
+
+
+def _bootstrap(
+    table: NDArray[np.float64], groups: Sequence[str], seed: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the summed statistics of all groups, ``(1, 190)``, and of each resample."""
+    codes, draws = resampled_groups(groups, seed)
+    by_group = np.zeros((draws.shape[1], table.shape[1]))
+    np.add.at(by_group, codes, table)
+    return by_group.sum(axis=0)[None], draws @ by_group
+
+
 def _metrics(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
     """Return each metric of ``(b, 190)`` summed statistics as ``(b,)``."""
-    confusion = sums[:, : _COUNT**2].reshape(-1, _COUNT, _COUNT)
+    confusion = _square(sums)
     count, confidence, hits = np.split(sums[:, _COUNT**2 : -1], 3, axis=1)
     total = count.sum(axis=1).clip(min=1)
-    diagonal = np.einsum("bii->bi", confusion)
-    support, claimed = confusion.sum(axis=2), confusion.sum(axis=1)
-    f1 = 2 * diagonal / (support + claimed).clip(min=1)
-    present = support > 0
-    planes = len(PLANES)
-    folded = confusion.reshape(-1, _COUNT // planes, planes, _COUNT // planes, planes)
+    folded = confusion.reshape(-1, len(TUMORS), len(PLANES), len(TUMORS), len(PLANES))
     return {
-        "accuracy": diagonal.sum(axis=1) / total,
-        "macro_f1": (f1 * present).sum(axis=1) / present.sum(axis=1).clip(min=1),
+        "accuracy": np.einsum("bii->b", confusion) / total,
+        "macro_f1": _macro_f1(confusion),
         "tumor_accuracy": np.einsum("bipiq->b", folded) / total,
         "plane_accuracy": np.einsum("bipjp->b", folded) / total,
         "ece": np.abs(confidence - hits).sum(axis=1) / total,
@@ -123,31 +165,86 @@ def _metrics(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
     }
 
 
+def _square(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    return sums[:, : _COUNT**2].reshape(-1, _COUNT, _COUNT)
+
+
+def _fold(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ``(b, 4, 4)`` confusions of tumour types."""
+    shape = (-1, len(TUMORS), len(PLANES), len(TUMORS), len(PLANES))
+    folded: NDArray[np.float64] = _square(sums).reshape(shape).sum(axis=(2, 4))
+    return folded
+
+
+def _macro_f1(confusion: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ``(b,)`` mean F1 scores of the classes that occur in the truth."""
+    support, claimed = confusion.sum(axis=2), confusion.sum(axis=1)
+    scores = 2 * np.einsum("bii->bi", confusion) / (support + claimed).clip(min=1)
+    present = support > 0
+    mean: NDArray[np.float64] = (scores * present).sum(axis=1) / present.sum(axis=1).clip(min=1)
+    return mean
+
+
+def _figures(
+    whole: dict[str, NDArray[np.float64]], resampled: dict[str, NDArray[np.float64]]
+) -> dict[str, Interval | None]:
+    return {name: _interval(values, resampled[name]) for name, values in whole.items()}
+
+
+def _interval(value: NDArray[np.float64], resampled: NDArray[np.float64]) -> Interval | None:
+    """Return a figure with the percentiles of its resamples; None where it is undefined."""
+    if not np.isfinite(value[0]):
+        return None
+    low, high = np.nanpercentile(resampled, (2.5, 97.5))
+    return Interval(value=float(value[0]), low=float(low), high=float(high))
+
+
+def _shares(confusion: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+    total = confusion.sum(axis=axis)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        shares: NDArray[np.float64] = np.einsum("bii->bi", confusion) / total
+    return shares
+
+
+def _per_class(
+    whole: NDArray[np.float64], resampled: NDArray[np.float64], names: Sequence[str]
+) -> dict[str, ClassFigures]:
+    recall, recalls = _shares(whole, 2), _shares(resampled, 2)
+    precision, precisions = _shares(whole, 1), _shares(resampled, 1)
+    return {
+        name: ClassFigures(
+            images=int(whole[0, k].sum()),
+            precision=_interval(precision[:, k], precisions[:, k]),
+            recall=_interval(recall[:, k], recalls[:, k]),
+        )
+        for k, name in enumerate(names)
+    }
+
+
 def _per_source(
-    predicted: NDArray[np.int64], categories: NDArray[np.int64], sources: NDArray[np.str_]
-) -> dict[str, dict[str, float]]:
-    planes = len(PLANES)
+    table: NDArray[np.float64], groups: Sequence[str], sources: Sequence[str], seed: int
+) -> dict[str, SourceFigures]:
+    of_group, of_source = np.asarray(groups, dtype=str), np.asarray(sources, dtype=str)
     result = {}
-    for source in sorted(set(sources.tolist())):
-        of = sources == source
-        result[source] = {
-            "images": int(of.sum()),
-            "accuracy": float((predicted == categories)[of].mean()),
-            "tumor_accuracy": float((predicted // planes == categories // planes)[of].mean()),
-        }
-    return result
-
-
-def _per_category(confusion: NDArray[np.float64]) -> dict[str, dict[str, float]]:
-    result = {}
-    for index, name in enumerate(CATEGORY_NAMES):
-        hits, support = confusion[index, index], confusion[index].sum()
-        claimed = confusion[:, index].sum()
-        result[name] = {
-            "images": int(support),
-            "precision": float(hits / claimed) if claimed else 0.0,
-            "recall": float(hits / support) if support else 0.0,
-        }
+    for source in sorted(set(of_source.tolist())):
+        chosen = of_source == source
+        whole, resampled = _bootstrap(table[chosen], of_group[chosen].tolist(), seed)
+        figures = _figures(_metrics(whole), _metrics(resampled))
+        tumors = _per_class(_fold(whole), _fold(resampled), TUMORS)
+        f1 = _interval(_macro_f1(_fold(whole)), _macro_f1(_fold(resampled)))
+        accuracy, tumor_accuracy = figures["accuracy"], figures["tumor_accuracy"]
+        if accuracy is None or tumor_accuracy is None or f1 is None:
+            continue
+        result[source] = SourceFigures(
+            images=int(chosen.sum()),
+            groups=len(set(of_group[chosen].tolist())),
+            accuracy=accuracy,
+            tumor_accuracy=tumor_accuracy,
+            tumor_macro_f1=f1,
+            tumor_recall={
+                name: figure.recall for name, figure in tumors.items() if figure.recall is not None
+            },
+        )
     return result
 
 
@@ -158,8 +255,3 @@ def _reliability(sums: NDArray[np.float64]) -> list[dict[str, float]]:
         for n, c, h in zip(count, confidence, hits, strict=True)
         if n
     ]
-
-
-def _encode(groups: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
-    names, codes = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
-    return codes, names

@@ -1,4 +1,4 @@
-"""Fit one network to uint8 pictures. Imports TensorFlow."""
+"""Fit one network. Imports TensorFlow."""
 
 from __future__ import annotations
 
@@ -6,44 +6,104 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from artemis.labels import CATEGORIES
-from artemis.models.architectures import build_baseline, build_mobilenet_v2
-from artemis.training.augment import augment_batch
+from artemis.models.architectures import build_baseline, build_stem, build_trunk, join
+from artemis.training.draws import make_draws
+from artemis.training.evaluate import macro_f1
+from artemis.training.feeds import Samples, StemDraws, changed_pictures
+from artemis.training.losses import inside_box
 from artemis.training.recipes import Recipe
+from artemis.training.weights import set_weights
+
+_BATCH: Final = 64
+_WATCHED: Final = 256  # slices whose macro F1 is shown after each epoch; nothing is chosen by it
 
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """What one finished epoch shows: its number from 1, loss, accuracy, and seconds."""
+    """What one finished epoch shows: number from 1, figures, and seconds.
+
+    `macro_f1` is of at most 256 held-out slices, NaN without any; it is shown, and nothing
+    is chosen by it.
+    """
 
     number: int
     loss: float
     accuracy: float
+    macro_f1: float
     seconds: float
 
 
-def build(recipe: Recipe, imagenet: Path | str | None) -> keras.Model:
-    """Return the recipe's network, untrained or with ImageNet weights."""
-    if recipe.model == "baseline":
-        return build_baseline(original=recipe.original)
-    return build_mobilenet_v2(recipe.side, imagenet=imagenet, dropout=recipe.dropout)
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A trained network: `trained` is the whole of it, or its trunk over a fixed stem."""
+
+    recipe: Recipe
+    trained: keras.Model
+    imagenet: Path | str | None
+
+    def serving(self) -> keras.Model:
+        """Return the network from picture to outputs, as it is exported."""
+        if self.recipe.draws:
+            return join(build_stem(self.recipe.side, self.imagenet), self.trained)
+        return self.trained
+
+    def predict(self, samples: Samples, rows: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
+        """Return outputs, by name, of the unchanged pictures of some rows."""
+        call = tf.function(lambda x: self.trained(x, training=False))
+        parts: list[dict[str, Any]] = []
+        for start in range(0, len(rows), _BATCH):
+            of = rows[start : start + _BATCH]
+            if samples.draws is None:
+                batch = samples.pictures[of, ..., None]
+            else:
+                batch = samples.draws.features[of, 0]
+            parts.append(call(tf.constant(batch.astype(np.float32))))
+        return {name: np.concatenate([p[name].numpy() for p in parts]) for name in parts[0]}
+
+    def predict_pictures(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the logits, ``(n, 12)``, of pictures that are not among the samples."""
+        serving = self.serving()
+        call = tf.function(lambda x: serving(x, training=False)["logits"])
+        parts = [
+            call(tf.constant(pictures[start : start + _BATCH, ..., None], dtype=tf.float32))
+            for start in range(0, len(pictures), _BATCH)
+        ]
+        return np.concatenate([part.numpy() for part in parts])
+
+
+def prepare(
+    recipe: Recipe,
+    pictures: NDArray[np.uint8],
+    categories: NDArray[np.int64],
+    boxes: NDArray[np.float32],
+    *,
+    imagenet: Path | str | None,
+    cache: Path,
+    on_draw: Callable[[int, int], None] | None = None,
+) -> Samples:
+    """Return what a recipe trains on; see `artemis.training.draws.make_draws`."""
+    draws = make_draws(recipe, pictures, boxes, cache, imagenet, on_draw) if recipe.draws else None
+    return Samples(pictures, categories, draws)
 
 
 def fit(
     recipe: Recipe,
-    pictures: NDArray[np.uint8],
-    categories: NDArray[np.int64],
+    samples: Samples,
+    rows: NDArray[np.int64],
     *,
+    watched: NDArray[np.int64] | None = None,
     imagenet: Path | str | None = "imagenet",
+    start: Path | None = None,
+    checkpoint: Path | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
-) -> keras.Model:
+) -> Fitted:
     """Train a network for the recipe's number of epochs; nothing is selected on the way.
 
     Parameters
@@ -51,53 +111,60 @@ def fit(
     recipe : Recipe
         All settings; its seed fixes weights, order and augmentation, up to the
         order of floating-point sums on several threads.
-    pictures : ndarray, (n, side, side), uint8
-        Model inputs, see `artemis.preprocess.model_input`.
-    categories : ndarray, (n,), int64
-        Category indices, 0 to 11.
+    samples : Samples
+        Pictures; see `prepare`.
+    rows : ndarray, (m,), int64
+        Which of them to train on.
+    watched : ndarray, (k,), int64, optional
+        Rows held out, whose macro F1 is shown after each epoch.
     imagenet : Path, 'imagenet' or None
         Where MobileNetV2 starts.
+    start : Path, optional
+        Weights of an earlier training of the same architecture to start from.
+    checkpoint : Path, optional
+        Folder for the state after each epoch. If it holds one, training goes on there.
     on_epoch : callable, optional
         Called after each epoch.
-
-    Returns
-    -------
-    keras.Model
-        See `artemis.models.architectures`.
     """
     keras.utils.set_random_seed(recipe.seed)
-    model = build(recipe, imagenet)
-    trained = keras.Model(model.inputs, model.output["logits"])
-    steps = max(1, len(pictures) // recipe.batch_size)
+    model = _build(recipe, imagenet)
+    if start is not None:
+        set_weights(model, start)
+    fitted = Fitted(recipe, model, imagenet)
+    learnt = [name for name in ("logits", "attention") if name in model.output]
+    trained = keras.Model(model.inputs, {name: model.output[name] for name in learnt})
+    steps = max(1, len(rows) // recipe.batch_size)
+    losses = {
+        "logits": keras.losses.CategoricalCrossentropy(
+            from_logits=True, label_smoothing=recipe.label_smoothing
+        ),
+        "attention": inside_box,
+    }
     trained.compile(
         optimizer=keras.optimizers.AdamW(
             _schedule(recipe, steps), weight_decay=recipe.weight_decay
         ),
-        loss=keras.losses.CategoricalCrossentropy(
-            from_logits=True, label_smoothing=recipe.label_smoothing
-        ),
-        metrics=["accuracy"],
+        loss={name: losses[name] for name in learnt},
+        loss_weights={"logits": 1.0, "attention": recipe.box_weight} if len(learnt) > 1 else None,
+        metrics={"logits": "accuracy"},
     )
-    trained.fit(
-        _batches(recipe, pictures, categories),
-        epochs=recipe.epochs,
-        steps_per_epoch=steps,
-        verbose=0,
-        callbacks=[_Reporter(on_epoch)] if on_epoch else [],
+    feed = (
+        changed_pictures(recipe, samples, rows)
+        if samples.draws is None
+        else StemDraws(recipe, samples, rows)
     )
-    return model
+    seen = _Watcher(fitted, samples, watched, feed, on_epoch)
+    callbacks: list[keras.callbacks.Callback] = [seen]
+    if checkpoint is not None:
+        callbacks.insert(0, keras.callbacks.BackupAndRestore(str(checkpoint)))
+    trained.fit(feed, epochs=recipe.epochs, steps_per_epoch=steps, verbose=0, callbacks=callbacks)
+    return fitted
 
 
-def predict(
-    model: keras.Model, pictures: NDArray[np.uint8], batch_size: int = 64
-) -> dict[str, NDArray[np.float32]]:
-    """Return a network's outputs, by name, for ``(n, side, side)`` uint8 pictures."""
-    call = tf.function(lambda x: model(x, training=False))
-    parts: list[dict[str, Any]] = []
-    for start in range(0, len(pictures), batch_size):
-        batch = pictures[start : start + batch_size, ..., None].astype(np.float32)
-        parts.append(call(tf.constant(batch)))
-    return {name: np.concatenate([p[name].numpy() for p in parts]) for name in parts[0]}
+def _build(recipe: Recipe, imagenet: Path | str | None) -> keras.Model:
+    if recipe.model == "baseline":
+        return build_baseline(original=recipe.original, seed=recipe.seed)
+    return build_trunk(recipe.side, imagenet=imagenet, dropout=recipe.dropout, seed=recipe.seed)
 
 
 def _schedule(recipe: Recipe, steps: int) -> Any:
@@ -110,38 +177,37 @@ def _schedule(recipe: Recipe, steps: int) -> Any:
     )
 
 
-def _batches(
-    recipe: Recipe, pictures: NDArray[np.uint8], categories: NDArray[np.int64]
-) -> tf.data.Dataset:
-    counts = np.bincount(categories, minlength=len(CATEGORIES)).clip(min=1)
-    weights = (counts[categories] / len(categories)) ** -recipe.balance
-    weights = (weights / weights.mean()).astype(np.float32)
-    how = recipe.augmentation
+class _Watcher(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
+    """Start each epoch's draws, and report what it came to."""
 
-    def prepare(picture: Any, category: Any, weight: Any) -> tuple[Any, Any, Any]:
-        values = tf.cast(picture, tf.float32)[..., None]
-        values = augment_batch(values, how) if how else values
-        return values, tf.one_hot(category, len(CATEGORIES)), weight
-
-    return (
-        tf.data.Dataset.from_tensor_slices((pictures, categories, weights))
-        .shuffle(len(pictures), seed=recipe.seed, reshuffle_each_iteration=True)
-        .repeat()
-        .batch(recipe.batch_size, drop_remainder=len(pictures) >= recipe.batch_size)
-        .map(prepare, num_parallel_calls=1)
-        .prefetch(2)
-    )
-
-
-class _Reporter(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
-    def __init__(self, on_epoch: Callable[[Epoch], None]) -> None:
+    def __init__(
+        self,
+        fitted: Fitted,
+        samples: Samples,
+        watched: NDArray[np.int64] | None,
+        feed: Any,
+        on_epoch: Callable[[Epoch], None] | None,
+    ) -> None:
         super().__init__()
-        self._on_epoch = on_epoch
+        self._fitted, self._samples, self._feed, self._on_epoch = fitted, samples, feed, on_epoch
+        random = np.random.default_rng(0)
+        self._rows = (
+            None if watched is None or not len(watched) else random.permutation(watched)[:_WATCHED]
+        )
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self._started = time.monotonic()
+        if isinstance(self._feed, StemDraws):
+            self._feed.start(epoch)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        if self._on_epoch is None:
+            return
         logs = logs or {}
+        score = float("nan")
+        if self._rows is not None:
+            predicted = self._fitted.predict(self._samples, self._rows)["logits"].argmax(axis=1)
+            score = macro_f1(predicted, self._samples.categories[self._rows])
+        accuracy = logs.get("logits_accuracy", logs.get("accuracy", float("nan")))
         seconds = time.monotonic() - self._started
-        self._on_epoch(Epoch(epoch + 1, logs["loss"], logs["accuracy"], seconds))
+        self._on_epoch(Epoch(epoch + 1, logs["loss"], accuracy, score, seconds))

@@ -1,59 +1,288 @@
-"""What ``artemis-cli train`` does: read the pictures, train each model, say how far it is."""
+"""What ``artemis-cli train`` and ``evaluate`` do, without a terminal: settings in, results out."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
-from rich.console import Console
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
+from artemis.datasets.catalogue import dataset_folder
 from artemis.errors import MissingExtraError, TrainingDataError
-from artemis.models.manifest import load_manifest
-from artemis.models.registry import promote
+from artemis.files import write_text_atomic
+from artemis.models.manifest import Evaluation
+from artemis.models.registry import MODEL_NAMES, load_model, model_folder, promote
+from artemis.progress import report_progress
 from artemis.settings import Settings
 from artemis.training.recipes import RECIPES, Recipe
 
 if TYPE_CHECKING:
+    from artemis.datasets.audit_record import AuditResult
+    from artemis.training.dataset import TrainingSet
     from artemis.training.fit import Epoch
+    from artemis.training.protocols import Outcome
+    from artemis.training.train import Means, Split
+
+OnEpoch = Callable[[Recipe, str, "Epoch"], None]
+"""Told the recipe, the stage and each finished epoch."""
+
+AUDITS: Final = "audits"
+"""Folder of audits, in a workspace and in the reports."""
+
+OUTCOME_NAME: Final = "evaluation.json"
+TABLES_NAME: Final = "evaluation.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """One protocol of one recipe: its outcome, the folder of its files, the price of a leak."""
+
+    recipe: str
+    outcome: Outcome
+    folder: Path
+    price: dict[str, float] | None = None
+
+    @property
+    def title(self) -> str:
+        """What was measured, in a line."""
+        return f"{self.recipe}, {self.outcome.protocol}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return {
+            "recipe": self.recipe,
+            "protocol": self.outcome.protocol,
+            "folder": str(self.folder),
+            "evaluation": self.outcome.evaluation.model_dump(mode="json"),
+            "price_of_the_leak": self.price,
+        }
+
+
+def labelled_data(given: Path | None, settings: Settings) -> Path:
+    """Return the labelled pictures to use: as given, else as set, else as fetched.
+
+    Raises
+    ------
+    TrainingDataError
+        If there is nothing there.
+    """
+    data = given or settings.schedule.retrain_data or dataset_folder(settings.workspace)
+    if not data.exists():
+        raise TrainingDataError(
+            f"{data}: expected labelled pictures. Received nothing there. Run "
+            "`artemis-cli data fetch`, give --data, or set ARTEMIS_SCHEDULE__RETRAIN_DATA."
+        )
+    return data
+
+
+def require_tensorflow() -> None:
+    """Raise if TensorFlow is not installed, and keep its start quiet.
+
+    Raises
+    ------
+    MissingExtraError
+        Naming the extra.
+    """
+    if importlib.util.find_spec("tensorflow") is None:
+        raise MissingExtraError(
+            "Training: expected TensorFlow. Received an installation without it. "
+            "Run `pip install 'artemis-mri[train]'`, or `make train-setup` in a clone."
+        )
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+def choose_recipes(
+    models: Sequence[str], recipe: str | None = None, epochs: int | None = None
+) -> dict[str, Recipe]:
+    """Return the recipe of each model, by the recipe's name.
+
+    Parameters
+    ----------
+    models : sequence of str
+        Models.
+    recipe : str, optional
+        Another recipe than the model's own; for a single model.
+    epochs : int, optional
+        Epochs instead of the recipe's.
+
+    Raises
+    ------
+    TrainingDataError
+        If the recipe is not one of the model.
+    """
+    chosen = {recipe or name: RECIPES.get(recipe or name) for name in models}
+    for name, found in zip(models, chosen.values(), strict=False):
+        if found is None or found.model != name or (recipe and len(models) > 1):
+            fitting = ", ".join(key for key, value in RECIPES.items() if value.model == name)
+            raise TrainingDataError(
+                f"--recipe: expected a recipe of the one model {name}: {fitting}. "
+                f"Received {recipe!r} for {', '.join(models)}."
+            )
+    return {
+        name: found.with_epochs(epochs) if epochs else found
+        for name, found in chosen.items()
+        if found is not None
+    }
+
+
+def read_training_set(
+    data: Path, settings: Settings, recipes: Sequence[Recipe], *, reviewed: bool = False
+) -> TrainingSet:
+    """Read labelled pictures as the recipes take them; a second reading is from the cache.
+
+    Parameters
+    ----------
+    data : Path
+        Folder or manifest, see `artemis.training.sources.read_labels`.
+    settings : Settings
+        Workspace and limits of reading.
+    recipes : sequence of Recipe
+        Whose sizes of pictures are needed.
+    reviewed : bool
+        Whether the workspace's reviewed labels and locked evaluation set count.
+    """
+    from artemis.training.dataset import load_training_set
+
+    return load_training_set(
+        data,
+        sorted({recipe.side for recipe in recipes}),
+        training_cache(settings),
+        settings.ingest,
+        lambda done, total: report_progress("reading pictures", done, total),
+        workspace=settings.workspace if reviewed else None,
+    )
+
+
+def training_cache(settings: Settings) -> Path:
+    """Return the folder of decoded pictures and draws."""
+    return settings.workspace / "cache" / "training"
+
+
+def means_of(
+    settings: Settings,
+    recipe: Recipe,
+    *,
+    on_epoch: OnEpoch | None = None,
+    start: Path | None = None,
+    work: Path | None = None,
+) -> Means:
+    """Return what a training needs besides its pictures, by the settings."""
+    from artemis.training.train import Means
+
+    return Means(
+        imagenet=settings.imagenet_weights or "imagenet",
+        cache=training_cache(settings),
+        start=start,
+        work=work,
+        on_epoch=None if on_epoch is None else lambda stage, epoch: on_epoch(recipe, stage, epoch),
+    )
+
+
+def audit_labelled(data: Path, settings: Settings, predictions: Path | None = None) -> AuditResult:
+    """Audit labelled pictures; the tables are in the workspace's ``audits/<id>``.
+
+    Parameters
+    ----------
+    data : Path
+        Folder or manifest of labelled pictures.
+    settings : Settings
+        Workspace and limits of reading.
+    predictions : Path, optional
+        Parquet of out-of-fold predictions, ``slice_id`` and ``p_<category>``.
+    """
+    from artemis.datasets.audit import audit_dataset
+    from artemis.training.sources import labels_root, read_labels
+
+    return audit_dataset(
+        labels_root(data),
+        read_labels(data, settings.ingest, cache=training_cache(settings)),
+        settings.workspace / AUDITS,
+        load_model(model_folder(settings.workspace, MODEL_NAMES[0])),
+        settings=settings.ingest,
+        predictions=None if predictions is None else _read_predictions(predictions),
+    )
+
+
+def _read_predictions(path: Path) -> pd.DataFrame:
+    try:
+        table: pd.DataFrame = pq.ParquetFile(path).read().to_pandas()
+    except (OSError, pa.ArrowException) as error:
+        raise TrainingDataError(
+            f"{path}: expected a Parquet file of out-of-fold predictions. "
+            f"Received: {type(error).__name__}. Give one with slice_id and p_<category>."
+        ) from error
+    return table
+
+
+def split_by_folds(data: TrainingSet, test: int, calibration: int) -> Split:
+    """Return the split in which one fold tests and one calibrates, and the others train.
+
+    Raises
+    ------
+    TrainingDataError
+        If the two are the same.
+    """
+    from artemis.training.train import Split
+
+    if test == calibration:
+        raise TrainingDataError(
+            f"--test-fold, --calibration-fold: expected two folds. Received {test} twice; "
+            "figures of slices that set the temperature would be too good."
+        )
+    folds = data.table["fold"].to_numpy()
+    train = data.training_mask(folds == test)
+    held_out = train & (folds == calibration)
+    names = ", ".join(str(fold) for fold in sorted(set(folds.tolist()) - {test}))
+    return Split(
+        train=train,
+        fitting=data.training_mask(held_out | (folds == test)),
+        calibration=held_out,
+        test=np.asarray(folds == test, dtype=np.bool_),
+        words=f"whole patient groups: folds {names} train, fold {test} tests",
+    )
 
 
 def train_all(
     data: Path,
     settings: Settings,
     *,
-    names: list[str],
-    recipe: str | None,
-    folds: tuple[int, int],
-    epochs: int | None,
-    output: Path | None,
-    promote_after: bool,
-    console: Console,
+    models: Sequence[str],
+    recipe: str | None = None,
+    folds: tuple[int, int] = (4, 3),
+    epochs: int | None = None,
+    output: Path | None = None,
+    promote_by: str | None = None,
+    on_epoch: OnEpoch | None = None,
 ) -> list[Path]:
     """Train models one after the other and return their folders.
 
     Parameters
     ----------
     data : Path
-        Folder with a ``manifest.csv``.
+        Folder or manifest of labelled pictures.
     settings : Settings
         Workspace, limits of reading, and where MobileNetV2's first weights are.
-    names : list of str
+    models : sequence of str
         Models.
-    recipe : str or None
+    recipe : str, optional
         Recipe instead of the model's own; for a single model.
     folds : (int, int)
         Fold that tests, and fold that calibrates.
-    epochs : int or None
+    epochs : int, optional
         Epochs instead of the recipe's.
-    output : Path or None
+    output : Path, optional
         Folder of the models; the workspace's by default.
-    promote_after : bool
-        Whether the workspace uses them from now on.
-    console : Console
-        Where progress is printed.
+    promote_by : str, optional
+        Who decides that the workspace uses them from now on, past the gate.
+    on_epoch : callable, optional
+        Told of each epoch.
 
     Raises
     ------
@@ -62,71 +291,90 @@ def train_all(
     TrainingDataError
         If the training set or the recipe does not fit.
     """
-    if importlib.util.find_spec("tensorflow") is None:
-        raise MissingExtraError(
-            "Training: expected TensorFlow. Received an installation without it. "
-            "Run `pip install 'artemis-mri[train]'`, or `make train-setup` in a clone."
-        )
-    if folds[0] == folds[1]:
-        raise TrainingDataError(
-            f"--test-fold, --calibration-fold: expected two folds. Received {folds[0]} twice; "
-            "figures of slices that set the temperature would be too good."
-        )
-    if promote_after and output is not None:
+    require_tensorflow()
+    if promote_by is not None and output is not None:
         raise TrainingDataError(
             "--promote: expected models in the workspace. Received --output as well. Leave one out."
         )
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    recipes = [_recipe(name, recipe, names, epochs) for name in names]
+    recipes = choose_recipes(models, recipe, epochs)
+    from artemis.training.train import train_model
 
-    from artemis.training.dataset import load_training_set
-    from artemis.training.train import Split, train_model
-
-    training_set = load_training_set(
-        data,
-        sorted({r.side for r in recipes}),
-        settings.workspace / "cache" / "training",
-        settings.ingest,
-    )
-    console.print(f"{len(training_set.table)} pictures read from {data}")
+    training_set = read_training_set(data, settings, [*recipes.values()])
+    split = split_by_folds(training_set, *folds)
     folders = []
-    for chosen in recipes:
+    for chosen in recipes.values():
         folder = train_model(
             chosen,
             training_set,
-            Split(test=folds[0], calibration=folds[1]),
+            split,
             output or settings.workspace / "models",
-            imagenet=settings.imagenet_weights or "imagenet",
-            on_epoch=_reporter(console, chosen),
+            means_of(settings, chosen, on_epoch=on_epoch),
         )
-        metrics = load_manifest(folder).evaluation.metrics
-        console.print(
-            f"{chosen.model}: accuracy {metrics['accuracy'].value:.3f}, macro F1 "
-            f"{metrics['macro_f1'].value:.3f} on the test fold"
-        )
-        if promote_after:
-            promote(settings.workspace, chosen.model, folder.name)
+        if promote_by is not None:
+            promote(
+                settings.workspace,
+                chosen.model,
+                folder.name,
+                by=promote_by,
+                reason="`artemis-cli train --promote`: a person's choice, without the gate",
+            )
         folders.append(folder)
     return folders
 
 
-def _recipe(name: str, recipe: str | None, names: list[str], epochs: int | None) -> Recipe:
-    chosen = RECIPES.get(recipe or name)
-    if chosen is None or chosen.model != name or (recipe and len(names) > 1):
-        fitting = ", ".join(key for key, value in RECIPES.items() if value.model == name)
-        raise TrainingDataError(
-            f"--recipe: expected a recipe of the one model {name}: {fitting}. "
-            f"Received {recipe!r} for {', '.join(names)}."
-        )
-    return chosen.with_epochs(epochs) if epochs else chosen
+def evaluate_all(
+    protocol: str,
+    data: Path,
+    settings: Settings,
+    *,
+    models: Sequence[str],
+    recipe: str | None = None,
+    epochs: int | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> list[Evaluated]:
+    """Run a protocol for each model; finished folds of the same data and recipe are kept.
+
+    Parameters
+    ----------
+    protocol : {'patient', 'official', 'random'}
+        See `artemis.training.protocols`.
+    data : Path
+        Folder or manifest of labelled pictures.
+    settings : Settings
+        Workspace: results are in its ``evaluations/``.
+    models, recipe, epochs, on_epoch
+        As in `train_all`.
+    """
+    require_tensorflow()
+    recipes = choose_recipes(models, recipe, epochs)
+    from artemis.training.protocols import run
+    from artemis.training.tables import describe
+
+    training_set = read_training_set(data, settings, [*recipes.values()])
+    evaluated = []
+    for name, chosen in recipes.items():
+        parts = settings.workspace / "evaluations" / name
+        means = means_of(settings, chosen, on_epoch=on_epoch, work=parts / "unfinished")
+        for variant, outcome in run(protocol, chosen, training_set, parts, means).items():
+            folder = parts / variant
+            write_text_atomic(
+                folder / OUTCOME_NAME, outcome.evaluation.model_dump_json(indent=2) + "\n"
+            )
+            write_text_atomic(
+                folder / TABLES_NAME, describe(f"{name}, {variant}", outcome.evaluation)
+            )
+            evaluated.append(
+                Evaluated(name, outcome, folder, _price(parts, outcome.evaluation, variant))
+            )
+    return evaluated
 
 
-def _reporter(console: Console, recipe: Recipe) -> Callable[[str, Epoch], None]:
-    def report(stage: str, epoch: Epoch) -> None:
-        left = (recipe.epochs - epoch.number) * epoch.seconds
-        console.print(
-            f"{recipe.model} {stage}: epoch {epoch.number} of {recipe.epochs}, "
-            f"loss {epoch.loss:.3f}, accuracy {epoch.accuracy:.3f}, about {left / 60:.0f} min left"
-        )
+def _price(parts: Path, measured: Evaluation, variant: str) -> dict[str, float] | None:
+    """Return the price of the leak of a random split, where `patient` was measured before."""
+    from artemis.training.protocols import price_of_the_leak
 
-    return report
+    honest = parts / "patient" / OUTCOME_NAME
+    if variant != "random" or not honest.is_file():
+        return None
+    patient = Evaluation.model_validate_json(honest.read_text(encoding="utf-8"))
+    return price_of_the_leak(patient, measured)

@@ -33,6 +33,16 @@ class Recipe:
         Share of pooled features dropped (mobilenet_v2).
     augmentation : Augmentation or None
         Random changes; None for none.
+    draws : int
+        Random variants of each picture that are made once and trained on in turn
+        (mobilenet_v2); without them, every epoch changes each picture anew.
+    mixup : float
+        Parameter of the beta distribution by which two pictures' stem outputs are mixed,
+        the first with at least half (manifold mixup, Verma et al., ICML 2019); 0 is none.
+        Needs `draws`.
+    box_weight : float
+        Weight of the loss that draws the attention into the tumour box, where one is
+        known (mobilenet_v2).
     original : bool
         The baseline as it was in 2022.
     seed : int
@@ -50,6 +60,9 @@ class Recipe:
     balance: float = 0.0
     dropout: float = 0.0
     augmentation: Augmentation | None = None
+    draws: int = 0
+    mixup: float = 0.0
+    box_weight: float = 0.0
     original: bool = False
     seed: int = 20_221_012
 
@@ -61,18 +74,31 @@ class Recipe:
         """Return the recipe with another number of epochs."""
         return replace(self, epochs=epochs)
 
+    def with_side(self, side: int) -> Recipe:
+        """Return the recipe with another size of pictures."""
+        return replace(self, side=side)
+
+    def warm(self) -> Recipe:
+        """Return the recipe for a start from an earlier model: shorter and gentler."""
+        return replace(
+            self, epochs=max(1, round(self.epochs / 3)), learning_rate=self.learning_rate / 3
+        )
+
 
 RECIPES: Final = {
     "mobilenet_v2": Recipe(
         model="mobilenet_v2",
         side=192,
-        epochs=14,
+        epochs=12,
         learning_rate=6e-4,
         weight_decay=0.02,
         label_smoothing=0.1,
         balance=0.35,
         dropout=0.4,
         augmentation=Augmentation(),
+        draws=8,
+        mixup=0.4,
+        box_weight=0.3,
     ),
     "baseline": Recipe(
         model="baseline",

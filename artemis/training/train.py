@@ -1,86 +1,111 @@
-"""Train, calibrate, measure and export one model. Imports TensorFlow."""
+"""Train one model: a sister network sets its temperature and distance, then it is kept."""
 
 from __future__ import annotations
 
-import secrets
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 
-import keras
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from artemis.errors import ModelError, TrainingDataError, WorkspaceError
-from artemis.files import sha256_file, write_text_atomic
-from artemis.labels import CATEGORY_NAMES
-from artemis.models.manifest import (
-    CARD_NAME,
-    MANIFEST_NAME,
-    REFERENCE_NAME,
-    WEIGHTS_NAME,
-    Evaluation,
-    Manifest,
-    ModelInput,
-    OutOfDistribution,
-    Training,
-)
-from artemis.models.ood import METHOD, fit_reference
-from artemis.models.runtime import Network, softmax
-from artemis.preprocess import PREPROCESSING_ID
+from artemis.errors import TrainingDataError
+from artemis.models.manifest import Evaluation
+from artemis.models.ood import fit_reference
 from artemis.training.calibrate import fit_temperature
-from artemis.training.card import render_card
 from artemis.training.dataset import TrainingSet
-from artemis.training.evaluate import evaluate
-from artemis.training.export import export_litert
-from artemis.training.fit import Epoch, fit, predict
+from artemis.training.feeds import Samples
+from artemis.training.fit import Epoch, Fitted, fit, prepare
+from artemis.training.out_of_fold import (
+    PART_SCHEMA,
+    logits_of,
+    make_part,
+    out_of_fold,
+    read_frame,
+    write_frame,
+)
+from artemis.training.package import FALSE_REFUSALS, Calibration, Trained, write_model
 from artemis.training.recipes import Recipe
+from artemis.training.weights import Weights, read_weights, save_weights
 
-EXPORT_TOLERANCE = 1e-2
-"""Largest difference of a probability between the trained and the exported network."""
+_PREDICTIONS: Final = "calibration.parquet"
+_WEIGHTS: Final = "calibrating.npz"
 
-FALSE_REFUSALS = 0.03
-"""Share of held-out slices that may lie beyond the out-of-distribution threshold."""
+OnEpoch = Callable[[str, Epoch], None]
+"""Called with the stage (``calibrating``, ``training``, ``fold 3``) and each finished epoch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Which folds train, which one sets temperature and threshold, and which one tests.
+    """Which slices train, which set temperature and threshold, and which test.
 
-    `calibration` is trained on as well once the two numbers are known from a network that
-    has not seen it.
+    Attributes
+    ----------
+    train, fitting, calibration, test : ndarray, (n,), bool
+        A sister network is trained on `fitting` alone, a part of `train`, and sets
+        temperature and threshold on `calibration`, another part whose groups it has not
+        seen. Then `train` is trained on as a whole; `test` never is.
+    words : str
+        The split, for the manifest.
     """
 
-    test: int
-    calibration: int
-
-    def describe(self, folds: pd.Series[int]) -> str:
-        """Return the split in words for the manifest."""
-        train = ", ".join(str(f) for f in sorted(set(folds) - {self.test}))
-        return f"whole patient groups: folds {train} train, fold {self.test} tests"
+    train: NDArray[np.bool_]
+    fitting: NDArray[np.bool_]
+    calibration: NDArray[np.bool_]
+    test: NDArray[np.bool_]
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
-    """What held-out slices of a sister network set: temperature and distance threshold."""
+class Means:
+    """What a training needs besides its pictures.
 
-    temperature: float
-    threshold: float
-    fitted_on: str
+    Attributes
+    ----------
+    imagenet : Path, 'imagenet' or None
+        Where MobileNetV2's first weights are.
+    cache : Path
+        Folder for draws of the stem.
+    start : Path, optional
+        Weights of an earlier model to start from.
+    work : Path, optional
+        Folder for what a training that is ended early goes on from.
+    on_epoch : callable
+        Told of each finished epoch.
+    """
+
+    imagenet: Path | str | None
+    cache: Path
+    start: Path | None = None
+    work: Path | None = None
+    on_epoch: OnEpoch | None = None
+
+    def checkpoint(self, stage: str) -> Path | None:
+        """Return the folder of a stage's checkpoint."""
+        return None if self.work is None else self.work / stage.replace(" ", "-")
+
+    def reporter(self, stage: str) -> Callable[[Epoch], None] | None:
+        """Return what an epoch of a stage is told to."""
+        told = self.on_epoch
+        return None if told is None else lambda epoch: told(stage, epoch)
+
+
+def samples_of(recipe: Recipe, data: TrainingSet, means: Means) -> Samples:
+    """Return the pictures of a training set as a recipe trains on them."""
+    return prepare(
+        recipe,
+        data.pictures[recipe.side],
+        data.table["category"].to_numpy(),
+        data.boxes,
+        imagenet=means.imagenet,
+        cache=means.cache,
+    )
 
 
 def train_model(
-    recipe: Recipe,
-    data: TrainingSet,
-    split: Split,
-    output: Path,
-    *,
-    imagenet: Path | str | None,
-    on_epoch: Callable[[str, Epoch], None],
+    recipe: Recipe, data: TrainingSet, split: Split, output: Path, means: Means
 ) -> Path:
     """Train one model twice, first to calibrate, then to keep, and write its folder.
 
@@ -91,182 +116,175 @@ def train_model(
     data : TrainingSet
         Labelled pictures.
     split : Split
-        Folds to test and to calibrate on.
+        What trains, calibrates and tests.
     output : Path
         The model's folder is ``output/<name>/<version>``.
-    imagenet : Path, 'imagenet' or None
-        Where MobileNetV2 starts.
-    on_epoch : callable
-        Called with the stage (``calibrating`` or ``training``) and each finished epoch.
-
-    Returns
-    -------
-    Path
-        The folder, complete: it appears by a rename when everything in it is written.
+    means : Means
+        Weights, caches, and where to go on from.
 
     Raises
     ------
     TrainingDataError
-        If a fold of the split is empty.
+        If a part of the split is empty.
     """
-    folds = data.table["fold"].to_numpy()
-    pictures, categories = data.pictures[recipe.side], data.table["category"].to_numpy()
-    test, held_out = folds == split.test, folds == split.calibration
-    train = ~test
-    for name, mask in (("test", test), ("calibration", held_out), ("training", train & ~held_out)):
+    for name, mask in (
+        ("test", split.test),
+        ("calibration", split.calibration),
+        ("training", split.fitting),
+    ):
         if not mask.any():
             raise TrainingDataError(
-                f"Split: expected slices in the {name} folds. Received none with test fold "
-                f"{split.test} and calibration fold {split.calibration}. Choose other folds."
+                f"Split: expected slices to use as {name} ({split.words}). Received none. "
+                "Choose other folds, or add patients."
             )
+    samples = samples_of(recipe, data, means)
+    predictions, start = _sister(recipe, samples, data.table, split, means)
+    calibration = calibrate_on(
+        predictions, f"{len(predictions)} slices that a network trained without them had not seen"
+    )
+    fitted = fit(
+        recipe,
+        samples,
+        np.flatnonzero(split.train),
+        watched=np.flatnonzero(split.test),
+        imagenet=means.imagenet,
+        start=means.start,
+        checkpoint=means.checkpoint("training"),
+        on_epoch=means.reporter("training"),
+    )
+    return write_model(
+        Trained(
+            fitted=fitted,
+            samples=samples,
+            data=data,
+            train=split.train,
+            test=split.test,
+            split=split.words,
+            calibration=calibration,
+            evaluation=None,
+            out_of_fold=out_of_fold(
+                data.table[split.train],
+                predictions,
+                calibration.temperature,
+                start_unseen=set(predictions["slice_id"]),
+            ),
+            start=start,
+        ),
+        output,
+    )
+
+
+def train_on_all(
+    recipe: Recipe,
+    data: TrainingSet,
+    predictions: pd.DataFrame,
+    evaluation: Evaluation,
+    output: Path,
+    means: Means,
+) -> Path:
+    """Train one model on every slice; a protocol's out-of-fold predictions stand for it.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        How to train: the protocol's.
+    data : TrainingSet
+        The protocol's.
+    predictions : DataFrame
+        Out-of-fold predictions of every slice, see `artemis.training.out_of_fold`.
+    evaluation : Evaluation
+        The protocol's figures, which the manifest carries.
+    output : Path
+        The model's folder is ``output/<name>/<version>``.
+    means : Means
+        Weights, caches, and where to go on from.
+    """
+    samples = samples_of(recipe, data, means)
+    everything = np.ones(len(data.table), dtype=np.bool_)
+    fitted = fit(
+        recipe,
+        samples,
+        np.flatnonzero(everything),
+        imagenet=means.imagenet,
+        checkpoint=means.checkpoint("training"),
+        on_epoch=means.reporter("training"),
+    )
+    calibration = calibrate_on(predictions, "the out-of-fold predictions of its protocol")
+    return write_model(
+        Trained(
+            fitted=fitted,
+            samples=samples,
+            data=data,
+            train=everything,
+            test=~everything,
+            split="every slice trains; figures are cross-validated with the same recipe",
+            calibration=calibration,
+            evaluation=evaluation,
+            out_of_fold=out_of_fold(data.table, predictions, calibration.temperature, ()),
+            start=fitted.trained.get_weights(),
+        ),
+        output,
+    )
+
+
+def predict_unseen(
+    fitted: Fitted,
+    samples: Samples,
+    table: pd.DataFrame,
+    train: NDArray[np.bool_],
+    unseen: NDArray[np.bool_],
+    fold: int,
+) -> pd.DataFrame:
+    """Return a network's predictions of slices that it was not trained on."""
+    rows = np.flatnonzero(unseen)
+    seen = fitted.predict(samples, np.flatnonzero(train))["features"]
+    reference = fit_reference(seen, samples.categories[train])
+    outputs = fitted.predict(samples, rows)
+    scores = reference.score(outputs["features"])
+    return make_part(table.iloc[rows], fold, outputs["logits"], scores)
+
+
+def calibrate_on(predictions: pd.DataFrame, words: str) -> Calibration:
+    """Return temperature and distance threshold of out-of-fold predictions.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        See `artemis.training.out_of_fold`.
+    words : str
+        What they are, for the manifest.
+    """
+    categories = predictions["category"].to_numpy()
+    return Calibration(
+        temperature=fit_temperature(logits_of(predictions), categories),
+        threshold=float(np.quantile(predictions["ood_score"], 1 - FALSE_REFUSALS)),
+        fitted_on=words,
+    )
+
+
+def _sister(
+    recipe: Recipe, samples: Samples, table: pd.DataFrame, split: Split, means: Means
+) -> tuple[pd.DataFrame, Weights]:
+    """Return predictions of the calibration slices by a network without them, and its weights.
+
+    They are kept, so that a training that was ended does not make them again.
+    """
+    work = means.work
+    if work is not None and (work / _PREDICTIONS).is_file():
+        return read_frame(work / _PREDICTIONS, PART_SCHEMA), read_weights(work / _WEIGHTS)
     sister = fit(
         recipe,
-        pictures[train & ~held_out],
-        categories[train & ~held_out],
-        imagenet=imagenet,
-        on_epoch=lambda epoch: on_epoch("calibrating", epoch),
+        samples,
+        np.flatnonzero(split.fitting),
+        watched=np.flatnonzero(split.calibration),
+        imagenet=means.imagenet,
+        start=means.start,
+        checkpoint=means.checkpoint("calibrating"),
+        on_epoch=means.reporter("calibrating"),
     )
-    calibration = _calibrate(sister, pictures, categories, train & ~held_out, held_out)
-    model = fit(
-        recipe,
-        pictures[train],
-        categories[train],
-        imagenet=imagenet,
-        on_epoch=lambda epoch: on_epoch("training", epoch),
-    )
-    return _write(model, recipe, data, split, calibration, output)
-
-
-def _calibrate(
-    sister: keras.Model,
-    pictures: NDArray[np.uint8],
-    categories: NDArray[np.int64],
-    trained_on: NDArray[np.bool_],
-    held_out: NDArray[np.bool_],
-) -> Calibration:
-    unseen = predict(sister, pictures[held_out])
-    reference = fit_reference(
-        predict(sister, pictures[trained_on])["features"], categories[trained_on]
-    )
-    scores = reference.score(unseen["features"])
-    return Calibration(
-        temperature=fit_temperature(unseen["logits"], categories[held_out]),
-        threshold=float(np.quantile(scores, 1 - FALSE_REFUSALS)),
-        fitted_on=f"{int(held_out.sum())} slices of patients unseen by a network trained with the "
-        "same recipe on the other training folds",
-    )
-
-
-def _write(
-    model: keras.Model,
-    recipe: Recipe,
-    data: TrainingSet,
-    split: Split,
-    calibration: Calibration,
-    output: Path,
-) -> Path:
-    created = datetime.now(UTC).replace(microsecond=0)
-    folder = output / recipe.model / f"{created:%Y%m%d}-{secrets.token_hex(3)}"
-    building = folder.with_name(f".{folder.name}.building")
-    try:
-        building.mkdir(parents=True)
-    except OSError as error:
-        raise WorkspaceError(
-            f"{output}: expected a folder that can be written. Received: {error.strerror}."
-        ) from error
-    try:
-        shapes, agreement = _export(model, building, recipe, data, split, calibration)
-        table, pictures = data.table, data.pictures[recipe.side]
-        train = table["fold"].to_numpy() != split.test
-        features = predict(model, pictures[train])["features"]
-        fit_reference(features, table["category"].to_numpy()[train]).save(building / REFERENCE_NAME)
-        evaluation = _test(building, recipe, data, split, calibration)
-        manifest = Manifest(
-            name=recipe.model,
-            version=folder.name,
-            created=created,
-            categories=list(CATEGORY_NAMES),
-            input=ModelInput(side=recipe.side, preprocessing=PREPROCESSING_ID),
-            outputs=shapes,
-            temperature=calibration.temperature,
-            temperature_fitted_on=calibration.fitted_on,
-            out_of_distribution=OutOfDistribution(
-                method=METHOD,
-                threshold=calibration.threshold,
-                held_out_false_refusals=FALSE_REFUSALS,
-                fitted_on=calibration.fitted_on,
-            ),
-            training=_describe_training(recipe, data, train, split.describe(table["fold"])),
-            evaluation=evaluation,
-            export_agreement=agreement,
-            files={name: sha256_file(building / name) for name in (WEIGHTS_NAME, REFERENCE_NAME)},
-        )
-        write_text_atomic(building / MANIFEST_NAME, manifest.model_dump_json(indent=2) + "\n")
-        write_text_atomic(building / CARD_NAME, render_card(manifest))
-        building.rename(folder)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
-    return folder
-
-
-def _export(
-    model: keras.Model,
-    building: Path,
-    recipe: Recipe,
-    data: TrainingSet,
-    split: Split,
-    calibration: Calibration,
-) -> tuple[dict[str, list[int]], float]:
-    """Export with float16 weights, or float32 where half precision changes the answers.
-
-    Returns the shapes of the outputs, and the largest difference of a test slice's
-    probability from Keras's.
-    """
-    test = data.table["fold"].to_numpy() == split.test
-    pictures, temperature = data.pictures[recipe.side][test], calibration.temperature
-    trained = softmax(predict(model, pictures)["logits"] / temperature)
-    agreement = np.inf
-    for half in (True, False):
-        shapes = export_litert(model, building / WEIGHTS_NAME, half=half)
-        logits = Network(building / WEIGHTS_NAME).run(pictures)["logits"]
-        agreement = float(np.abs(softmax(logits / temperature) - trained).max())
-        if agreement <= EXPORT_TOLERANCE:
-            return shapes, agreement
-    raise ModelError(
-        f"{building / WEIGHTS_NAME}: expected the exported network's probabilities within "
-        f"{EXPORT_TOLERANCE} of Keras's. Received a difference of {agreement:.4f}. "
-        "Check the versions of TensorFlow and LiteRT against the lock."
-    )
-
-
-def _test(
-    building: Path, recipe: Recipe, data: TrainingSet, split: Split, calibration: Calibration
-) -> Evaluation:
-    """Measure the exported network, the very file that serves, on the test fold."""
-    table = data.table
-    test = table["fold"].to_numpy() == split.test
-    logits = Network(building / WEIGHTS_NAME).run(data.pictures[recipe.side][test])["logits"]
-    return evaluate(
-        softmax(logits / calibration.temperature),
-        table["category"].to_numpy()[test],
-        table["group"][test].tolist(),
-        table["source"][test].tolist(),
-        f"Patient-disjoint: {split.describe(table['fold'])}, never trained on.",
-    )
-
-
-def _describe_training(
-    recipe: Recipe, data: TrainingSet, train: NDArray[np.bool_], split: str
-) -> Training:
-    table = data.table[train]
-    counts = np.bincount(table["category"], minlength=len(CATEGORY_NAMES))
-    return Training(
-        training_set_sha256=data.sha256,
-        images=len(table),
-        groups=int(table["group"].nunique()),
-        per_category=dict(zip(CATEGORY_NAMES, counts.tolist(), strict=True)),
-        split=split,
-        recipe=recipe.record(),
-        label_corrections=data.corrected,
-        versions={name: version(name) for name in ("tensorflow", "keras", "numpy", "pillow")},
-    )
+    predictions = predict_unseen(sister, samples, table, split.fitting, split.calibration, 0)
+    weights = sister.trained.get_weights()
+    if work is not None:
+        save_weights(weights, work / _WEIGHTS)
+        write_frame(work / _PREDICTIONS, predictions, PART_SCHEMA)
+    return predictions, weights

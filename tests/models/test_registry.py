@@ -1,18 +1,42 @@
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from artemis.errors import ModelError
+from artemis.batch import plan_chunks, start_run, write_plans
+from artemis.classify import conclude_chunk, ingest_chunk, predict_chunk
+from artemis.errors import BusyError, ModelError, WorkspaceError
+from artemis.locks import exclusive
+from artemis.models.decisions import POLICY, Action, Verdict, read_decisions
 from artemis.models.registry import (
     PRETRAINED,
     check_names,
+    find_version,
     list_models,
     load_model,
     model_folder,
     promote,
+    rollback,
+    settle,
+    show,
 )
+from artemis.predictions import read_table
+from artemis.settings import Settings
+from tests.models.versions import SHIPPED, make_version, verdict_for
+
+ROOT = Path(__file__).parents[2]
+WHO = {"by": "A. Person", "reason": "It was measured elsewhere."}
+
+
+def champion(workspace: Path) -> str:
+    return model_folder(workspace, "baseline").name
 
 
 def test_shipped_model_is_the_champion_of_an_empty_workspace(tmp_path: Path) -> None:
@@ -20,27 +44,368 @@ def test_shipped_model_is_the_champion_of_an_empty_workspace(tmp_path: Path) -> 
 
 
 def test_promoted_model_takes_the_place_of_the_shipped_one(baseline: Path, tmp_path: Path) -> None:
-    promote(tmp_path, "baseline", baseline.name)
+    promote(tmp_path, "baseline", baseline.name, **WHO)
     assert model_folder(tmp_path, "baseline") == baseline
     champions = [(m.name, folder) for m, folder, champion in list_models(tmp_path) if champion]
     assert champions[1] == ("baseline", baseline)
     assert len(champions) == 2
 
 
+def test_promotion_is_recorded_with_who_and_why(tmp_path: Path) -> None:
+    make_version(tmp_path, "v1")
+    record = promote(tmp_path, "baseline", "v1", **WHO)
+    assert read_decisions(tmp_path, "baseline") == [record]
+    assert (record.action, record.by, record.reason) == (
+        Action.PROMOTE,
+        "A. Person",
+        "It was measured elsewhere.",
+    )
+    assert (record.previous_champion, record.new_champion) == (SHIPPED.name, "v1")
+    assert (record.verdict, record.gate_decision) == (None, None)
+    assert (tmp_path / "models" / "baseline" / "CHAMPION").read_text() == "v1\n"
+
+
+@pytest.mark.parametrize("reason", ["", "  "])
+def test_person_gives_a_reason_or_promotes_nothing(tmp_path: Path, reason: str) -> None:
+    make_version(tmp_path, "v1")
+    with pytest.raises(ModelError) as raised:
+        promote(tmp_path, "baseline", "v1", by="A. Person", reason=reason)
+    assert str(raised.value) == (
+        "--reason: expected why a person promotes baseline@v1. Received none. "
+        "The gate never saw it. Give the reason; it is recorded."
+    )
+    assert champion(tmp_path) == SHIPPED.name
+    assert read_decisions(tmp_path, "baseline") == []
+
+
+def test_person_may_promote_against_the_gate_which_is_quoted_and_linked(tmp_path: Path) -> None:
+    make_version(tmp_path, "v1")
+    kept = settle(tmp_path, verdict_for(tmp_path, "v1", verdict=Verdict.KEEP))
+    assert champion(tmp_path) == SHIPPED.name
+    with pytest.raises(ModelError, match="The gate said keep: Kept, since not passed: macro_f1"):
+        promote(tmp_path, "baseline", "v1", by="A. Person", reason="")
+    record = promote(tmp_path, "baseline", "v1", **WHO)
+    assert record.gate_decision == kept.id
+    assert champion(tmp_path) == "v1"
+
+
+@pytest.mark.parametrize(
+    ("by", "message"),
+    [
+        ("policy", "--by: expected the name of a person. Received 'policy', which stands for"),
+        (" Policy ", "--by: expected the name of a person. Received ' Policy ', which stands for"),
+        ("", "--by: expected text of a sensible length. Received '': String should have at least"),
+        ("a\nb", "--by: expected text of a sensible length. Received 'a\\nb': Value error, only"),
+        ("x" * 101, "String should have at most 100 characters. Correct it; it is recorded."),
+    ],
+)
+def test_person_has_a_name(tmp_path: Path, by: str, message: str) -> None:
+    make_version(tmp_path, "v1")
+    with pytest.raises(ModelError) as raised:
+        promote(tmp_path, "baseline", "v1", by=by, reason="Because.")
+    assert message in str(raised.value)
+    assert champion(tmp_path) == SHIPPED.name
+
+
 def test_damaged_model_is_not_promoted(baseline: Path, tmp_path: Path) -> None:
     (baseline / "model.tflite").write_bytes(b"")
     with pytest.raises(ModelError, match="expected SHA-256"):
-        promote(tmp_path, "baseline", baseline.name)
+        promote(tmp_path, "baseline", baseline.name, **WHO)
     assert model_folder(tmp_path, "baseline") != baseline
 
 
-@pytest.mark.parametrize("version", ["gone", "../../elsewhere", ""])
+def test_model_under_another_name_is_not_promoted(tmp_path: Path) -> None:
+    make_version(tmp_path, "v1").rename(tmp_path / "models" / "baseline" / "v2")
+    with pytest.raises(ModelError, match=r"the manifest of baseline@v2. Received that of .*@v1"):
+        promote(tmp_path, "baseline", "v2", **WHO)
+
+
+@pytest.mark.parametrize("version", ["gone", "", "..", "../baseline", ".v1.building"])
+def test_version_that_is_not_there_is_not_promoted(tmp_path: Path, version: str) -> None:
+    make_version(tmp_path, "v1").rename(tmp_path / "models" / "baseline" / ".v1.building")
+    with pytest.raises(ModelError) as raised:
+        promote(tmp_path, "baseline", version, **WHO)
+    assert str(raised.value) == (
+        f"{tmp_path / 'models' / 'baseline'}: expected the version {version!r} of baseline, there "
+        "or shipped. Received none of that name. `artemis-cli models` lists those there are."
+    )
+
+
+def test_shipped_version_can_be_promoted_and_its_folder_stays_as_it_is(tmp_path: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in PRETRAINED.rglob("*")}
+    make_version(tmp_path, "v1")
+    promote(tmp_path, "baseline", "v1", **WHO)
+    promote(tmp_path, "baseline", SHIPPED.name, **WHO)
+    assert model_folder(tmp_path, "baseline") == SHIPPED
+    assert {path: path.stat().st_mtime_ns for path in PRETRAINED.rglob("*")} == before
+
+
+@pytest.mark.parametrize("version", ["gone", "../../elsewhere", "", "..", "."])
 def test_champion_that_is_not_there_is_named(tmp_path: Path, version: str) -> None:
     pointer = tmp_path / "models" / "baseline" / "CHAMPION"
     pointer.parent.mkdir(parents=True)
     pointer.write_text(version)
     with pytest.raises(ModelError, match=r"CHAMPION: expected the version of a model beside it"):
         model_folder(tmp_path, "baseline")
+
+
+def test_champion_that_is_not_there_can_be_replaced(tmp_path: Path) -> None:
+    make_version(tmp_path, "v1")
+    (tmp_path / "models" / "baseline" / "CHAMPION").write_text("gone")
+    assert promote(tmp_path, "baseline", "v1", **WHO).previous_champion == "gone"
+    assert champion(tmp_path) == "v1"
+
+
+def test_gates_verdict_is_carried_out_and_recorded(tmp_path: Path) -> None:
+    make_version(tmp_path, "v1")
+    decision = verdict_for(tmp_path, "v1")
+    record = settle(tmp_path, decision)
+    assert champion(tmp_path) == "v1"
+    assert read_decisions(tmp_path, "baseline") == [record]
+    assert (record.by, record.action, record.verdict) == (POLICY, Action.GATE, Verdict.PROMOTE)
+    assert record.checks[0] == decision.checks[0]
+    assert [check.name for check in record.checks] == ["macro_f1", "champion_unchanged"]
+    manifest = show(tmp_path, "baseline").model.manifest
+    assert record.inputs == decision.inputs | {
+        "training_set": manifest.training.training_set_sha256
+    }
+
+
+@pytest.mark.parametrize("verdict", [Verdict.KEEP, Verdict.NEEDS_HUMAN])
+def test_verdict_that_does_not_promote_is_recorded_and_changes_nothing(
+    tmp_path: Path, verdict: Verdict
+) -> None:
+    make_version(tmp_path, "v1")
+    record = settle(tmp_path, verdict_for(tmp_path, "v1", verdict=verdict))
+    assert champion(tmp_path) == SHIPPED.name
+    assert not (tmp_path / "models" / "baseline" / "CHAMPION").exists()
+    assert (record.verdict, record.previous_champion, record.new_champion) == (
+        verdict,
+        SHIPPED.name,
+        SHIPPED.name,
+    )
+
+
+def test_of_two_retrainings_only_the_first_can_promote(tmp_path: Path) -> None:
+    for version in ("v1", "v2"):
+        make_version(tmp_path, version)
+    verdicts = [verdict_for(tmp_path, version) for version in ("v1", "v2")]
+    first, second = (settle(tmp_path, verdict) for verdict in verdicts)
+    assert champion(tmp_path) == "v1"
+    assert (first.verdict, second.verdict) == (Verdict.PROMOTE, Verdict.KEEP)
+    assert second.reason == (
+        "Kept, since not passed: champion_unchanged: expected the champion "
+        f"{SHIPPED.name} that the challenger was compared with, received v1."
+    )
+
+
+def test_weights_that_the_gate_did_not_measure_are_not_promoted(tmp_path: Path) -> None:
+    make_version(tmp_path, "v1")
+    decision = verdict_for(tmp_path, "v1")
+    other = decision.challenger.model_copy(update={"sha256": "f" * 64})
+    with pytest.raises(ModelError) as raised:
+        settle(tmp_path, decision.model_copy(update={"challenger": other}))
+    assert str(raised.value) == (
+        "baseline@v1: expected weights of SHA-256 ffffffffffff…, which the gate measured. "
+        f"Received {decision.challenger.sha256[:12]}…. Run the gate again."
+    )
+    assert champion(tmp_path) == SHIPPED.name
+
+
+def test_rollback_goes_back_step_by_step_to_the_shipped_model(tmp_path: Path) -> None:
+    for version in ("v1", "v2"):
+        make_version(tmp_path, version)
+        promote(tmp_path, "baseline", version, **WHO)
+    first = rollback(tmp_path, "baseline", by="B. Person", reason="It misses gliomas.")
+    assert champion(tmp_path) == "v1"
+    assert (first.action, first.by, first.reason) == (
+        Action.ROLLBACK,
+        "B. Person",
+        "It misses gliomas.",
+    )
+    assert (first.previous_champion, first.new_champion) == ("v2", "v1")
+    second = rollback(tmp_path, "baseline", by="B. Person")
+    assert second.reason == "Back to the champion before."
+    assert model_folder(tmp_path, "baseline") == SHIPPED
+    with pytest.raises(ModelError) as raised:
+        rollback(tmp_path, "baseline", by="B. Person")
+    assert str(raised.value) == (
+        f"{tmp_path / 'models' / 'baseline' / 'decisions'}: expected a decision that tells of a "
+        f"champion before {SHIPPED.name}. Received none. Choose a version with "
+        "`artemis-cli models promote`."
+    )
+    assert len(read_decisions(tmp_path, "baseline")) == 4
+
+
+def test_rollback_of_a_workspace_without_decisions_has_nowhere_to_go(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="expected a decision that tells of a champion before"):
+        rollback(tmp_path, "baseline", by="B. Person")
+    with pytest.raises(ModelError, match="Models: expected one or more of mobilenet_v2"):
+        rollback(tmp_path, "../x", by="B. Person")
+
+
+def test_rollback_to_a_champion_that_is_gone_changes_nothing(tmp_path: Path) -> None:
+    for version in ("v1", "v2"):
+        make_version(tmp_path, version)
+        promote(tmp_path, "baseline", version, **WHO)
+    shutil.rmtree(tmp_path / "models" / "baseline" / "v1")
+    with pytest.raises(ModelError, match="expected the version 'v1' of baseline"):
+        rollback(tmp_path, "baseline", by="B. Person")
+    assert champion(tmp_path) == "v2"
+
+
+def test_workspace_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "models").write_text("")
+    with pytest.raises(WorkspaceError, match="expected a folder that can be written"):
+        promote(tmp_path, "baseline", SHIPPED.name, **WHO)
+
+
+def test_second_process_is_told_who_is_changing_the_champion(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_version(tmp_path, "v1")
+    monkeypatch.setattr("artemis.models.registry._PATIENCE", 0)
+    lock = tmp_path / "models" / "baseline" / "LOCK"
+    with (
+        exclusive(lock, "a change of the champion of baseline"),
+        pytest.raises(BusyError, match=r"a change of the champion of baseline by process \d+ on"),
+    ):
+        promote(tmp_path, "baseline", "v1", **WHO)
+    assert champion(tmp_path) == SHIPPED.name
+    assert promote(tmp_path, "baseline", "v1", **WHO).new_champion == "v1"
+
+
+_KILLED = """
+import os, sys
+from pathlib import Path
+from artemis.models import registry
+registry.write_text_atomic = lambda *_: os._exit(9)  # the power fails before the pointer moves
+registry.promote(Path(sys.argv[1]), "baseline", "v2", by="A. Person", reason="Because.")
+"""
+
+
+def test_process_killed_in_the_middle_leaves_the_champion_and_no_lock(tmp_path: Path) -> None:
+    for version in ("v1", "v2", "v3"):
+        make_version(tmp_path, version)
+    promote(tmp_path, "baseline", "v1", **WHO)
+    killed = subprocess.run([sys.executable, "-c", _KILLED, str(tmp_path)], cwd=ROOT)
+    assert killed.returncode == 9
+    assert champion(tmp_path) == "v1"
+    promote(tmp_path, "baseline", "v3", **WHO)
+    assert [r.new_champion for r in read_decisions(tmp_path, "baseline")] == ["v1", "v2", "v3"]
+    rollback(tmp_path, "baseline", by="A. Person")
+    assert champion(tmp_path) == "v1"
+
+
+_PROMOTES = """
+import sys
+from pathlib import Path
+from artemis.models.registry import promote
+workspace, version = Path(sys.argv[1]), sys.argv[2]
+print("ready", flush=True)
+sys.stdin.readline()
+for k in range(8):
+    promote(workspace, "baseline", version, by=f"Person {version}", reason=f"Turn {k}.")
+"""
+
+
+@pytest.mark.slow
+def test_promotions_of_two_processes_come_one_after_the_other(tmp_path: Path) -> None:
+    processes = []
+    for version in ("v1", "v2"):
+        make_version(tmp_path, version)
+        command = [sys.executable, "-c", _PROMOTES, str(tmp_path), version]
+        processes.append(
+            subprocess.Popen(
+                command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            )
+        )
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    seen = set()
+    while any(process.poll() is None for process in processes):
+        seen.add(champion(tmp_path))  # whole at every moment, or this raises
+    for process in processes:
+        process.communicate()
+    assert [process.returncode for process in processes] == [0, 0]
+    assert seen <= {SHIPPED.name, "v1", "v2"}
+    records = read_decisions(tmp_path, "baseline")
+    assert len(records) == 16
+    assert records[0].previous_champion == SHIPPED.name
+    for before, after in pairwise(records):
+        assert after.previous_champion == before.new_champion
+        assert after.decided > before.decided
+    assert champion(tmp_path) == records[-1].new_champion
+    assert not list((tmp_path / "models").rglob("*.tmp"))
+
+
+def test_version_is_found_by_name_by_version_and_by_their_beginning(tmp_path: Path) -> None:
+    for version in ("20270101-aaa111", "20270101-aab222"):
+        make_version(tmp_path, version)
+    folder = tmp_path / "models" / "baseline" / "20270101-aaa111"
+    assert find_version(tmp_path, "baseline") == SHIPPED
+    for wanted in ("baseline@20270101-aaa111", "20270101-aaa111", "20270101-aaa"):
+        assert find_version(tmp_path, wanted) == folder
+    assert find_version(tmp_path, f"baseline@{SHIPPED.name[:-1]}") == SHIPPED
+    promote(tmp_path, "baseline", folder.name, **WHO)
+    assert find_version(tmp_path, "baseline") == folder
+
+
+def test_whole_version_is_meant_before_those_that_it_begins(tmp_path: Path) -> None:
+    for version in ("v1", "v10"):
+        make_version(tmp_path, version)
+    assert find_version(tmp_path, "v1").name == "v1"
+
+
+def test_workspaces_copy_of_a_shipped_version_is_meant(baseline: Path, tmp_path: Path) -> None:
+    assert find_version(tmp_path, baseline.name) == baseline
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        (
+            "baseline@2027",
+            "Models: expected one version that 'baseline@2027' means. Received 2: "
+            "baseline@20270101-aaa111, baseline@20270101-aab222. Give more of it, as in "
+            "name@version.",
+        ),
+        (
+            "baseline@x",
+            "Models: expected one version that 'baseline@x' means. Received none. Give more of it, "
+            f"as in name@version; there are baseline@{SHIPPED.name}, baseline@20270101-aaa111, "
+            "baseline@20270101-aab222.",
+        ),
+        ("resnet@1", "Models: expected one or more of mobilenet_v2, baseline. Received: resnet."),
+        ("", "expected one version that '' means. Received none."),
+        ("baseline@", "expected one version that 'baseline@' means. Received none."),
+        ("../baseline", "expected one version that '../baseline' means. Received none."),
+    ],
+)
+def test_version_that_is_not_unique_or_not_there_is_named(
+    tmp_path: Path, wanted: str, message: str
+) -> None:
+    for version in ("20270101-aaa111", "20270101-aab222"):
+        make_version(tmp_path, version)
+    with pytest.raises(ModelError) as raised:
+        find_version(tmp_path, wanted)
+    assert message in str(raised.value)
+
+
+def test_version_is_shown_with_its_decisions(tmp_path: Path) -> None:
+    make_version(tmp_path, "v1")
+    kept = settle(tmp_path, verdict_for(tmp_path, "v1", verdict=Verdict.KEEP))
+    promoted = promote(tmp_path, "baseline", "v1", **WHO)
+    shown = show(tmp_path, "v1")
+    assert shown.decisions == [kept, promoted]
+    assert (shown.model.manifest.version, shown.model.champion) == ("v1", True)
+    assert show(tmp_path, SHIPPED.name).decisions == []
+    assert show(tmp_path, SHIPPED.name).model.champion is False
 
 
 def test_names_come_in_the_order_of_reports() -> None:
@@ -56,3 +421,34 @@ def test_unknown_names_are_refused(names: list[str]) -> None:
 def test_a_process_loads_a_model_once(tmp_path: Path) -> None:
     folder = model_folder(tmp_path, "baseline")
     assert load_model(folder, 1) is load_model(folder, 1)
+
+
+def classify(samples: Path, workspace: Path, before_chunk: Callable[[int], object]) -> pd.DataFrame:
+    settings = Settings(workspace=workspace, chunk_slices=8)
+    run, record = start_run(samples, settings, ["baseline"], "a test")
+    chunks = plan_chunks(samples, settings)
+    write_plans(run, chunks)
+    assert len(chunks) > 2
+    for chunk in range(len(chunks)):
+        before_chunk(chunk)
+        ingest_chunk(run, record, chunk, [record.models[0].side])
+        predict_chunk(run, record, chunk, "baseline", record.models[0].folder)
+        conclude_chunk(run, record, chunk)
+    return read_table(run.root, "predictions").drop(columns="run_id")
+
+
+def test_batch_ends_on_the_model_that_it_began_with(samples: Path, tmp_path: Path) -> None:
+    """A promotion between two chunks is for the next batch."""
+    make_version(tmp_path, "v1", temperature=0.5)
+    make_version(tmp_path, "v2", temperature=9.0)
+    promote(tmp_path, "baseline", "v1", **WHO)
+    expected = classify(samples, tmp_path, lambda _: None)
+    found = classify(
+        samples, tmp_path, lambda k: k == 1 and promote(tmp_path, "baseline", "v2", **WHO)
+    )
+    assert champion(tmp_path) == "v2"
+    assert set(found["model_version"]) == {"v1"}
+    pd.testing.assert_frame_equal(found, expected)
+    afterwards = classify(samples, tmp_path, lambda _: None)
+    assert set(afterwards["model_version"]) == {"v2"}
+    assert (afterwards["confidence"] < found["confidence"]).all()

@@ -1,0 +1,1 @@
+"""Datasets before training: where labels come from, copies, groups, and what is wrong."""

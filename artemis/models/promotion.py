@@ -1,0 +1,161 @@
+"""The records of changes of a champion, as pure functions; `artemis.models.registry` acts on them.
+
+Each takes the records there are, oldest first, and the champion's version of now, both read
+while the model's lock is held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from artemis.errors import ModelError
+from artemis.models.decisions import (
+    POLICY,
+    Action,
+    Check,
+    Decision,
+    DecisionRecord,
+    ModelVersion,
+    Verdict,
+    decision_id,
+    decision_time,
+)
+
+
+def promotion_record(
+    records: Sequence[DecisionRecord],
+    current: str | None,
+    model: str,
+    subject: ModelVersion,
+    by: str,
+    reason: str,
+) -> DecisionRecord:
+    """Return the record of a person's promotion.
+
+    Raises
+    ------
+    ModelError
+        If no person or no reason is given.
+    """
+    gate = _last_verdict(records, subject)
+    if not reason.strip():
+        said = f"The gate said {gate.verdict}: {gate.reason}" if gate else "The gate never saw it."
+        raise ModelError(
+            f"--reason: expected why a person promotes {model}@{subject.version}. Received none. "
+            f"{said} Give the reason; it is recorded."
+        )
+    return _person(
+        records,
+        Action.PROMOTE,
+        model=model,
+        subject=subject,
+        by=by,
+        reason=reason,
+        previous_champion=current,
+        new_champion=subject.version,
+        gate_decision=gate.id if gate else None,
+    )
+
+
+def rollback_record(
+    records: Sequence[DecisionRecord],
+    current: str | None,
+    model: str,
+    subject: ModelVersion,
+    by: str,
+    reason: str,
+) -> DecisionRecord:
+    """Return the record of a person's return to an earlier champion.
+
+    Raises
+    ------
+    ModelError
+        If no person is named.
+    """
+    return _person(
+        records,
+        Action.ROLLBACK,
+        model=model,
+        subject=subject,
+        by=by,
+        reason=reason.strip() or "Back to the champion before.",
+        previous_champion=current,
+        new_champion=subject.version,
+    )
+
+
+def verdict_record(
+    records: Sequence[DecisionRecord],
+    current: str | None,
+    decision: Decision,
+    training_set_sha256: str,
+) -> DecisionRecord:
+    """Return the record of the gate's verdict.
+
+    A verdict to promote becomes one to keep if the champion is no longer the one that the
+    gate compared with.
+    """
+    valid = _against(decision, current)
+    decided = decision_time(records)
+    return DecisionRecord(
+        id=decision_id(decided),
+        decided=decided,
+        action=Action.GATE,
+        model=valid.model,
+        subject=valid.challenger,
+        by=POLICY,
+        reason=valid.reason,
+        previous_champion=current,
+        new_champion=valid.challenger.version if valid.verdict is Verdict.PROMOTE else current,
+        verdict=valid.verdict,
+        checks=valid.checks,
+        figures=valid.figures,
+        inputs=valid.inputs | {"training_set": training_set_sha256},
+    )
+
+
+def _against(decision: Decision, current: str | None) -> Decision:
+    if decision.verdict is not Verdict.PROMOTE:
+        return decision
+    compared = decision.champion.version if decision.champion else None
+    check = Check(
+        name="champion_unchanged",
+        passed=compared == current,
+        expected=f"the champion {compared} that the challenger was compared with",
+        received=f"{current}",
+    )
+    changes: dict[str, Any] = {"checks": [*decision.checks, check]}
+    if not check.passed:
+        changes |= {"verdict": Verdict.KEEP, "reason": f"Kept, since not passed: {check}."}
+    return decision.model_copy(update=changes)
+
+
+def _person(records: Sequence[DecisionRecord], action: Action, **fields: Any) -> DecisionRecord:
+    by = fields["by"]
+    if by.strip().lower() == POLICY:
+        raise ModelError(
+            f"--by: expected the name of a person. Received {by!r}, which stands for the gate. "
+            "Give your own name."
+        )
+    decided = decision_time(records)
+    try:
+        return DecisionRecord(
+            id=decision_id(decided), decided=decided, action=action, verdict=None, **fields
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = first["loc"][0]
+        raise ModelError(
+            f"--{field}: expected text of a sensible length. Received {fields[str(field)]!r}: "
+            f"{first['msg']}. Correct it; it is recorded."
+        ) from error
+
+
+def _last_verdict(
+    records: Sequence[DecisionRecord], subject: ModelVersion
+) -> DecisionRecord | None:
+    verdicts = [r for r in records if r.action is Action.GATE and r.subject == subject]
+    return verdicts[-1] if verdicts else None

@@ -1,0 +1,312 @@
+"""Judge a retrained model: evidence of both models on the locked slices, checks, the gate."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+
+from artemis.errors import ModelError
+from artemis.files import write_text_atomic
+from artemis.labels import CATEGORY_NAMES
+from artemis.models.comparison import Agreement, compare_answers
+from artemis.models.decisions import Check, ModelVersion
+from artemis.models.manifest import Evaluation, Manifest
+from artemis.models.registry import load_model, model_folder, settle
+from artemis.models.runtime import ClassificationModel
+from artemis.retrainings import (
+    CHANGED_NAME,
+    CHANGED_SCHEMA,
+    Outcome,
+    read_record,
+    retrainings_root,
+    write_record,
+)
+from artemis.training.dataset import TrainingSet
+from artemis.training.evaluate import evaluate
+from artemis.training.evidence import (
+    Evidence,
+    Provenance,
+    fair_evidence,
+    read_out_of_fold,
+    relabelled_share,
+)
+from artemis.training.gate import decide
+from artemis.training.integrity import (
+    check_changes,
+    check_labels,
+    check_leaks,
+    check_training_set,
+    recorded_conflicts,
+)
+from artemis.training.jobs import read_training_set
+from artemis.training.out_of_fold import read_frame, write_frame
+from artemis.training.policy import Policy, load_policy
+from artemis.training.retraining import Inputs, split_of
+from artemis.training.train import Split
+
+GOLDEN_NAME: Final = "golden.json"
+"""In the workspace's ``models/``: slices that no later model may answer otherwise."""
+
+_GOLDEN_PER_CATEGORY: Final = 5
+_GOLDEN_CONFIDENCE: Final = 0.8
+_THUMBNAIL: Final = 112
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One of the two models, loaded, with its fair evidence on the locked slices."""
+
+    model: ClassificationModel
+    evidence: Evidence
+    out_of_fold: pd.DataFrame | None
+
+    @property
+    def manifest(self) -> Manifest:
+        return self.model.manifest
+
+
+def judge(inputs: Inputs, retraining: str, model: str) -> Outcome:
+    """Compare a retrained model with the champion, decide, carry it out and record it; once.
+
+    Parameters
+    ----------
+    inputs : Inputs
+        Of the retraining.
+    retraining : str
+        Its id.
+    model : str
+        Which of its models; it has been trained.
+
+    Raises
+    ------
+    ModelError
+        If a model is damaged.
+    SettingsError
+        If the workspace's policy cannot be read.
+    """
+    folder = retrainings_root(inputs.workspace) / retraining
+    record = read_record(folder)
+    if model in record.outcomes:
+        return record.outcomes[model]
+    policy = load_policy(inputs.workspace)
+    challenger_model = load_model(inputs.workspace / "models" / model / record.trained[model])
+    champion_model = _champion(inputs.workspace, model)
+    data = _data(inputs, [m for m in (challenger_model, champion_model) if m is not None])
+    split = split_of(inputs, data)
+    challenger = _side(challenger_model, data, split.test)
+    champion = None if champion_model is None else _side(champion_model, data, split.test)
+    golden = None if champion is None else _agreement(inputs, data, split, challenger, champion)
+    decision = decide(
+        policy,
+        challenger=challenger.evidence,
+        champion=None if champion is None else champion.evidence,
+        golden=golden,
+        integrity=_integrity(policy, data, split, challenger, champion),
+    )
+    changed = _changed(data, split, challenger, champion)
+    outcome = Outcome(
+        version=challenger.manifest.version,
+        sha256=challenger.manifest.sha256,
+        side=challenger.manifest.input.side,
+        started_from=record.started_from[model],
+        evaluation=_figures(challenger.evidence),
+        champion=None if champion is None else champion.manifest.version,
+        champion_evaluation=None if champion is None else _figures(champion.evidence),
+        champion_provenance=None if champion is None else str(champion.evidence.provenance),
+        decision=settle(inputs.workspace, decision),
+        changed=len(changed),
+    )
+    _write_changed(folder / CHANGED_NAME, model, changed)
+    record = read_record(folder)
+    record.outcomes[model] = outcome
+    write_record(inputs.workspace, record)
+    return outcome
+
+
+def _write_changed(path: Path, model: str, changed: pd.DataFrame) -> None:
+    """Put one model's changed answers beside the other's; those of an ended try give way."""
+    tables = [changed]
+    if path.is_file():
+        known = read_frame(path, CHANGED_SCHEMA)
+        tables.insert(0, known[known["model"] != model])
+    kept = [table for table in tables if len(table)] or [changed]
+    write_frame(path, pd.concat(kept, ignore_index=True), CHANGED_SCHEMA)
+
+
+def _champion(workspace: Path, name: str) -> ClassificationModel | None:
+    try:
+        folder = model_folder(workspace, name)
+    except ModelError:
+        return None
+    return load_model(folder)
+
+
+def _data(inputs: Inputs, models: list[ClassificationModel]) -> TrainingSet:
+    """Return the training set with pictures of the sizes that both models take."""
+    recipes = [
+        inputs.recipe(model.manifest.name).with_side(model.manifest.input.side) for model in models
+    ]
+    return read_training_set(inputs.data, inputs.settings, recipes, reviewed=True)
+
+
+def _side(model: ClassificationModel, data: TrainingSet, locked: NDArray[np.bool_]) -> _Side:
+    manifest = model.manifest
+    table = data.table[locked]
+    pictures = data.pictures[manifest.input.side][locked]
+    own = Evidence(
+        model=manifest.name,
+        version=ModelVersion(version=manifest.version, sha256=manifest.sha256),
+        provenance=Provenance.TRAINED_ON,
+        slice_ids=table["slice_id"].to_numpy(dtype=np.str_),
+        groups=table["group"].to_numpy(dtype=np.str_),
+        sources=table["source"].to_numpy(dtype=np.str_),
+        categories=table["category"].to_numpy(dtype=np.int64),
+        probabilities=model.probabilities(model.predict(pictures).logits),
+    )
+    kept = read_out_of_fold(model.folder, manifest)
+    return _Side(model, fair_evidence(own, None, kept), kept)
+
+
+def _integrity(
+    policy: Policy, data: TrainingSet, split: Split, challenger: _Side, champion: _Side | None
+) -> list[Check]:
+    table = data.table[split.train]
+    ids = data.table["slice_id"].to_numpy()
+    pairs = zip(ids[data.copies["first"]], ids[data.copies["second"]], strict=True)
+    # What the folder says that it was trained on counts, not what this process would choose.
+    trained = set() if challenger.out_of_fold is None else set(challenger.out_of_fold["slice_id"])
+    groups = set(data.table.loc[data.table["slice_id"].isin(trained), "group"])
+    checks = [
+        *check_leaks(trained, groups, challenger.evidence, pairs),
+        *check_training_set(policy, table["category"].to_numpy(), table["group"].tolist()),
+        _labels(policy, data, split, challenger, champion),
+    ]
+    if champion is not None:
+        relabelled = relabelled_share(
+            table["category"].to_numpy(), table["slice_id"].to_numpy(), champion.out_of_fold
+        )
+        checks += check_changes(policy, challenger.manifest, champion.manifest, relabelled)
+        checks.append(
+            check_labels(
+                policy,
+                champion.evidence.categories,
+                champion.evidence.probabilities,
+                recorded_conflicts(champion.manifest.evaluation, policy.suspicion.confident),
+                name="locked_labels",
+            )
+        )
+    return checks
+
+
+def _labels(
+    policy: Policy, data: TrainingSet, split: Split, challenger: _Side, champion: _Side | None
+) -> Check:
+    """Check labels against the champion; without one, against the challenger's sister network.
+
+    Each slice counts that the network which answers has not seen: those kept out of fold,
+    and the champion's own answers to slices that came after it.
+    """
+    names = [f"p_{name}" for name in CATEGORY_NAMES]
+    judging = champion or challenger
+    known = judging.out_of_fold
+    table = data.table[split.train].reset_index(drop=True)
+    given: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
+    if known is not None:
+        made = known.dropna(subset=names[0]).set_index("slice_id")
+        rows = np.flatnonzero(table["slice_id"].isin(made.index))
+        kept = made.loc[table["slice_id"][rows], names].to_numpy(dtype=np.float32)
+        given.append((rows, kept))
+        if champion is not None:
+            new = np.flatnonzero(~table["slice_id"].isin(known["slice_id"]))
+            model = champion.model
+            pictures = data.pictures[champion.manifest.input.side][split.train][new]
+            given.append((new, model.probabilities(model.predict(pictures).logits)))
+    rows = np.concatenate([rows for rows, _ in given] or [np.empty(0, np.int64)])
+    return check_labels(
+        policy,
+        table["category"].to_numpy()[rows],
+        np.concatenate([p for _, p in given] or [np.empty((0, len(names)), np.float32)]),
+        None
+        if champion is None
+        else recorded_conflicts(champion.manifest.evaluation, policy.suspicion.confident),
+    )
+
+
+def _agreement(
+    inputs: Inputs, data: TrainingSet, split: Split, challenger: _Side, champion: _Side
+) -> Agreement:
+    """Return how far both agree on the golden set, which is fixed the first time.
+
+    It is of locked slices that a champion answers rightly, with confidence and, where it was
+    trained on them, out of fold: what a later model must not unlearn.
+    """
+    path = inputs.workspace / "models" / GOLDEN_NAME
+    if not path.is_file():
+        fair = champion.evidence
+        sure = (fair.probabilities.argmax(axis=1) == fair.categories) & (
+            fair.probabilities.max(axis=1) >= _GOLDEN_CONFIDENCE
+        )
+        chosen: list[str] = []
+        for category in range(len(CATEGORY_NAMES)):
+            of = np.sort(fair.slice_ids[sure & (fair.categories == category)])
+            chosen += of[:_GOLDEN_PER_CATEGORY].tolist()
+        write_text_atomic(path, json.dumps({"slice_ids": sorted(chosen)}, indent=1) + "\n")
+    golden = json.loads(path.read_text(encoding="utf-8"))["slice_ids"]
+    rows = np.flatnonzero(data.table["slice_id"].isin(golden).to_numpy() & split.test)
+    pictures = {side: stack[rows] for side, stack in data.pictures.items()}
+    return compare_answers(challenger.model, champion.model, pictures).agreement
+
+
+def _figures(evidence: Evidence) -> Evaluation:
+    how = {
+        Provenance.UNSEEN: "never trained on",
+        Provenance.OUT_OF_FOLD: "answered by networks that had not seen them",
+        Provenance.TRAINED_ON: "some of which the model may have been trained on",
+    }[evidence.provenance]
+    return evaluate(
+        evidence.probabilities,
+        evidence.categories,
+        evidence.groups.tolist(),
+        evidence.sources.tolist(),
+        f"Patient-disjoint: the locked evaluation set, {how}.",
+    )
+
+
+def _changed(
+    data: TrainingSet, split: Split, challenger: _Side, champion: _Side | None
+) -> pd.DataFrame:
+    """Return the locked slices that the two answer differently, with thumbnails."""
+    columns = CHANGED_SCHEMA.names
+    if champion is None:
+        return pd.DataFrame(columns=columns)
+    new, old = challenger.evidence.probabilities, champion.evidence.probabilities
+    names, rows = np.asarray(CATEGORY_NAMES), np.flatnonzero(split.test)
+    differ = np.flatnonzero(new.argmax(axis=1) != old.argmax(axis=1))
+    pictures = data.pictures[challenger.manifest.input.side][rows[differ]]
+    return pd.DataFrame(
+        {
+            "model": challenger.manifest.name,
+            "slice_id": challenger.evidence.slice_ids[differ],
+            "truth": names[challenger.evidence.categories[differ]],
+            "champion": names[old[differ].argmax(axis=1)],
+            "champion_confidence": old[differ].max(axis=1),
+            "challenger": names[new[differ].argmax(axis=1)],
+            "challenger_confidence": new[differ].max(axis=1),
+            "jpeg": [_thumbnail(picture) for picture in pictures],
+        },
+        columns=columns,
+    )
+
+
+def _thumbnail(picture: NDArray[np.uint8]) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(picture).resize((_THUMBNAIL, _THUMBNAIL)).save(stream, "JPEG", quality=80)
+    return stream.getvalue()

@@ -1,0 +1,232 @@
+"""Write a trained network as a model's folder: exported, described, measured, or not there."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from artemis.errors import ModelError, WorkspaceError
+from artemis.files import sha256_file, write_text_atomic
+from artemis.labels import CATEGORY_NAMES
+from artemis.models.manifest import (
+    CARD_NAME,
+    MANIFEST_NAME,
+    OUT_OF_FOLD_NAME,
+    REFERENCE_NAME,
+    START_NAME,
+    WEIGHTS_NAME,
+    Evaluation,
+    Manifest,
+    ModelInput,
+    OutOfDistribution,
+    Training,
+)
+from artemis.models.ood import METHOD, fit_reference
+from artemis.models.runtime import Network, softmax
+from artemis.preprocess import PREPROCESSING_ID
+from artemis.training.card import render_card
+from artemis.training.dataset import TrainingSet
+from artemis.training.evaluate import evaluate
+from artemis.training.export import export_litert
+from artemis.training.feeds import Samples
+from artemis.training.fit import Fitted
+from artemis.training.out_of_fold import OUT_OF_FOLD_SCHEMA, write_frame
+from artemis.training.recipes import Recipe
+from artemis.training.weights import Weights, save_weights
+
+EXPORT_TOLERANCE: Final = 1e-2
+"""Largest difference of a probability between the trained and the exported network."""
+
+FALSE_REFUSALS: Final = 0.03
+"""Share of held-out slices that may lie beyond the out-of-distribution threshold."""
+
+_COMPARED: Final = 600  # slices on which the exported network is compared with Keras's
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What held-out slices set: temperature and distance threshold."""
+
+    temperature: float
+    threshold: float
+    fitted_on: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A network with all that its folder says of it.
+
+    Attributes
+    ----------
+    fitted : Fitted
+        The network.
+    samples : Samples
+        Its pictures.
+    data : TrainingSet
+        Their labels.
+    train : ndarray, (n,), bool
+        What it was trained on.
+    test : ndarray, (n,), bool
+        What it is measured on; empty if `evaluation` is given.
+    split : str
+        The split in words.
+    calibration : Calibration
+        Temperature and threshold.
+    evaluation : Evaluation or None
+        Cross-validated figures of the same recipe, for a network trained on everything.
+    out_of_fold : DataFrame
+        See `artemis.training.out_of_fold`.
+    start : sequence of ndarray
+        Weights that a later training may start from: of a network that has not seen the
+        slices which `out_of_fold` marks so.
+    """
+
+    fitted: Fitted
+    samples: Samples
+    data: TrainingSet
+    train: NDArray[np.bool_]
+    test: NDArray[np.bool_]
+    split: str
+    calibration: Calibration
+    evaluation: Evaluation | None
+    out_of_fold: pd.DataFrame
+    start: Weights
+
+    @property
+    def recipe(self) -> Recipe:
+        """How it was trained."""
+        return self.fitted.recipe
+
+
+def write_model(model: Trained, output: Path) -> Path:
+    """Export a network and write its folder ``output/<name>/<version>``.
+
+    Returns
+    -------
+    Path
+        The folder, complete: it appears by a rename when everything in it is written.
+
+    Raises
+    ------
+    ModelError
+        If the exported network answers otherwise than the trained one.
+    WorkspaceError
+        If `output` cannot be written.
+    """
+    created = datetime.now(UTC).replace(microsecond=0)
+    folder = output / model.recipe.model / f"{created:%Y%m%d}-{secrets.token_hex(3)}"
+    building = folder.with_name(f".{folder.name}.building")
+    try:
+        building.mkdir(parents=True)
+    except OSError as error:
+        raise WorkspaceError(
+            f"{output}: expected a folder that can be written. Received: {error.strerror}."
+        ) from error
+    try:
+        shapes, agreement = _export(model, building)
+        rows = np.flatnonzero(model.train)
+        features = model.fitted.predict(model.samples, rows)["features"]
+        fit_reference(features, model.samples.categories[rows]).save(building / REFERENCE_NAME)
+        save_weights(model.start, building / START_NAME)
+        write_frame(building / OUT_OF_FOLD_NAME, model.out_of_fold, OUT_OF_FOLD_SCHEMA)
+        manifest = _describe(model, building, folder.name, created, shapes, agreement)
+        write_text_atomic(building / MANIFEST_NAME, manifest.model_dump_json(indent=2) + "\n")
+        write_text_atomic(building / CARD_NAME, render_card(manifest))
+        building.rename(folder)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return folder
+
+
+def _export(model: Trained, building: Path) -> tuple[dict[str, list[int]], float]:
+    """Export with float16 weights, or float32 where half precision changes the answers.
+
+    Returns the shapes of the outputs, and the largest difference of a probability from
+    Keras's on slices that were not trained on, where there are any.
+    """
+    compared = np.flatnonzero(model.test if model.test.any() else model.train)[:_COMPARED]
+    temperature = model.calibration.temperature
+    trained = softmax(model.fitted.predict(model.samples, compared)["logits"] / temperature)
+    serving = model.fitted.serving()
+    agreement = np.inf
+    for half in (True, False):
+        shapes = export_litert(serving, building / WEIGHTS_NAME, half=half)
+        logits = Network(building / WEIGHTS_NAME).run(model.samples.pictures[compared])["logits"]
+        agreement = float(np.abs(softmax(logits / temperature) - trained).max())
+        if agreement <= EXPORT_TOLERANCE:
+            return shapes, agreement
+    raise ModelError(
+        f"{building / WEIGHTS_NAME}: expected the exported network's probabilities within "
+        f"{EXPORT_TOLERANCE} of Keras's. Received a difference of {agreement:.4f}. "
+        "Check the versions of TensorFlow and LiteRT against the lock."
+    )
+
+
+def _describe(
+    model: Trained,
+    building: Path,
+    name: str,
+    created: datetime,
+    shapes: dict[str, list[int]],
+    agreement: float,
+) -> Manifest:
+    calibration = model.calibration
+    hashed = (WEIGHTS_NAME, REFERENCE_NAME, START_NAME, OUT_OF_FOLD_NAME)
+    return Manifest(
+        name=model.recipe.model,
+        version=name,
+        created=created,
+        categories=list(CATEGORY_NAMES),
+        input=ModelInput(side=model.recipe.side, preprocessing=PREPROCESSING_ID),
+        outputs=shapes,
+        temperature=calibration.temperature,
+        temperature_fitted_on=calibration.fitted_on,
+        out_of_distribution=OutOfDistribution(
+            method=METHOD,
+            threshold=calibration.threshold,
+            held_out_false_refusals=FALSE_REFUSALS,
+            fitted_on=calibration.fitted_on,
+        ),
+        training=_describe_training(model),
+        evaluation=model.evaluation or _test(model, building),
+        export_agreement=agreement,
+        files={name: sha256_file(building / name) for name in hashed},
+    )
+
+
+def _test(model: Trained, building: Path) -> Evaluation:
+    """Measure the exported network, the very file that serves, on the test slices."""
+    table = model.data.table[model.test]
+    pictures = model.samples.pictures[model.test]
+    logits = Network(building / WEIGHTS_NAME).run(pictures)["logits"]
+    return evaluate(
+        softmax(logits / model.calibration.temperature),
+        table["category"].to_numpy(),
+        table["group"].tolist(),
+        table["source"].tolist(),
+        f"Patient-disjoint: {model.split}, never trained on.",
+    )
+
+
+def _describe_training(model: Trained) -> Training:
+    table = model.data.table[model.train]
+    counts = np.bincount(table["category"], minlength=len(CATEGORY_NAMES))
+    return Training(
+        training_set_sha256=model.data.sha256,
+        images=len(table),
+        groups=int(table["group"].nunique()),
+        per_category=dict(zip(CATEGORY_NAMES, counts.tolist(), strict=True)),
+        split=model.split,
+        recipe=model.recipe.record(),
+        label_corrections=model.data.corrected,
+        versions={name: version(name) for name in ("tensorflow", "keras", "numpy", "pillow")},
+    )

@@ -1,0 +1,252 @@
+"""Protocols of evaluation: which slices train and which test, and what comes of it.
+
+``patient``   whole groups of patients and copies are held out, fold by fold: the honest one.
+``official``  Kaggle's own Training and Testing folders, as they are and without the training
+              images that share a patient or a copy with a test image.
+``random``    the original project's 90/10 by image, three times: it leaks, and is run to
+              measure by how much.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from artemis.errors import TrainingDataError
+from artemis.models.manifest import Evaluation
+from artemis.models.runtime import softmax
+from artemis.training.calibrate import fit_temperature
+from artemis.training.dataset import TrainingSet
+from artemis.training.evaluate import evaluate
+from artemis.training.fit import fit
+from artemis.training.out_of_fold import PART_SCHEMA, logits_of, read_frame, write_frame
+from artemis.training.recipes import Recipe
+from artemis.training.shortcuts import SHORTCUT_SCHEMA, answer_variants, summarise
+from artemis.training.split import disjoint
+from artemis.training.train import Means, predict_unseen, samples_of
+
+PROTOCOLS: Final = ("patient", "official", "random")
+RANDOM_SEEDS: Final = (0, 1, 2)
+RANDOM_SHARE: Final = 0.1
+"""Share of images tested in the original project's split."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """One training of a protocol.
+
+    Attributes
+    ----------
+    number : int
+        Names its part.
+    train, test : ndarray, (n,), bool
+        What it is trained on and what it predicts.
+    words : str
+        What it is, for people.
+    """
+
+    number: int
+    train: NDArray[np.bool_]
+    test: NDArray[np.bool_]
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a protocol measured: predictions of unseen slices, and figures made of them.
+
+    Attributes
+    ----------
+    protocol : str
+        One of `PROTOCOLS`, with the variant after a hyphen where there is one.
+    predictions : DataFrame
+        See `artemis.training.out_of_fold`.
+    evaluation : Evaluation
+        Figures at temperatures that were fitted on the other folds.
+    """
+
+    protocol: str
+    predictions: pd.DataFrame
+    evaluation: Evaluation
+
+
+def plan(protocol: str, data: TrainingSet) -> list[Fold]:
+    """Return the trainings of a protocol.
+
+    Parameters
+    ----------
+    protocol : {'patient', 'official', 'random'}
+        Which.
+    data : TrainingSet
+        With folds of whole groups, and the official split for ``official``.
+
+    Raises
+    ------
+    TrainingDataError
+        If the data does not have what the protocol needs.
+    """
+    if protocol == "patient":
+        return list(_patient(data))
+    if protocol == "official":
+        return _official(data)
+    return list(_random(data))
+
+
+def run(
+    protocol: str, recipe: Recipe, data: TrainingSet, folder: Path, means: Means
+) -> dict[str, Outcome]:
+    """Train a protocol's networks and measure them on what they have not seen.
+
+    Parameters
+    ----------
+    protocol : str
+        One of `PROTOCOLS`.
+    recipe : Recipe
+        How to train; nothing in it was chosen by the folds' own results.
+    data : TrainingSet
+        Labelled pictures.
+    folder : Path
+        For the parts. Those that are there, of the same recipe and data, are not made again.
+    means : Means
+        Weights and caches.
+
+    Returns
+    -------
+    dict of str to Outcome
+        By variant: ``patient``; ``official`` and ``official-disjoint``; ``random``.
+    """
+    key = _key(recipe, data)
+    made: dict[str, list[Path]] = {}
+    samples = None
+    for fold in plan(protocol, data):
+        path = folder / f"{protocol}-{key}" / f"part-{fold.number:05d}.parquet"
+        if not path.is_file():
+            samples = samples or samples_of(recipe, data, means)
+            stage = f"{protocol} {fold.words}"
+            fitted = fit(
+                recipe,
+                samples,
+                np.flatnonzero(fold.train),
+                imagenet=means.imagenet,
+                checkpoint=means.checkpoint(f"{key} {protocol} {fold.number}"),
+                on_epoch=means.reporter(stage),
+            )
+            part = predict_unseen(fitted, samples, data.table, fold.train, fold.test, fold.number)
+            if protocol == "patient":
+                rows = np.flatnonzero(fold.test)
+                answers = answer_variants(fitted, samples, data.table, data.boxes, rows)
+                write_frame(_shortcuts_of(path), answers, SHORTCUT_SCHEMA)
+            write_frame(path, part, PART_SCHEMA)
+        variant = f"{protocol}-disjoint" if fold.words == _DISJOINT else protocol
+        made.setdefault(variant, []).append(path)
+    return {variant: _measure(variant, paths) for variant, paths in made.items()}
+
+
+def price_of_the_leak(patient: Evaluation, random: Evaluation) -> dict[str, float]:
+    """Return how much better each figure looks on the random split than by patient."""
+    return {
+        name: random.metrics[name].value - patient.metrics[name].value
+        for name in ("accuracy", "macro_f1", "tumor_accuracy", "plane_accuracy")
+    }
+
+
+_DISJOINT: Final = "without training copies of test images"
+
+_WORDS: Final = {
+    "patient": "Patient-disjoint, cross-validated: every slice is predicted by a network that "
+    "has seen no slice of its group (patient, copies and near-copies).",
+    "official": "Kaggle's own Training and Testing folders. It leaks: patients and near-copies "
+    "are in both.",
+    "official-disjoint": "Kaggle's own Training and Testing folders, without the training images "
+    "that share a patient or a near-copy with a test image.",
+    "random": "A random tenth of the images is tested, three times, as in the project's first "
+    "version. It leaks: neighbouring slices and near-copies are in both. Compare, do not quote.",
+}
+
+
+def _patient(data: TrainingSet) -> Iterator[Fold]:
+    folds = data.table["fold"].to_numpy()
+    for number in sorted(set(folds.tolist())):
+        test = folds == number
+        yield Fold(number, data.training_mask(test), test, f"fold {number}")
+
+
+def _official(data: TrainingSet) -> list[Fold]:
+    official = data.table["official_split"]
+    test = (official == "testing").to_numpy(dtype=bool)
+    train = (official == "training").to_numpy(dtype=bool)
+    if not test.any() or not train.any():
+        raise TrainingDataError(
+            "evaluate official: expected pictures of Kaggle's Training and Testing folders. "
+            f"Received {int(train.sum())} and {int(test.sum())}. Use another protocol."
+        )
+    return [
+        Fold(0, train, test, "as it is"),
+        Fold(1, disjoint(data.table["group"], train, test), test, _DISJOINT),
+    ]
+
+
+def _random(data: TrainingSet) -> Iterator[Fold]:
+    from sklearn.model_selection import train_test_split
+
+    rows, categories = np.arange(len(data.table)), data.table["category"].to_numpy()
+    for seed in RANDOM_SEEDS:
+        _, chosen = train_test_split(
+            rows, test_size=RANDOM_SHARE, random_state=seed, stratify=categories
+        )
+        test = np.zeros(len(rows), dtype=np.bool_)
+        test[chosen] = True
+        yield Fold(seed, ~test, test, f"seed {seed}")
+
+
+def _shortcuts_of(part: Path) -> Path:
+    return part.with_name(part.name.replace("part", "shortcuts"))
+
+
+def _join(paths: list[Path], schema: pa.Schema) -> pd.DataFrame:
+    return pd.concat([read_frame(path, schema) for path in paths], ignore_index=True)
+
+
+def _measure(variant: str, paths: list[Path]) -> Outcome:
+    predictions = _join(paths, PART_SCHEMA)
+    probabilities = calibrated_across(predictions)
+    evaluation = evaluate(
+        probabilities,
+        predictions["category"].to_numpy(),
+        predictions["group"].tolist(),
+        predictions["source"].tolist(),
+        _WORDS[variant],
+    )
+    if variant == "patient":
+        answers = _join([_shortcuts_of(path) for path in paths], SHORTCUT_SCHEMA)
+        evaluation = evaluation.model_copy(update={"shortcuts": summarise(answers)})
+    return Outcome(variant, predictions, evaluation)
+
+
+def calibrated_across(predictions: pd.DataFrame) -> NDArray[np.float32]:
+    """Return probabilities, ``(n, 12)``, each fold's at a temperature fitted on the others.
+
+    A single fold stays as it is: there is nothing else to fit a temperature on.
+    """
+    logits, categories = logits_of(predictions), predictions["category"].to_numpy()
+    folds = predictions["fold"].to_numpy()
+    scaled = logits.copy()
+    for fold in set(folds.tolist()):
+        others = folds != fold
+        if others.any():
+            scaled[~others] /= fit_temperature(logits[others], categories[others])
+    return softmax(scaled)
+
+
+def _key(recipe: Recipe, data: TrainingSet) -> str:
+    text = json.dumps(recipe.record(), sort_keys=True) + data.sha256
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,343 @@
+"""The stages of a retraining, each of which leaves its result in files and is done once.
+
+collect -> audit -> train (a model each) -> judge (a model each) -> report. What a stage left
+is found again by the next, and by a retraining that goes on after it was ended.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from artemis import __version__
+from artemis.errors import ModelError, TrainingDataError
+from artemis.labels import CATEGORY_NAMES
+from artemis.models.manifest import START_NAME, load_manifest
+from artemis.models.registry import model_folder
+from artemis.progress import report_progress
+from artemis.retrainings import (
+    DataSummary,
+    EpochRow,
+    RetrainingRecord,
+    Start,
+    new_record,
+    read_record,
+    retrainings_root,
+    unfinished,
+    write_record,
+)
+from artemis.settings import Settings
+from artemis.training.dataset import TrainingSet
+from artemis.training.evidence import read_out_of_fold
+from artemis.training.fit import Epoch
+from artemis.training.jobs import (
+    AUDITS,
+    audit_labelled,
+    choose_recipes,
+    means_of,
+    read_training_set,
+)
+from artemis.training.locked import lock_groups, read_locked
+from artemis.training.recipes import Recipe
+from artemis.training.train import Split, train_model
+
+_WRITING: Final = threading.Lock()  # models may be trained on two threads of one process
+_MIN_CALIBRATION: Final = 40  # slices that a temperature can be fitted on
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a flow run is given, and hands to every stage.
+
+    Attributes
+    ----------
+    data : Path
+        Folder or manifest of labelled pictures.
+    settings : Settings
+        Workspace, and where first weights are.
+    start : {'champion', 'imagenet'}
+        What networks start from.
+    models : tuple of str
+        Models.
+    epochs : int or None
+        Epochs instead of the recipe's.
+    """
+
+    data: Path
+    settings: Settings
+    start: Start
+    models: tuple[str, ...]
+    epochs: int | None = None
+
+    @property
+    def workspace(self) -> Path:
+        """Folder of everything that is written."""
+        return self.settings.workspace
+
+    def recipe(self, model: str) -> Recipe:
+        """Return how a model is trained from its first weights."""
+        return next(iter(choose_recipes([model], epochs=self.epochs).values()))
+
+
+def collect(inputs: Inputs) -> str:
+    """Read everything labelled so far, lock the evaluation set at first, and open the record.
+
+    Returns
+    -------
+    str
+        Id of the retraining: a new one, or that of one with the same inputs that was ended.
+
+    Raises
+    ------
+    TrainingDataError
+        If the labels, groups or folds are wrong, or nothing is left to train on.
+    """
+    data = read_data(inputs)
+    split = split_of(inputs, data)
+    key = _key(inputs, data)
+    record = unfinished(inputs.workspace, key) or new_record(
+        key, inputs.start, [*inputs.models], __version__
+    )
+    with _timed(inputs, record, "collect") as record:
+        record.status, record.reason = "running", None
+        record.data = _summary(data, split)
+    return record.id
+
+
+def audit(inputs: Inputs, retraining: str) -> Path:
+    """Audit the labels before anyone trains on them, and return the audit's folder; once."""
+    folder = inputs.workspace / AUDITS
+    record = read_record(retrainings_root(inputs.workspace) / retraining)
+    if record.audit is not None and (folder / record.audit).is_dir():
+        return folder / record.audit
+    with _timed(inputs, record, "audit"):
+        result = audit_labelled(inputs.data, inputs.settings)
+        with _changing(inputs, retraining) as changed:
+            changed.audit, changed.audit_counts = result.folder.name, result.record.findings
+    return result.folder
+
+
+def train(inputs: Inputs, retraining: str, model: str) -> str:
+    """Train one model, unless it was, and return its version.
+
+    Its folder lies in the workspace's registry; the champion stays what it is.
+    """
+    record = read_record(retrainings_root(inputs.workspace) / retraining)
+    if model in record.trained:
+        return record.trained[model]
+    with _timed(inputs, record, f"train {model}"):
+        data = read_data(inputs)
+        chosen = choose_start(inputs, model, data)
+        recipe = inputs.recipe(model)
+        recipe = recipe if chosen.weights is None or inputs.epochs else recipe.warm()
+        folder = train_model(
+            recipe,
+            data,
+            chosen.split,
+            inputs.workspace / "models",
+            means_of(
+                inputs.settings,
+                recipe,
+                start=chosen.weights,
+                work=retrainings_root(inputs.workspace) / retraining / "unfinished" / model,
+                on_epoch=lambda recipe, stage, epoch: _note_epoch(
+                    inputs, retraining, recipe, stage, epoch
+                ),
+            ),
+        )
+        with _changing(inputs, retraining) as changed:
+            changed.trained[model] = folder.name
+            changed.started_from[model] = chosen.words
+    return folder.name
+
+
+def finish(inputs: Inputs, retraining: str, *, reason: str | None = None) -> RetrainingRecord:
+    """Close the record: done, or failed for a reason."""
+    with _changing(inputs, retraining) as record:
+        record.status = "done" if reason is None else "failed"
+        record.reason, record.finished = reason, datetime.now(UTC)
+    return record
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenStart:
+    """What a model starts from: weights of an earlier one, or ImageNet's; in words; its split."""
+
+    weights: Path | None
+    words: str
+    split: Split
+
+
+def choose_start(inputs: Inputs, model: str, data: TrainingSet) -> ChosenStart:
+    """Return what a model starts from, and the split that fits it.
+
+    Weights of the champion are used only if the network that they are of has seen none of
+    the locked slices, and only those slices calibrate that it has not seen either: a network
+    that starts from what has seen them would be measured too well.
+    """
+    fresh = split_of(inputs, data)
+    if inputs.start == "imagenet":
+        return ChosenStart(None, "first weights, as asked for", fresh)
+    try:
+        folder = model_folder(inputs.workspace, model)
+    except ModelError:
+        return ChosenStart(None, "first weights: there is no champion", fresh)
+    manifest = load_manifest(folder)
+    known = read_out_of_fold(folder, manifest)
+    if START_NAME not in manifest.files or known is None or "start_unseen" not in known:
+        return ChosenStart(None, "first weights: the champion keeps none to start from", fresh)
+    recipe = inputs.recipe(model).record()
+    if any(manifest.training.recipe.get(name) != recipe[name] for name in ("side", "original")):
+        return ChosenStart(None, "first weights: the champion is of another recipe", fresh)
+    seen = set(known.loc[~known["start_unseen"].astype(bool), "slice_id"])
+    unseen = ~data.table["slice_id"].isin(seen).to_numpy()
+    if (~unseen & fresh.test).any():
+        return ChosenStart(None, "first weights: the champion's have seen locked slices", fresh)
+    calibration = fresh.train & unseen
+    fitting = data.training_mask(calibration | fresh.test)
+    if calibration.sum() < _MIN_CALIBRATION or not fitting.any():
+        return ChosenStart(None, "first weights: the champion's have seen every slice", fresh)
+    split = Split(fresh.train, fitting, calibration, fresh.test, fresh.words)
+    return ChosenStart(folder / START_NAME, f"weights of {manifest.version}", split)
+
+
+def read_data(inputs: Inputs) -> TrainingSet:
+    """Read the training set with reviewed labels, and lock its last fold if nothing is yet.
+
+    Pictures come from the cache after the first time.
+    """
+    recipes = [inputs.recipe(model) for model in inputs.models]
+    data = read_training_set(inputs.data, inputs.settings, recipes, reviewed=True)
+    if read_locked(inputs.workspace) is None:
+        folds = data.table["fold"].to_numpy()
+        last = (folds == folds.max()) & ~data.table["crossing"].to_numpy(dtype=bool)
+        lock_groups(inputs.workspace, data.table, data.prints, last)
+        data = read_training_set(inputs.data, inputs.settings, recipes, reviewed=True)
+    return data
+
+
+def locked_slices(inputs: Inputs, data: TrainingSet) -> NDArray[np.bool_]:
+    """Return which pictures are of the locked evaluation set, (n,) bool.
+
+    Raises
+    ------
+    TrainingDataError
+        If the data holds none of it.
+    """
+    locked = read_locked(inputs.workspace)
+    ids = locked.slice_ids if locked is not None else frozenset()
+    mask = data.table["slice_id"].isin(ids).to_numpy(dtype=np.bool_)
+    if not mask.any():
+        raise TrainingDataError(
+            f"{inputs.data}: expected the {len(ids)} slices of the locked evaluation set among "
+            "the labelled pictures, to measure on. Received none of them. Give the data that "
+            "the first retraining was given, with what came since."
+        )
+    return mask
+
+
+def split_of(inputs: Inputs, data: TrainingSet) -> Split:
+    """Return the split: the locked set tests, one fold of the rest calibrates."""
+    test = locked_slices(inputs, data)
+    train = data.training_mask(test)
+    folds = data.table["fold"].to_numpy()
+    if not train.any():
+        raise TrainingDataError(
+            f"{inputs.data}: expected labelled pictures beside the locked evaluation set. "
+            "Received none. Add labelled data."
+        )
+    calibration = train & (folds == folds[train].max())
+    return Split(
+        train=train,
+        fitting=data.training_mask(calibration | test),
+        calibration=calibration,
+        test=test,
+        words=f"whole patient groups: the locked evaluation set of {int(test.sum())} slices tests",
+    )
+
+
+def _key(inputs: Inputs, data: TrainingSet) -> str:
+    recipes = {model: inputs.recipe(model).record() for model in inputs.models}
+    champions = {}
+    for model in inputs.models:
+        try:
+            champions[model] = model_folder(inputs.workspace, model).name
+        except ModelError:
+            champions[model] = "none"
+    text = json.dumps([data.sha256, recipes, champions, inputs.start, __version__], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _summary(data: TrainingSet, split: Split) -> DataSummary:
+    table = data.table
+    counts = np.bincount(table["category"], minlength=len(CATEGORY_NAMES))
+    return DataSummary(
+        sha256=data.sha256,
+        images=len(table),
+        groups=int(table["group"].nunique()),
+        trained_on=int(split.train.sum()),
+        calibrated_on=int(split.calibration.sum()),
+        locked=int(split.test.sum()),
+        per_category=dict(zip(CATEGORY_NAMES, counts.tolist(), strict=True)),
+        per_source={str(k): int(v) for k, v in table["source"].value_counts().items()},
+        reviewed=int(table["reviewed"].sum()),
+        unavailable=data.unavailable,
+        bad_images=data.bad_images,
+        corrected=data.corrected,
+        plane_predicted=int(table["plane_predicted"].sum()),
+        left_out=int((~split.train & ~split.test).sum()),
+    )
+
+
+@contextmanager
+def _changing(inputs: Inputs, retraining: str) -> Iterator[RetrainingRecord]:
+    """Read the record, let it be changed, and write it."""
+    with _WRITING:
+        record = read_record(retrainings_root(inputs.workspace) / retraining)
+        yield record
+        write_record(inputs.workspace, record)
+
+
+@contextmanager
+def _timed(inputs: Inputs, record: RetrainingRecord, stage: str) -> Iterator[RetrainingRecord]:
+    """Time a stage, and write the record when it is done."""
+    started = time.monotonic()
+    if not (retrainings_root(inputs.workspace) / record.id).is_dir():
+        write_record(inputs.workspace, record)
+    yield record
+    with _changing(inputs, record.id) as current:
+        if stage == "collect":
+            current.status, current.reason, current.data = record.status, None, record.data
+        current.seconds[stage] = round(
+            current.seconds.get(stage, 0.0) + time.monotonic() - started, 1
+        )
+
+
+def _note_epoch(inputs: Inputs, retraining: str, recipe: Recipe, stage: str, epoch: Epoch) -> None:
+    row = EpochRow(
+        model=recipe.model,
+        stage=stage,
+        number=epoch.number,
+        of=recipe.epochs,
+        loss=epoch.loss if np.isfinite(epoch.loss) else None,
+        accuracy=epoch.accuracy,
+        macro_f1=None if np.isnan(epoch.macro_f1) else epoch.macro_f1,
+        seconds=epoch.seconds,
+    )
+    with _changing(inputs, retraining) as record:
+        record.epochs.append(row)
+    score = "" if row.macro_f1 is None else f", macro F1 {row.macro_f1:.3f}"
+    report_progress(
+        f"{recipe.model}, {stage}: loss {epoch.loss:.3f}{score}", row.number, recipe.epochs
+    )

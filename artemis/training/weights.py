@@ -1,0 +1,47 @@
+"""Weights of a trained network, for a later training to start from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from artemis.errors import ModelError
+from artemis.files import atomic_path
+
+Weights = Sequence[NDArray[np.float32]]
+"""Of one network, in Keras's order."""
+
+
+def save_weights(weights: Weights, path: Path) -> None:
+    """Write weights as float16 arrays, atomically."""
+    arrays = {f"w{k:04d}": w.astype(np.float16) for k, w in enumerate(weights)}
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(stream, allow_pickle=False, **arrays)
+
+
+def read_weights(path: Path) -> list[NDArray[np.float32]]:
+    """Return the weights that `save_weights` wrote; nothing is unpickled."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return [arrays[name].astype(np.float32) for name in sorted(arrays.files)]
+
+
+def set_weights(model: keras.Model, path: Path) -> None:
+    """Start a network from weights that `save_weights` wrote.
+
+    Raises
+    ------
+    ModelError
+        If they are of another architecture.
+    """
+    weights = read_weights(path)
+    expected = [w.shape for w in model.get_weights()]
+    if [w.shape for w in weights] != expected:
+        raise ModelError(
+            f"{path}: expected {len(expected)} weights of this version's architecture. Received "
+            f"{len(weights)} others. Start from ImageNet instead (--from imagenet)."
+        )
+    model.set_weights(weights)

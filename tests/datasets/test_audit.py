@@ -1,0 +1,376 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from artemis.datasets.audit import audit_dataset
+from artemis.datasets.audit_record import AuditResult, read_audit
+from artemis.datasets.balance import balance_findings, count_table, explained
+from artemis.datasets.disagreement import adjusted, given_predictions, out_of_fold
+from artemis.datasets.findings import SHOWN, Finding, Kind, Severity, rank_findings, read_table
+from artemis.datasets.pair_checks import linked
+from artemis.errors import (
+    MissingExtraError,
+    NothingUsableError,
+    RunRecordError,
+    TrainingDataError,
+)
+from artemis.labels import CATEGORIES, PROBABILITY_COLUMNS, TUMORS
+from artemis.models.registry import load_model, model_folder
+from artemis.models.runtime import ClassificationModel
+from artemis.progress import Progress, listening
+from tests.datasets.audited import audit_samples, make_dataset
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> ClassificationModel:
+    return load_model(model_folder(tmp_path_factory.mktemp("none"), "mobilenet_v2"), 1)
+
+
+@pytest.fixture(scope="module")
+def audited(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> AuditResult:
+    return audit_samples(samples, tmp_path_factory.mktemp("audited"))
+
+
+def of(result: AuditResult, kind: Kind) -> pd.DataFrame:
+    return result.findings[result.findings["kind"] == kind]
+
+
+def test_one_picture_with_two_labels_is_a_conflict(audited: AuditResult) -> None:
+    found = of(audited, Kind.CONFLICTING_COPIES).iloc[0]
+    assert (found["path"], found["other_path"]) == ("a/coronal.png", "b/again.png")
+    assert found["severity"] == "error"
+    assert found["sentence"] == "The same picture with different labels: coronal and transverse."
+
+
+def test_changed_and_mirrored_copies_are_near_copies(audited: AuditResult) -> None:
+    near = of(audited, Kind.NEAR_COPY)
+    assert set(map(frozenset, near[["path", "other_path"]].to_numpy())) >= {
+        frozenset({"a/sagittal.png", "b/small.png"})
+    }
+    mirrored = near[near["sentence"].str.contains("mirrored")]
+    assert "a/sagittal.png" in set(mirrored["path"]) | set(mirrored["other_path"])
+
+
+def test_each_group_that_crosses_the_split_is_named_once(audited: AuditResult) -> None:
+    crossing = of(audited, Kind.CROSSING_SPLIT)
+    assert {"a/coronal.png", "a/sagittal.png"} == set(crossing["other_path"])
+    words = crossing.set_index("other_path")["sentence"]
+    assert words["a/coronal.png"].endswith(": 1 in training, 1 in testing.")
+    assert words["a/sagittal.png"].endswith(": 2 in testing, 1 in training.")
+
+
+def test_one_patient_with_two_tumours_is_an_error(audited: AuditResult) -> None:
+    found = of(audited, Kind.CONFLICTING_GROUP).iloc[0]
+    assert {found["path"], found["other_path"]} == {"a/m.png", "a/p.png"}
+    assert found["sentence"].endswith("1 meningioma, 1 pituitary.")
+
+
+def test_refused_broken_and_missing_pictures_are_findings(audited: AuditResult) -> None:
+    refused = of(audited, Kind.REFUSED_PICTURE).set_index("path")["sentence"]
+    assert set(refused.index) == {"b/drawing.png", "b/broken.png", "a/missing.png"}
+    assert "grey" in refused["b/drawing.png"]
+    pictures = read_table(audited.folder, "pictures").set_index("path")
+    assert pictures.loc["b/drawing.png", "reason_code"] == "colour_picture"
+    assert pictures.loc["a/missing.png", "status"] == "failed"
+    assert (audited.record.pictures, audited.record.readable) == (10, 7)
+
+
+def test_every_picture_has_a_row_and_a_group(audited: AuditResult) -> None:
+    pictures = read_table(audited.folder, "pictures").set_index("path")
+    assert len(pictures) == 10
+    group = pictures["group"]
+    assert group["a/coronal.png"] == group["b/again.png"]
+    assert group["a/m.png"] == group["a/p.png"] != group["a/coronal.png"]
+    assert len({group["b/drawing.png"], group["b/broken.png"], group["a/missing.png"]}) == 3
+
+
+def test_a_wrong_plane_is_found(audited: AuditResult) -> None:
+    assert "b/again.png" in set(of(audited, Kind.OFF_PLANE)["path"])
+
+
+def test_the_tables_are_what_was_returned_and_hold_no_patient(audited: AuditResult) -> None:
+    stored = read_table(audited.folder, "findings")
+    assert stored["sentence"].tolist() == audited.findings["sentence"].tolist()
+    assert read_table(audited.folder, "counts")["pictures"].sum() == 10
+    record = json.loads((audited.folder / "audit.json").read_text(encoding="utf-8"))
+    assert record["dataset"] == "set"
+    assert record["findings"]["crossing_split"] == 2
+    assert read_audit(audited.folder) == audited.record
+    everything = b"".join(path.read_bytes() for path in audited.folder.iterdir())
+    assert b"Jo" not in everything.replace(b"JoSt", b"")
+    assert str(audited.folder.parent.parent).encode() not in everything
+
+
+def test_thumbnails_are_kept_for_what_a_page_shows(audited: AuditResult) -> None:
+    small = read_table(audited.folder, "thumbnails")
+    assert all(jpeg.startswith(b"\xff\xd8") for jpeg in small["jpeg"])
+    assert small["slice_id"].is_unique
+    assert len(small) == 6  # seven could be read, two of them the same
+
+
+def test_ranks_count_from_one_within_each_kind_and_scores_fall(audited: AuditResult) -> None:
+    for _, rows in audited.findings.groupby("kind"):
+        assert rows["rank"].tolist() == list(range(1, len(rows) + 1))
+        assert rows["score"].is_monotonic_decreasing
+
+
+def test_progress_is_reported(samples: Path, tmp_path: Path, model: ClassificationModel) -> None:
+    labels = make_dataset(samples, tmp_path / "set").head(3)
+    heard: list[Progress] = []
+    with listening(heard.append):
+        audit_dataset(tmp_path / "set", labels, tmp_path / "audit", model)
+    assert heard[0] == Progress("reading pictures", 0, 3)
+    assert Progress("reading pictures", 3, 3) in heard
+
+
+@pytest.mark.parametrize("path", ["../secret.png", "/etc/passwd", "a/../../b.png"])
+def test_a_path_out_of_the_folder_is_refused(
+    tmp_path: Path, model: ClassificationModel, path: str
+) -> None:
+    labels = pd.DataFrame([{"path": path, "tumor": "none", "plane": "coronal"}])
+    with pytest.raises(TrainingDataError, match=r"below this folder\. Received"):
+        audit_dataset(tmp_path, labels, tmp_path / "audit", model)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.drop(columns="plane"), "without plane"),
+        (lambda t: t.iloc[:0], "0 rows"),
+        (lambda t: pd.concat([t, t]), "every picture once"),
+        (lambda t: t.assign(tumor="lymphoma"), "Received 'lymphoma'"),
+    ],
+)
+def test_labels_that_cannot_be_audited_are_named(
+    tmp_path: Path, model: ClassificationModel, change, message: str
+) -> None:
+    labels = pd.DataFrame([{"path": "a.png", "tumor": "none", "plane": "coronal"}])
+    with pytest.raises(TrainingDataError, match=message):
+        audit_dataset(tmp_path, change(labels), tmp_path / "audit", model)
+
+
+def test_a_set_without_a_readable_picture_is_an_error(
+    tmp_path: Path, model: ClassificationModel
+) -> None:
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    labels = pd.DataFrame([{"path": "a.png", "tumor": "none", "plane": "coronal"}])
+    with pytest.raises(NothingUsableError, match=r"Received 1 refused or failed.*a\.png"):
+        audit_dataset(tmp_path, labels, tmp_path / "audit", model)
+    assert not (tmp_path / "audit").exists()
+
+
+def test_a_damaged_audit_is_named(tmp_path: Path) -> None:
+    (tmp_path / "findings.parquet").write_bytes(b"PAR1")
+    with pytest.raises(RunRecordError, match=r"findings\.parquet.*Audit the data set again"):
+        read_table(tmp_path, "findings")
+    with pytest.raises(RunRecordError, match=r"audit\.json: expected the record"):
+        read_audit(tmp_path)
+
+
+# Labels against predictions.
+
+
+def clusters(per_type: int = 40) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Features of four well separated types, in groups of two."""
+    random = np.random.default_rng(5)
+    labels = np.repeat(np.arange(4), per_type)
+    features = 4 * np.eye(4, 12, dtype=np.float32)[labels] + random.normal(size=(len(labels), 12))
+    return features.astype(np.float32), labels, np.arange(len(labels)) // 2
+
+
+def test_flipped_labels_stand_first() -> None:
+    features, labels, groups = clusters()
+    wrong = np.array([3, 50, 90, 130])
+    labels = labels.copy()
+    labels[wrong] = (labels[wrong] + 1) % 4
+    probabilities = out_of_fold(features, labels, groups)
+    assert probabilities is not None
+    free = adjusted(probabilities, labels)
+    doubt = 1 - free[np.arange(len(labels)), labels]
+    assert set(np.argsort(-doubt)[:4]) == set(wrong)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+
+
+def test_no_picture_is_predicted_by_a_classifier_that_saw_its_group() -> None:
+    # Features that name the group and nothing else: known groups would be told without fail.
+    groups = np.repeat(np.arange(60), 4)
+    labels = np.random.default_rng(1).integers(0, 2, 60)[groups]
+    features = np.eye(60, dtype=np.float32)[groups] * 10
+    probabilities = out_of_fold(features, labels, groups)
+    assert probabilities is not None
+    assert (probabilities.argmax(axis=1) == labels).mean() < 0.75
+
+
+@pytest.mark.parametrize(
+    ("labels", "groups"),
+    [([0, 0, 0, 0], [0, 1, 2, 3]), ([0, 0, 1, 1], [0, 1, 2, 2]), ([0, 1], [0, 0])],
+)
+def test_too_few_types_or_groups_give_no_prediction(labels: list[int], groups: list[int]) -> None:
+    features = np.zeros((len(labels), 3), dtype=np.float32)
+    assert out_of_fold(features, np.array(labels), np.array(groups)) is None
+
+
+def test_a_type_of_which_predictions_are_never_sure_does_not_fill_the_list() -> None:
+    labels = np.array([0, 0, 0, 1, 1, 1])
+    probabilities = np.array([[0.55, 0.45]] * 3 + [[0.05, 0.95]] * 2 + [[0.5, 0.5]])
+    free = adjusted(probabilities, labels)
+    assert free[0, 0] > 0.5  # as sure as it ever is of type 0
+    assert free[5, 1] < free[0, 0]
+
+
+@settings(deadline=None)
+@given(st.integers(1, 30), st.integers(0, 2**31))
+def test_adjusted_probabilities_stay_probabilities(count: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    probabilities = random.dirichlet(np.ones(4), size=count)
+    free = adjusted(probabilities, random.integers(0, 4, count))
+    np.testing.assert_allclose(free.sum(axis=1), 1, atol=1e-9)
+    assert free.min() >= 0
+
+
+def test_given_predictions_are_taken_by_slice_and_summed() -> None:
+    row = {"slice_id": "a", **dict.fromkeys(PROBABILITY_COLUMNS, 0.0)}
+    row |= {"p_glioma_coronal": 0.25, "p_glioma_sagittal": 0.25, "p_none_sagittal": 0.5}
+    tumors, planes = given_predictions(pd.DataFrame([row, row]), ["b", "a"])
+    assert np.isnan(tumors[0]).all()
+    assert tumors[1].tolist() == [0.5, 0, 0, 0.5]
+    assert planes[1].tolist() == [0.25, 0.75, 0]
+
+
+def test_given_predictions_of_another_set_are_refused() -> None:
+    row = {"slice_id": "a", **dict.fromkeys(PROBABILITY_COLUMNS, 0.0)}
+    with pytest.raises(TrainingDataError, match="predictions of 1 other pictures"):
+        given_predictions(pd.DataFrame([row]), ["b"])
+    with pytest.raises(TrainingDataError, match="without slice_id, p_glioma_coronal"):
+        given_predictions(pd.DataFrame({"path": ["a"]}), ["b"])
+
+
+def test_given_predictions_are_used_and_recorded(
+    samples: Path, tmp_path: Path, model: ClassificationModel, audited: AuditResult
+) -> None:
+    labels = make_dataset(samples, tmp_path / "set")
+    ids = read_table(audited.folder, "pictures").dropna(subset=["slice_id"])
+    says = {name: float(name == "p_pituitary_sagittal") for name in PROBABILITY_COLUMNS}
+    table = pd.DataFrame([{"slice_id": one, **says} for one in ids["slice_id"].unique()])
+    result = audit_dataset(tmp_path / "set", labels, tmp_path / "a", model, predictions=table)
+    assert result.record.predictions_from == "given"
+    doubtful = of(result, Kind.DOUBTFUL_LABEL)
+    assert "a/m.png" in set(doubtful["path"])
+    assert "a/p.png" not in set(doubtful["path"])
+    assert set(doubtful["other_tumor"]) == {"pituitary"}
+
+
+def test_without_scikit_learn_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"scikit-learn.*artemis-mri\[train\]"):
+        out_of_fold(*clusters(4))
+
+
+# Composition.
+
+
+def labelled(**columns: list[str]) -> pd.DataFrame:
+    return pd.DataFrame(columns)
+
+
+def test_empty_and_rare_categories_are_found() -> None:
+    names = [c.name for c in CATEGORIES if c.name != "none_coronal"]
+    rows = [n for n in names for _ in range(1 if n == "glioma_sagittal" else 12)]
+    table = labelled(tumor=[n.split("_")[0] for n in rows], plane=[n.split("_")[1] for n in rows])
+    found = {f.severity: f.sentence for f in balance_findings(table)}
+    assert found[Severity.ERROR] == "No picture is labelled none, coronal: no model can learn it."
+    assert found[Severity.WARNING].startswith("1 picture labelled glioma, sagittal, against 12")
+
+
+def test_a_source_of_one_type_is_a_tie() -> None:
+    table = labelled(
+        tumor=["glioma"] * 30 + ["none"] * 30,
+        plane=["coronal"] * 60,
+        source=["x"] * 30 + ["y"] * 30,
+    )
+    ties = [f for f in balance_findings(table) if f.kind is Kind.SOURCE_TIE]
+    sentences = " ".join(f.sentence for f in ties)
+    assert "100% of the 30 pictures of the source x are labelled glioma." in sentences
+    assert "The source alone removes 100% of the uncertainty" in sentences
+
+
+def test_test_pictures_of_a_source_unknown_in_training_are_found() -> None:
+    table = labelled(
+        tumor=["glioma"] * 4,
+        plane=["coronal"] * 4,
+        source=["x", "x", "y", "x"],
+        official_split=["training", "training", "testing", "testing"],
+    )
+    sentences = [f.sentence for f in balance_findings(table)]
+    assert any(s.startswith("1 of the 2 test pictures labelled glioma") for s in sentences)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("xyz"), st.sampled_from(TUMORS)), min_size=1))
+def test_what_a_source_explains_is_a_share(rows: list[tuple[str, str]]) -> None:
+    source, tumor = (pd.Series(values) for values in zip(*rows, strict=True))
+    assert 0 <= explained(source, tumor) <= 1
+    assert explained(tumor, tumor) == pytest.approx(float(tumor.nunique() > 1))
+
+
+def test_counts_add_up_where_optional_columns_are_missing() -> None:
+    table = labelled(tumor=["none", "none"], plane=["coronal", "coronal"])
+    assert count_table(table).to_dict("records")[0]["pictures"] == 2
+
+
+# Links and ranks.
+
+
+def test_equal_values_are_linked_in_a_chain_and_missing_ones_not() -> None:
+    pairs = linked(pd.Series(["a", None, "b", "a", None, "a"]))
+    assert sorted(pairs[["first", "second"]].values.tolist()) == [[0, 3], [3, 5]]
+    assert linked(pd.Series([None, None], dtype=object)).empty
+
+
+def test_findings_are_ordered_by_kind_then_score_then_path() -> None:
+    drawn = [
+        Finding(Kind.NEAR_COPY, Severity.NOTE, 0.9, "n", path="b"),
+        Finding(Kind.DOUBTFUL_LABEL, Severity.WARNING, 0.1, "low", path="a"),
+        Finding(Kind.DOUBTFUL_LABEL, Severity.WARNING, 0.7, "z", path="z"),
+        Finding(Kind.DOUBTFUL_LABEL, Severity.WARNING, 0.7, "y", path="y"),
+    ]
+    table = rank_findings(drawn)
+    assert table["sentence"].tolist() == ["y", "z", "low", "n"]
+    assert table["rank"].tolist() == [1, 2, 3, 1]
+    assert rank_findings([]).empty
+    assert set(SHOWN) == set(Kind)
+
+
+@pytest.mark.shared
+@pytest.mark.slow
+def test_the_known_faults_of_the_public_images_are_found(
+    brain_mri: Path, tmp_path: Path, model: ClassificationModel
+) -> None:
+    labels = pd.read_csv(brain_mri / "manifest.csv", dtype={"group": str})
+    result = audit_dataset(brain_mri, labels, tmp_path, model)
+    wrong = labels[labels["source_tumor"].notna() & (labels["source_tumor"] != labels["tumor"])]
+    first = of(result, Kind.DOUBTFUL_LABEL).head(60)
+    assert len(wrong) == 14
+    assert wrong["path"].isin(first["path"]).sum() >= 10
+
+    identical = labels.groupby("sha256")[["tumor", "plane"]].nunique().max(axis=1)
+    conflicts = of(result, Kind.CONFLICTING_COPIES)
+    named = set(conflicts["path"]) | set(conflicts["other_path"])
+    for content in identical.index[identical > 1]:
+        assert set(labels.loc[labels["sha256"] == content, "path"]) <= named
+
+    pictures = read_table(result.folder, "pictures").set_index("path")
+    mine = pictures["group"].reindex(labels["path"]).to_numpy()
+    halves = labels["official_split"].groupby(mine).transform("nunique")
+    known = labels.groupby("group")["official_split"].transform("nunique")
+    assert known.gt(1).sum() == 622
+    assert halves[known > 1].gt(1).all()
+    official = of(result, Kind.CROSSING_SPLIT)["sentence"].str.contains("official")
+    assert 140 <= official.sum() <= 150  # 146 given groups, some of them joined here
