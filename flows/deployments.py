@@ -1,7 +1,7 @@
 """Schedules: the inbox by interval, retraining by cron; served by one process, or deployed.
 
 Both ways take the same settings (``ARTEMIS_SCHEDULE__*``) and make the same two
-deployments, ``classify-inbox/scheduled`` and ``retrain/scheduled``.
+deployments, ``classify-inbox/inbox`` and ``retrain/retraining``.
 """
 
 from __future__ import annotations
@@ -22,9 +22,6 @@ from flows.server import SERVER_ENVIRONMENT, PrefectApi
 if TYPE_CHECKING:
     from prefect.deployments.runner import RunnerDeployment
 
-NAME: Final = "scheduled"
-INBOX_TAGS: Final = ("artemis", "inbox")
-RETRAIN_TAGS: Final = ("artemis", "retrain")
 
 # A run killed with its server would else hold its place for ever: leases in memory die with it.
 _LEASES_ON_DISK: Final = "prefect.server.concurrency.lease_storage.filesystem"
@@ -153,23 +150,23 @@ def to_deployments(settings: Settings) -> list[RunnerDeployment]:
         return [
             RunnerDeployment.from_flow(
                 classify_inbox,
-                NAME,
+                "inbox",
                 entrypoint_type=EntrypointType.MODULE_PATH,  # wherever `serve` is called
                 schedule=by_interval,
                 parameters={"workspace": str(settings.workspace)},
-                tags=[*INBOX_TAGS],
+                tags=["artemis", "inbox"],
                 concurrency_limit=alone,
             ),
             RunnerDeployment.from_flow(
                 retrain,
-                NAME,
+                "retraining",
                 entrypoint_type=EntrypointType.MODULE_PATH,
                 schedule=by_cron,
                 parameters={
                     "workspace": str(settings.workspace),
                     "data": _retrain_data(schedule),
                 },
-                tags=[*RETRAIN_TAGS],
+                tags=["artemis", "retraining"],
                 concurrency_limit=alone,
             ),
         ]

@@ -74,10 +74,47 @@ def test_models_show_prints_the_card() -> None:
 
 
 def test_unknown_model_is_wrong_usage() -> None:
-    answer = invoke("models", "show", "resnet")
+    answer = invoke("models", "rollback", "resnet", "--by", "A. Person")
     assert answer.returncode == 2
     assert answer.stdout == ""
     assert "Models: expected one or more of mobilenet_v2, baseline" in answer.stderr
+
+
+def test_unknown_version_is_an_error_that_lists_those_there_are() -> None:
+    answer = invoke("models", "show", "resnet")
+    assert answer.returncode == 1
+    assert "as in name@version; there are mobilenet_v2@" in answer.stderr
+
+
+def test_comparison_of_models_shows_both_protocols_and_no_made_up_difference() -> None:
+    answer = CliRunner().invoke(cli.app, ["models", "compare", "mobilenet_v2", "baseline"])
+    lines = answer.stdout.splitlines()
+    assert lines[0].startswith("A  mobilenet_v2 ")
+    assert lines[1].startswith("B  baseline ")
+    assert next(line for line in lines if line.startswith("accuracy")).count("(") == 2
+
+
+def test_retraining_from_an_unknown_start_is_wrong_usage() -> None:
+    answer = invoke("retrain", "--from", "scratch")
+    assert answer.returncode == 2
+    assert "expected champion or imagenet. Received 'scratch'" in answer.stderr
+
+
+def test_unknown_protocol_is_wrong_usage() -> None:
+    answer = invoke("evaluate", "guess")
+    assert answer.returncode == 2
+    assert "expected patient, official, random. Received 'guess'" in answer.stderr
+
+
+def test_labels_of_no_run_are_refused_by_line(tmp_path: Path) -> None:
+    file = tmp_path / "review.csv"
+    file.write_text(
+        "run_id,slice_id,verdict,tumor,plane,reviewer,confidence,reviewed_at\n"
+        f"20260101T000000Z-abcdef,{'0' * 64},agree,glioma,coronal,AB,4,2026-01-02T10:00:00Z\n"
+    )
+    answer = invoke("labels", "import", str(file), "--workspace", str(tmp_path / "w"))
+    assert answer.returncode == 1
+    assert "line 2" in answer.stderr
 
 
 def test_damaged_model_is_an_error_of_one_line(tmp_path: Path) -> None:

@@ -153,8 +153,8 @@ def test_both_deployments_carry_the_settings(api: PrefectApi, tmp_path: Path) ->
         inbox_interval=90, retrain_cron="15 3 * * 0", time_zone="Asia/Tokyo", retrain_data="new"
     )
     inbox, retrain = to_deployments(Settings(workspace=tmp_path, schedule=schedule))
-    assert (inbox.flow_name, inbox.name) == ("classify-inbox", "scheduled")
-    assert (retrain.flow_name, retrain.name) == ("retrain", "scheduled")
+    assert (inbox.flow_name, inbox.name) == ("classify-inbox", "inbox")
+    assert (retrain.flow_name, retrain.name) == ("retrain", "retraining")
     assert inbox.schedules[0].schedule.interval.total_seconds() == 90
     assert retrain.schedules[0].schedule.cron == "15 3 * * 0"
     assert retrain.schedules[0].schedule.timezone == "Asia/Tokyo"
@@ -286,7 +286,7 @@ def check_retraining_is_scheduled(environment: dict[str, str]) -> None:
     for run in scheduled:
         due = datetime.fromisoformat(run["expected_start_time"])
         assert f"{due.astimezone(ZoneInfo('Asia/Kolkata')):%H:%M}" == "02:30"
-        assert {"artemis", "retrain"} <= set(run["tags"])
+        assert {"artemis", "retraining"} <= set(run["tags"])
 
 
 def check_the_second_of_two_is_cancelled(

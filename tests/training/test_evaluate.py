@@ -2,10 +2,22 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_score
+from sklearn.metrics import (
+    accuracy_score,
+    confusion_matrix,
+    f1_score,
+    precision_score,
+    recall_score,
+)
 
 from artemis.labels import CATEGORY_NAMES
-from artemis.training.evaluate import BINS, evaluate
+from artemis.training.evaluate import (
+    BINS,
+    evaluate,
+    macro_f1,
+    plane_confusion,
+    tumor_confusion,
+)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +47,13 @@ def test_figures_are_those_of_scikit_learn(predictions) -> None:
     )
     assert found.confusion == confusion_matrix(truth, predicted, labels=range(12)).tolist()
     precision = precision_score(truth, predicted, labels=range(12), average=None, zero_division=0)
-    assert [found.per_category[n]["precision"] for n in CATEGORY_NAMES] == pytest.approx(precision)
+    claimed = [k for k in range(12) if (predicted == k).any()]
+    assert [found.per_category[CATEGORY_NAMES[k]].precision.value for k in claimed] == (
+        pytest.approx(precision[claimed])
+    )
+    assert found.per_category[CATEGORY_NAMES[11]].recall is None
+    recall = recall_score(truth // 3, predicted // 3, labels=range(4), average=None)
+    assert [figure.recall.value for figure in found.per_tumor.values()] == pytest.approx(recall)
 
 
 def test_calibration_error_is_that_of_the_definition(predictions) -> None:
@@ -66,7 +84,30 @@ def test_sources_are_counted_apart(predictions) -> None:
     p, truth, groups, sources = predictions
     found = evaluate(p, truth, groups, sources, "test")
     of = np.array(sources) == "b"
-    assert found.per_source["b"]["images"] == 200
-    assert found.per_source["b"]["accuracy"] == pytest.approx(
+    assert found.per_source["b"].images == 200
+    assert found.per_source["b"].accuracy.value == pytest.approx(
         (p.argmax(axis=1) == truth)[of].mean()
+    )
+    assert found.per_source["b"].tumor_macro_f1.value == pytest.approx(
+        f1_score(truth[of] // 3, p.argmax(axis=1)[of] // 3, average="macro")
+    )
+
+
+def test_confusions_of_tumours_and_planes_are_those_of_the_twelve(predictions) -> None:
+    p, truth, groups, sources = predictions
+    confusion = np.asarray(evaluate(p, truth, groups, sources, "test").confusion)
+    predicted = p.argmax(axis=1)
+    assert tumor_confusion(confusion).tolist() == (
+        confusion_matrix(truth // 3, predicted // 3, labels=range(4)).tolist()
+    )
+    assert plane_confusion(confusion).tolist() == (
+        confusion_matrix(truth % 3, predicted % 3, labels=range(3)).tolist()
+    )
+
+
+def test_macro_f1_leaves_out_categories_that_do_not_occur(predictions) -> None:
+    p, truth, *_ = predictions
+    predicted = p.argmax(axis=1)
+    assert macro_f1(predicted, truth) == pytest.approx(
+        f1_score(truth, predicted, average="macro", labels=sorted(set(truth.tolist())))
     )

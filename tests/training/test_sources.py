@@ -174,7 +174,7 @@ def test_folder_without_labels_says_what_is_expected(tmp_path: Path) -> None:
         ("path,tumor,plane\n", "0 rows without any picture"),
         ("path,tumor\na.png,glioma\n", "1 rows without plane"),
         ("path,tumor,plane\na.png,cyst,coronal\n", "known tumor. Received 'cyst' for a.png"),
-        ("path,tumor,plane\na.png,glioma,\n", "known plane. Received none for a.png"),
+        ("path,tumor,plane\na.png,,axial\n", "known tumor. Received none for a.png"),
         ("path,tumor,plane\n,glioma,coronal\n", "Received none in row 1 after the header"),
         ("path,tumor,plane\n../a.png,glioma,coronal\n", r"Received '\.\./a\.png'"),
         ("path,tumor,plane\n/etc/passwd,glioma,coronal\n", "Received '/etc/passwd'"),
