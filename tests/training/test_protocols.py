@@ -1,0 +1,160 @@
+"""Protocols of evaluation, on a few drawn pictures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+pytest.importorskip("tensorflow", reason="needs the extra `train`")
+
+from artemis.errors import TrainingDataError
+from artemis.training.dataset import TrainingSet
+from artemis.training.manifest_file import BOX_COLUMNS
+from artemis.training.out_of_fold import PART_SCHEMA, read_frame
+from artemis.training.protocols import (
+    calibrated_across,
+    plan,
+    price_of_the_leak,
+    run,
+)
+from artemis.training.recipes import RECIPES
+from artemis.training.shortcuts import summarise
+from artemis.training.tables import describe, price_table
+from artemis.training.train import Means
+
+pytestmark = pytest.mark.slow
+
+RECIPE = replace(RECIPES["baseline"], epochs=4, augmentation=None, learning_rate=1e-2, batch_size=8)
+
+
+@pytest.fixture(scope="module")
+def squares() -> TrainingSet:
+    """240 pictures of 20 patients: a square in one of twelve places, its box known."""
+    random = np.random.default_rng(4)
+    categories = np.tile(np.arange(12), 20)
+    pictures = random.integers(0, 60, (240, 150, 150), dtype=np.uint8)
+    boxes = np.full((240, 4), np.nan)
+    for k, category in enumerate(categories):
+        row, column = divmod(int(category), 4)
+        top, left = row * 50 + 8, column * 37 + 4
+        pictures[k, top : top + 34, left : left + 30] = 230
+        if category < 9:
+            boxes[k] = np.array([left, top, left + 30, top + 34]) / 150
+    patient = np.repeat(np.arange(20), 12)
+    table = pd.DataFrame(
+        {
+            "path": [f"{k}.png" for k in range(240)],
+            "slice_id": [f"{k:064x}" for k in range(240)],
+            "category": categories,
+            "group": [f"g{k}" for k in patient],
+            "fold": patient % 2,
+            "source": np.where(patient % 4 < 2, "here", "there"),
+            "official_split": np.where(patient < 15, "training", "testing"),
+        }
+    )
+    table[list(BOX_COLUMNS)] = boxes
+    return TrainingSet(table, {150: pictures}, corrected=0)
+
+
+def test_patient_folds_share_no_group(squares: TrainingSet) -> None:
+    folds = plan("patient", squares)
+    groups = squares.table["group"].to_numpy()
+    assert len(folds) == 2
+    assert (folds[0].test ^ folds[1].test).all()
+    for fold in folds:
+        assert not set(groups[fold.train]) & set(groups[fold.test])
+
+
+def test_official_split_is_run_with_and_without_what_leaks(squares: TrainingSet) -> None:
+    table = squares.table.copy()
+    table.loc[0, "group"] = "g19"  # a training picture of a test patient
+    as_it_is, disjoint = plan("official", TrainingSet(table, squares.pictures, 0))
+    assert (as_it_is.train.sum(), as_it_is.test.sum()) == (180, 60)
+    assert (disjoint.train.sum(), disjoint.test.sum()) == (179, 60)
+    assert not disjoint.train[0]
+
+
+def test_official_split_is_refused_where_it_is_not_known(squares: TrainingSet) -> None:
+    table = squares.table.assign(official_split=None)
+    with pytest.raises(TrainingDataError, match=r"evaluate official: expected pictures of Kaggle"):
+        plan("official", TrainingSet(table, squares.pictures, 0))
+
+
+def test_random_split_tests_a_tenth_of_the_images_three_times(squares: TrainingSet) -> None:
+    folds = plan("random", squares)
+    assert [int(fold.test.sum()) for fold in folds] == [24, 24, 24]
+    assert all((fold.train ^ fold.test).all() for fold in folds)
+    assert not (folds[0].test == folds[1].test).all()
+
+
+def test_patient_protocol_measures_every_slice_once_and_is_not_run_twice(
+    squares: TrainingSet, tmp_path: Path
+) -> None:
+    told: list[tuple[str, int]] = []
+    means = Means(
+        None, tmp_path / "c", on_epoch=lambda stage, epoch: told.append((stage, epoch.number))
+    )
+    outcome = run("patient", RECIPE, squares, tmp_path, means)["patient"]
+    assert sorted(outcome.predictions["slice_id"]) == sorted(squares.table["slice_id"])
+    assert [stage for stage, _ in told] == ["patient fold 0"] * 4 + ["patient fold 1"] * 4
+    truth = outcome.predictions["category"].to_numpy()
+    hits = calibrated_across(outcome.predictions).argmax(axis=1) == truth
+    assert outcome.evaluation.metrics["accuracy"].value == pytest.approx(hits.mean())
+    assert outcome.evaluation.groups == 20
+    shortcuts = outcome.evaluation.shortcuts
+    assert shortcuts is not None
+    assert shortcuts.images == 180
+    # The square is all there is to see: with it blanked, nothing can be told.
+    seen, blanked = (shortcuts.tumor_accuracy[name].value for name in ("as_is", "blanked"))
+    assert seen > 0.8 > 0.6 > blanked
+    again = run("patient", RECIPE, squares, tmp_path, means)["patient"]
+    assert len(told) == 8
+    assert again.evaluation == outcome.evaluation
+    text = describe("baseline, patient", outcome.evaluation)
+    assert f"| glioma | 60 | {outcome.evaluation.per_tumor['glioma'].precision.value:.3f}" in text
+    assert "### Shortcut tests" in text
+
+
+def test_other_recipe_is_trained_anew(squares: TrainingSet, tmp_path: Path) -> None:
+    means = Means(None, tmp_path / "c")
+    for epochs in (1, 2):
+        run("official", RECIPE.with_epochs(epochs), squares, tmp_path, means)
+    parts = sorted(tmp_path.glob("official-*/part-*.parquet"))
+    assert len(parts) == 4
+    assert len(read_frame(parts[0], PART_SCHEMA)) == 60
+
+
+def test_price_of_the_leak_is_the_difference_of_the_protocols(
+    squares: TrainingSet, tmp_path: Path
+) -> None:
+    means = Means(None, tmp_path / "c")
+    recipe = RECIPE.with_epochs(1)
+    patient = run("patient", recipe, squares, tmp_path, means)["patient"].evaluation
+    random = run("random", recipe, squares, tmp_path, means)["random"].evaluation
+    price = price_of_the_leak(patient, random)
+    expected = random.metrics["accuracy"].value - patient.metrics["accuracy"].value
+    assert price["accuracy"] == pytest.approx(expected)
+    assert f"{expected:+.3f}" in price_table(price)
+
+
+def test_source_that_can_be_read_off_the_features_is_told() -> None:
+    answers = pd.DataFrame(
+        {
+            "slice_id": [str(k) for k in range(20)],
+            "group": [str(k) for k in range(20)],
+            "source": ["here"] * 10 + ["there"] * 10,
+            "tumor": "none",
+            "boxed": False,
+            "as_is": "none",
+            "blanked": None,
+            "only_box": None,
+            "source_by_probe": ["here"] * 9 + ["there"] * 6 + ["here"] * 5,
+        }
+    )
+    probe = summarise(answers).probes[0]
+    assert (probe.tumor, probe.sources, probe.images) == ("none", ["here", "there"], 20)
+    assert probe.balanced_accuracy == pytest.approx((0.9 + 0.5) / 2)
