@@ -149,7 +149,9 @@ def own_outputs(settings: Settings) -> set[Path]:
     """Return the resolved paths that Artemis itself writes to, inbox and samples left out."""
     names = ("runs", "models", "cache", "labels", "audits", "evaluations", "retrainings")
     workspace = settings.workspace.resolve()
-    return {workspace / name for name in (*names, IDENTITY_KEY)} | {reports_root(settings).resolve()}
+    return {workspace / name for name in (*names, IDENTITY_KEY)} | {
+        reports_root(settings).resolve()
+    }
 
 
 def new_run_id() -> str:

@@ -28,7 +28,7 @@ _UNREADABLE: Final = (
     zlib.error,
     struct.error,
     EOFError,
-    NotImplementedError,
+    RuntimeError,  # encrypted, or compressed in a way that zipfile does not know
     OverflowError,
     ValueError,
 )
