@@ -21,6 +21,7 @@ from artemis.models.manifest import Evaluation
 from artemis.models.registry import MODEL_NAMES, load_model, model_folder, promote
 from artemis.progress import report_progress
 from artemis.settings import Settings
+from artemis.training.memory import keep_freed_memory
 from artemis.training.recipes import RECIPES, Recipe
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def labelled_data(given: Path | None, settings: Settings) -> Path:
 
 
 def require_tensorflow() -> None:
-    """Raise if TensorFlow is not installed, and keep its start quiet.
+    """Raise if TensorFlow is not installed; keep its start quiet, and the memory it frees.
 
     Raises
     ------
@@ -96,6 +97,7 @@ def require_tensorflow() -> None:
             "Run `pip install 'artemis-mri[train]'`, or `make train-setup` in a clone."
         )
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    keep_freed_memory()
 
 
 def choose_recipes(

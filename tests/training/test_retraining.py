@@ -1,0 +1,146 @@
+"""Retrainings of the baseline on a few drawn pictures, stage by stage."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+pytest.importorskip("tensorflow", reason="needs the extra `train`")
+
+from artemis.errors import TrainingDataError
+from artemis.models.manifest import load_manifest
+from artemis.models.registry import model_folder, promote
+from artemis.retrainings import read_record, retrainings_root
+from artemis.settings import Settings
+from artemis.training.evidence import read_out_of_fold
+from artemis.training.jobs import means_of
+from artemis.training.judging import judge
+from artemis.training.locked import read_locked
+from artemis.training.retraining import (
+    Inputs,
+    choose_start,
+    collect,
+    finish,
+    read_data,
+    split_of,
+    train,
+)
+from artemis.training.train import Split, train_model
+from tests.training.labelled import write_labelled, write_policy
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Inputs, str]:
+    """A workspace whose champion a person made of a first retraining."""
+    root = tmp_path_factory.mktemp("retrained")
+    write_labelled(root / "labelled", patients=20)
+    write_policy(root / "workspace")
+    inputs = Inputs(
+        root / "labelled", Settings(workspace=root / "workspace"), "imagenet", ("baseline",), 1
+    )
+    retraining = collect(inputs)
+    version = train(inputs, retraining, "baseline")
+    promote(inputs.workspace, "baseline", version, by="A. Person", reason="the first of these")
+    return inputs, retraining
+
+
+@pytest.fixture
+def again(trained: tuple[Inputs, str], tmp_path: Path) -> Inputs:
+    """A copy of it, from whose champion a retraining may start."""
+    first, _ = trained
+    shutil.copytree(first.workspace, tmp_path / "workspace")
+    shutil.copytree(first.data, tmp_path / "labelled")
+    settings = Settings(workspace=tmp_path / "workspace")
+    return Inputs(tmp_path / "labelled", settings, "champion", ("baseline",), None)
+
+
+def test_first_retraining_locks_the_last_fold_and_trains_on_the_others(
+    trained: tuple[Inputs, str],
+) -> None:
+    inputs, retraining = trained
+    record = read_record(retrainings_root(inputs.workspace) / retraining)
+    locked = read_locked(inputs.workspace)
+    data = read_data(inputs)
+    assert locked is not None
+    assert locked.slice_ids == set(data.table.loc[data.table["fold"] == 4, "slice_id"])
+    assert record.data is not None
+    assert (record.data.trained_on, record.data.calibrated_on, record.data.locked) == (192, 48, 48)
+    folder = model_folder(inputs.workspace, "baseline")
+    known = read_out_of_fold(folder, load_manifest(folder))
+    assert known is not None
+    assert not set(known["slice_id"]) & set(locked.slice_ids)
+
+
+def test_trained_model_is_not_trained_twice(trained: tuple[Inputs, str]) -> None:
+    inputs, retraining = trained
+    record = read_record(retrainings_root(inputs.workspace) / retraining)
+    assert train(inputs, retraining, "baseline") == record.trained["baseline"]
+    assert len(read_record(retrainings_root(inputs.workspace) / retraining).epochs) == 2
+
+
+def test_champion_is_started_from_and_what_its_weights_saw_does_not_calibrate(
+    again: Inputs,
+) -> None:
+    data = read_data(again)
+    chosen = choose_start(again, "baseline", data)
+    champion = model_folder(again.workspace, "baseline")
+    assert chosen.weights == champion / "start.npz"
+    assert chosen.words == f"weights of {champion.name}"
+    fold = data.table["fold"].to_numpy()
+    assert set(fold[chosen.split.calibration]) == {3}
+    assert set(fold[chosen.split.fitting]) == {0, 1, 2}
+    assert set(fold[chosen.split.test]) == {4}
+
+
+def test_shipped_model_without_weights_to_start_from_is_said(again: Inputs) -> None:
+    (again.workspace / "models" / "baseline" / "CHAMPION").unlink()
+    chosen = choose_start(again, "baseline", read_data(again))
+    assert chosen.weights is None
+    assert chosen.words == "first weights: the champion keeps none to start from"
+
+
+def test_challenger_that_saw_the_locked_slices_is_kept_out(again: Inputs) -> None:
+    retraining = collect(again)
+    data = read_data(again)
+    honest = split_of(again, data)
+    everything = np.ones(len(data.table), dtype=bool)
+    leaked = Split(everything, honest.fitting, honest.calibration, honest.test, "it all")
+    recipe = again.recipe("baseline").with_epochs(1)
+    folder = train_model(
+        recipe, data, leaked, again.workspace / "models", means_of(again.settings, recipe)
+    )
+    record_path = retrainings_root(again.workspace) / retraining / "retraining.json"
+    record = read_record(record_path.parent)
+    record.trained["baseline"], record.started_from["baseline"] = folder.name, "first weights"
+    record_path.write_text(record.model_dump_json())
+    before = model_folder(again.workspace, "baseline")
+    outcome = judge(again, retraining, "baseline")
+    assert outcome.decision.verdict == "keep"
+    failed = {check.name: check.received for check in outcome.decision.checks if not check.passed}
+    assert "48 locked slices in it" in failed["leak_slices"]
+    assert model_folder(again.workspace, "baseline") == before
+    assert outcome.champion_provenance == "unseen"
+    assert judge(again, retraining, "baseline") == outcome
+
+
+def test_data_without_the_locked_slices_is_refused(again: Inputs) -> None:
+    table = pd.read_csv(again.data / "manifest.csv")
+    table[table["fold"] != 4].to_csv(again.data / "manifest.csv", index=False)
+    with pytest.raises(TrainingDataError, match=r"expected the 48 slices of the locked"):
+        collect(again)
+
+
+def test_failed_retraining_says_why_and_is_gone_on_with(again: Inputs) -> None:
+    retraining = collect(again)
+    assert finish(again, retraining, reason="the disk is full").status == "failed"
+    assert collect(again) == retraining
+    record = read_record(retrainings_root(again.workspace) / retraining)
+    assert (record.status, record.reason) == ("running", None)
+    assert finish(again, retraining).status == "done"
+    assert collect(again) != retraining
