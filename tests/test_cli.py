@@ -181,11 +181,12 @@ def test_wrong_setting_is_named() -> None:
 
 
 @pytest.mark.slow
-def test_training_without_a_manifest_is_named(tmp_path: Path) -> None:
+def test_training_without_labels_is_named(tmp_path: Path) -> None:
     pytest.importorskip("tensorflow", reason="needs the extra `train`")
     answer = invoke("train", "--data", str(tmp_path), "--workspace", str(tmp_path / "ws"))
     assert answer.returncode == 1
-    assert "manifest.csv: expected the labels of the training set" in answer.stderr
+    assert "expected a manifest.csv, or folders named by category" in answer.stderr
+    assert "Received no labelled picture" in answer.stderr
 
 
 def test_unexpected_error_is_one_message_without_a_trace(tmp_path: Path) -> None:

@@ -299,9 +299,9 @@ def train_all(
             "--promote: expected models in the workspace. Received --output as well. Leave one out."
         )
     recipes = choose_recipes(models, recipe, epochs)
-    from artemis.training.train import train_model
-
     training_set = read_training_set(data, settings, [*recipes.values()])
+    from artemis.training.train import train_model  # TensorFlow, once the data is known to be good
+
     split = split_by_folds(training_set, *folds)
     folders = []
     for chosen in recipes.values():
@@ -349,10 +349,10 @@ def evaluate_all(
     """
     require_tensorflow()
     recipes = choose_recipes(models, recipe, epochs)
+    training_set = read_training_set(data, settings, [*recipes.values()])
     from artemis.training.protocols import run
     from artemis.training.tables import describe
 
-    training_set = read_training_set(data, settings, [*recipes.values()])
     evaluated = []
     for name, chosen in recipes.items():
         parts = settings.workspace / "evaluations" / name
