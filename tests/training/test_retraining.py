@@ -20,6 +20,7 @@ from artemis.training.evidence import read_out_of_fold
 from artemis.training.jobs import means_of
 from artemis.training.judging import judge
 from artemis.training.locked import read_locked
+from artemis.training.memory import keep_freed_memory
 from artemis.training.retraining import (
     Inputs,
     choose_start,
@@ -33,6 +34,7 @@ from artemis.training.train import Split, train_model
 from tests.training.labelled import write_labelled, write_policy
 
 pytestmark = pytest.mark.slow
+keep_freed_memory()  # as every training does
 
 
 @pytest.fixture(scope="module")
