@@ -1,0 +1,59 @@
+"""``artemis-cli labels``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from artemis.commands.options import AsJson, Workspace, print_json
+
+labels_app = typer.Typer(
+    help="List the twelve categories, or import a reviewer's labels.",
+    epilog="Example: artemis-cli labels import review.csv",
+    rich_markup_mode=None,
+)
+
+
+@labels_app.callback()
+def labels(context: typer.Context, as_json: AsJson = False) -> None:
+    """List the twelve categories in the order of every probability vector."""
+    if context.invoked_subcommand:
+        return
+    from artemis.labels import CATEGORIES
+
+    if as_json:
+        print_json(
+            [
+                {"index": c.index, "name": c.name, "tumor": c.tumor, "plane": c.plane}
+                for c in CATEGORIES
+            ]
+        )
+        return
+    for category in CATEGORIES:
+        typer.echo(f"{category.index:>2}  {category.name}")
+
+
+@labels_app.command(name="import", epilog="Example: artemis-cli labels import review.csv")
+def import_reviewed(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV exported from a report.")],
+    workspace: Workspace = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check a reviewer's labels and add them to the workspace; list where reviewers disagree."""
+    from artemis.reviewed import import_labels
+    from artemis.settings import load_settings
+
+    found = import_labels(file, load_settings(workspace).workspace)
+    conflicts = json.loads(found.conflicts.to_json(orient="records", date_format="iso"))
+    if as_json:
+        counts = {"rows": found.rows, "added": found.added, "known": found.known}
+        print_json(counts | {"states": found.states, "conflicts": conflicts})
+        return
+    typer.echo(f"{found.rows} labels read, {found.added} added, {found.known} known before")
+    typer.echo("Slices: " + ", ".join(f"{n} {state}" for state, n in found.states.items()))
+    for row in conflicts:
+        says = f"{row['verdict']} {row['tumor'] or ''} {row['plane'] or ''}".strip()
+        typer.echo(f"conflict  {row['slice_id'][:12]}  {row['reviewer']}: {says}")

@@ -1,0 +1,161 @@
+"""``artemis-cli models``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from artemis.commands.options import AsJson, By, Workspace, model_names, print_json
+
+if TYPE_CHECKING:
+    from artemis.models.decisions import DecisionRecord
+    from artemis.models.manifest import Interval, Manifest
+
+models_app = typer.Typer(
+    help="List the models; show, compare, promote them, or roll one back.",
+    epilog="Example: artemis-cli models",
+    rich_markup_mode=None,
+)
+
+
+@models_app.callback()
+def models(context: typer.Context, workspace: Workspace = None, as_json: AsJson = False) -> None:
+    """List the models, their versions and what was measured of them."""
+    if context.invoked_subcommand:
+        return
+    from artemis.models.registry import list_models
+    from artemis.settings import load_settings
+
+    listed = [_listed(*model) for model in list_models(load_settings(workspace).workspace)]
+    if as_json:
+        print_json(listed)
+        return
+    for model in listed:
+        mark = "*" if model["champion"] else " "
+        typer.echo(
+            f"{mark} {model['name']:<13} {model['version']:<16} {model['side']} px  "
+            f"accuracy {model['accuracy']:.3f}  macro F1 {model['macro_f1']:.3f}"
+        )
+    typer.echo("* is used. Figures on patients never trained on; see the model card.", err=True)
+
+
+@models_app.command(name="show", epilog="Example: artemis-cli models show mobilenet_v2")
+def show_model(
+    version: Annotated[str, typer.Argument(help="A model's name, name@version, or version.")],
+    workspace: Workspace = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print a model's card and the decisions on it, or with --json its manifest."""
+    from artemis.models.registry import show
+    from artemis.settings import load_settings
+    from artemis.training.card import render_card
+
+    history = show(load_settings(workspace).workspace, version)
+    (manifest, _, champion), decisions = history.model, history.decisions
+    if as_json:
+        print_json(
+            {
+                "champion": champion,
+                "decisions": [record.model_dump(mode="json") for record in decisions],
+                "manifest": manifest.model_dump(mode="json"),
+            }
+        )
+        return
+    typer.echo(render_card(manifest), nl=False)
+    for record in decisions:
+        typer.echo(f"\n{record.decided:%Y-%m-%d %H:%M} UTC  {_decision_line(record)}")
+
+
+@models_app.command(name="compare", epilog="Example: artemis-cli models compare OLD NEW")
+def compare_models(
+    a: Annotated[str, typer.Argument(metavar="A", help="A model's name or version.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another.")],
+    workspace: Workspace = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put two models' figures side by side, with their protocols."""
+    from artemis.models.comparison import compare
+    from artemis.settings import load_settings
+
+    found = compare(load_settings(workspace).workspace, a, b)
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+        return
+    for letter, side in (("A", found.a), ("B", found.b)):
+        typer.echo(f"{letter}  {side.name} {side.version}: {side.protocol}")
+    if not found.same_protocol:
+        typer.echo("Measured by different protocols: no difference is given.")
+    typer.echo(f"\n{'':<24} {'A':>22} {'B':>22} {'A - B':>8}")
+    for name, figure in [*found.figures.items(), *found.recalls.items()]:
+        difference = "" if figure.difference is None else f"{figure.difference:+.3f}"
+        typer.echo(f"{name:<24} {_short(figure.a):>22} {_short(figure.b):>22} {difference:>8}")
+
+
+@models_app.command(
+    name="promote", epilog="Example: artemis-cli models promote VERSION --by NAME --reason WHY"
+)
+def promote_model(
+    version: Annotated[str, typer.Argument(help="name@version, or a version.")],
+    by: By,
+    reason: Annotated[str, typer.Option(help="Why; it is recorded.", metavar="TEXT")],
+    workspace: Workspace = None,
+    as_json: AsJson = False,
+) -> None:
+    """Use a version from now on, by a person's decision."""
+    from artemis.models.manifest import load_manifest
+    from artemis.models.registry import find_version, promote
+    from artemis.settings import load_settings
+
+    root = load_settings(workspace).workspace
+    manifest = load_manifest(find_version(root, version))
+    record = promote(root, manifest.name, manifest.version, by=by, reason=reason)
+    print_json(record.model_dump(mode="json")) if as_json else typer.echo(_decision_line(record))
+
+
+@models_app.command(
+    name="rollback", epilog="Example: artemis-cli models rollback mobilenet_v2 --by NAME"
+)
+def rollback_model(
+    name: Annotated[str, typer.Argument(help="Name of the model.")],
+    by: By,
+    reason: Annotated[str, typer.Option(help="Why; it is recorded.", metavar="TEXT")] = "",
+    workspace: Workspace = None,
+    as_json: AsJson = False,
+) -> None:
+    """Use the champion before this one again."""
+    from artemis.models.registry import rollback
+    from artemis.settings import load_settings
+
+    record = rollback(
+        load_settings(workspace).workspace, model_names(name)[0], by=by, reason=reason
+    )
+    print_json(record.model_dump(mode="json")) if as_json else typer.echo(_decision_line(record))
+
+
+def _listed(manifest: Manifest, folder: Path, champion: bool) -> dict[str, Any]:
+    metrics = manifest.evaluation.metrics
+    return {
+        "name": manifest.name,
+        "version": manifest.version,
+        "champion": champion,
+        "side": manifest.input.side,
+        "accuracy": round(metrics["accuracy"].value, 3),
+        "macro_f1": round(metrics["macro_f1"].value, 3),
+        "protocol": manifest.evaluation.protocol,
+        "sha256": manifest.sha256,
+        "folder": str(folder),
+    }
+
+
+def _decision_line(record: DecisionRecord) -> str:
+    return (
+        f"{record.model} {record.subject.version}: {record.verdict or record.action} by "
+        f"{record.by}; the champion is {record.new_champion or 'the shipped model'}. "
+        f"{record.reason}"
+    )
+
+
+def _short(figure: Interval | None) -> str:
+    return "-" if figure is None else f"{figure.value:.3f} ({figure.low:.3f}-{figure.high:.3f})"

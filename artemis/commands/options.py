@@ -1,0 +1,57 @@
+"""Options and output that commands share."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from artemis.errors import ModelError
+
+Workspace = Annotated[
+    Path | None,
+    typer.Option(
+        "--workspace",
+        "-w",
+        help="Folder of all that Artemis writes; else ARTEMIS_WORKSPACE, else data/.",
+        metavar="DIR",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+Labelled = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="PATH",
+        help="Folder of labelled pictures, or a CSV or Parquet manifest; else what "
+        "`data fetch` left in the workspace.",
+    ),
+]
+ModelNames = Annotated[
+    str, typer.Option("--model", help="Models, separated by commas.", metavar="NAMES")
+]
+Epochs = Annotated[int | None, typer.Option(min=1, help="Epochs instead of the recipe's.")]
+RecipeName = Annotated[
+    str | None,
+    typer.Option(help="Another recipe for the one model, such as baseline_original."),
+]
+By = Annotated[str, typer.Option("--by", help="Who decides; it is recorded.", metavar="NAME")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON on standard output."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def model_names(models: str | None) -> list[str]:
+    """Return the models that a comma-separated list names; all without one."""
+    from artemis.models.registry import MODEL_NAMES, check_names
+
+    if models is None:
+        return [*MODEL_NAMES]
+    try:
+        return check_names([name.strip() for name in models.split(",")])
+    except ModelError as error:
+        raise typer.BadParameter(str(error)) from error
