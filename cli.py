@@ -251,9 +251,9 @@ def evaluate(
     """
     from artemis.console import epoch_lines, progress_bar, talk
     from artemis.settings import load_settings
+    from artemis.training.figures.tables import describe, price_table
     from artemis.training.jobs import evaluate_all, labelled_data
     from artemis.training.protocols import PROTOCOLS
-    from artemis.training.tables import describe, price_table
 
     if protocol not in PROTOCOLS:
         raise typer.BadParameter(f"expected {', '.join(PROTOCOLS)}. Received {protocol!r}.")

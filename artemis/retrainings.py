@@ -86,7 +86,7 @@ class Outcome(_Part):
     evaluation, champion_evaluation : Evaluation
         On the locked slices; of the champion out of fold where it was trained on them.
     champion_provenance : str
-        See `artemis.training.evidence.Provenance`.
+        See `artemis.training.gate.evidence.Provenance`.
     decision : DecisionRecord
         The gate's, as recorded.
     """

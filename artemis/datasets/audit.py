@@ -74,7 +74,7 @@ def audit_dataset(
     labels : pandas.DataFrame
         ``path``, ``tumor``, ``plane``; optionally ``plane_predicted``, ``patient``,
         ``source``, ``official_split``, ``group`` and ``fold``, as
-        `artemis.training.sources.read_labels` returns them. Other columns are not looked
+        `artemis.training.labelled.sources.read_labels` returns them. Other columns are not looked
         at, ``source_tumor`` among them: the labels are taken as given.
     output : Path
         Folder of audits; this one's becomes ``output/<id>``.

@@ -48,7 +48,7 @@ class Network:
     Parameters
     ----------
     path : Path
-        LiteRT flatbuffer, see `artemis.training.export`.
+        LiteRT flatbuffer, see `artemis.training.network.export`.
     threads : int
         Threads of one invocation; 0 for all cores.
 

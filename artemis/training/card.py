@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from artemis import RESEARCH_USE
 from artemis.models.manifest import Manifest
-from artemis.training.tables import class_table, metrics_table, shortcut_table, source_table
+from artemis.training.figures.tables import class_table, metrics_table, shortcut_table, source_table
 
 
 def render_card(manifest: Manifest) -> str:

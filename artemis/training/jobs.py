@@ -21,13 +21,13 @@ from artemis.models.manifest import Evaluation
 from artemis.models.registry import MODEL_NAMES, load_model, model_folder, promote
 from artemis.progress import report_progress
 from artemis.settings import Settings
-from artemis.training.memory import keep_freed_memory
-from artemis.training.recipes import RECIPES, Recipe
+from artemis.training.network.memory import keep_freed_memory
+from artemis.training.network.recipes import RECIPES, Recipe
 
 if TYPE_CHECKING:
     from artemis.datasets.audit_record import AuditResult
-    from artemis.training.dataset import TrainingSet
-    from artemis.training.fit import Epoch
+    from artemis.training.labelled.dataset import TrainingSet
+    from artemis.training.network.fit import Epoch
     from artemis.training.protocols import Outcome
     from artemis.training.train import Means, Split
 
@@ -142,7 +142,7 @@ def read_training_set(
     Parameters
     ----------
     data : Path
-        Folder or manifest, see `artemis.training.sources.read_labels`.
+        Folder or manifest, see `artemis.training.labelled.sources.read_labels`.
     settings : Settings
         Workspace and limits of reading.
     recipes : sequence of Recipe
@@ -150,7 +150,7 @@ def read_training_set(
     reviewed : bool
         Whether the workspace's reviewed labels and locked evaluation set count.
     """
-    from artemis.training.dataset import load_training_set
+    from artemis.training.labelled.dataset import load_training_set
 
     return load_training_set(
         data,
@@ -200,7 +200,7 @@ def audit_labelled(data: Path, settings: Settings, predictions: Path | None = No
         Parquet of out-of-fold predictions, ``slice_id`` and ``p_<category>``.
     """
     from artemis.datasets.audit import audit_dataset
-    from artemis.training.sources import labels_root, read_labels
+    from artemis.training.labelled.sources import labels_root, read_labels
 
     return audit_dataset(
         labels_root(data),
@@ -350,8 +350,8 @@ def evaluate_all(
     require_tensorflow()
     recipes = choose_recipes(models, recipe, epochs)
     training_set = read_training_set(data, settings, [*recipes.values()])
+    from artemis.training.figures.tables import describe
     from artemis.training.protocols import run
-    from artemis.training.tables import describe
 
     evaluated = []
     for name, chosen in recipes.items():

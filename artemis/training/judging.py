@@ -29,26 +29,26 @@ from artemis.retrainings import (
     retrainings_root,
     write_record,
 )
-from artemis.training.dataset import TrainingSet
-from artemis.training.evaluate import evaluate
-from artemis.training.evidence import (
+from artemis.training.figures.evaluate import evaluate
+from artemis.training.figures.out_of_fold import read_frame, write_frame
+from artemis.training.gate.evidence import (
     Evidence,
     Provenance,
     fair_evidence,
     read_out_of_fold,
     relabelled_share,
 )
-from artemis.training.gate import decide
-from artemis.training.integrity import (
+from artemis.training.gate.gate import decide
+from artemis.training.gate.integrity import (
     check_changes,
     check_labels,
     check_leaks,
     check_training_set,
     recorded_conflicts,
 )
+from artemis.training.gate.policy import Policy, load_policy
 from artemis.training.jobs import read_training_set
-from artemis.training.out_of_fold import read_frame, write_frame
-from artemis.training.policy import Policy, load_policy
+from artemis.training.labelled.dataset import TrainingSet
 from artemis.training.retraining import Inputs, split_of
 from artemis.training.train import Split
 

@@ -34,14 +34,14 @@ from artemis.models.ood import METHOD, fit_reference
 from artemis.models.runtime import Network, softmax
 from artemis.preprocess import PREPROCESSING_ID
 from artemis.training.card import render_card
-from artemis.training.dataset import TrainingSet
-from artemis.training.evaluate import evaluate
-from artemis.training.export import export_litert
-from artemis.training.feeds import Samples
-from artemis.training.fit import Fitted
-from artemis.training.out_of_fold import OUT_OF_FOLD_SCHEMA, write_frame
-from artemis.training.recipes import Recipe
-from artemis.training.weights import Weights, save_weights
+from artemis.training.figures.evaluate import evaluate
+from artemis.training.figures.out_of_fold import OUT_OF_FOLD_SCHEMA, write_frame
+from artemis.training.labelled.dataset import TrainingSet
+from artemis.training.network.export import export_litert
+from artemis.training.network.feeds import Samples
+from artemis.training.network.fit import Fitted
+from artemis.training.network.recipes import Recipe
+from artemis.training.network.weights import Weights, save_weights
 
 EXPORT_TOLERANCE: Final = 1e-2
 """Largest difference of a probability between the trained and the exported network."""
@@ -84,7 +84,7 @@ class Trained:
     evaluation : Evaluation or None
         Cross-validated figures of the same recipe, for a network trained on everything.
     out_of_fold : DataFrame
-        See `artemis.training.out_of_fold`.
+        See `artemis.training.figures.out_of_fold`.
     start : sequence of ndarray
         Weights that a later training may start from: of a network that has not seen the
         slices which `out_of_fold` marks so.

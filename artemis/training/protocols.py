@@ -24,14 +24,14 @@ from numpy.typing import NDArray
 from artemis.errors import TrainingDataError
 from artemis.models.manifest import Evaluation
 from artemis.models.runtime import softmax
-from artemis.training.calibrate import fit_temperature
-from artemis.training.dataset import TrainingSet
-from artemis.training.evaluate import evaluate
-from artemis.training.fit import fit
-from artemis.training.out_of_fold import PART_SCHEMA, logits_of, read_frame, write_frame
-from artemis.training.recipes import Recipe
+from artemis.training.figures.calibrate import fit_temperature
+from artemis.training.figures.evaluate import evaluate
+from artemis.training.figures.out_of_fold import PART_SCHEMA, logits_of, read_frame, write_frame
+from artemis.training.labelled.dataset import TrainingSet
+from artemis.training.labelled.split import disjoint
+from artemis.training.network.fit import fit
+from artemis.training.network.recipes import Recipe
 from artemis.training.shortcuts import SHORTCUT_SCHEMA, answer_variants, summarise
-from artemis.training.split import disjoint
 from artemis.training.train import Means, predict_unseen, samples_of
 
 PROTOCOLS: Final = ("patient", "official", "random")
@@ -69,7 +69,7 @@ class Outcome:
     protocol : str
         One of `PROTOCOLS`, with the variant after a hyphen where there is one.
     predictions : DataFrame
-        See `artemis.training.out_of_fold`.
+        See `artemis.training.figures.out_of_fold`.
     evaluation : Evaluation
         Figures at temperatures that were fitted on the other folds.
     """

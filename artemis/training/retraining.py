@@ -38,9 +38,7 @@ from artemis.retrainings import (
     write_record,
 )
 from artemis.settings import Settings
-from artemis.training.dataset import TrainingSet
-from artemis.training.evidence import read_out_of_fold
-from artemis.training.fit import Epoch
+from artemis.training.gate.evidence import read_out_of_fold
 from artemis.training.jobs import (
     AUDITS,
     audit_labelled,
@@ -48,8 +46,10 @@ from artemis.training.jobs import (
     means_of,
     read_training_set,
 )
-from artemis.training.locked import lock_groups, read_locked
-from artemis.training.recipes import Recipe
+from artemis.training.labelled.dataset import TrainingSet
+from artemis.training.labelled.locked import lock_groups, read_locked
+from artemis.training.network.fit import Epoch
+from artemis.training.network.recipes import Recipe
 from artemis.training.train import Split, train_model
 
 _WRITING: Final = threading.Lock()  # models may be trained on two threads of one process

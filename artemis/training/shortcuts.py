@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from artemis.labels import PLANES, TUMORS
 from artemis.models.manifest import Interval, Probe, Shortcuts
-from artemis.training.draws import draw_areas
-from artemis.training.evaluate import resampled_groups
-from artemis.training.feeds import Samples
-from artemis.training.fit import Fitted
+from artemis.training.figures.evaluate import resampled_groups
+from artemis.training.network.draws import draw_areas
+from artemis.training.network.feeds import Samples
+from artemis.training.network.fit import Fitted
 
 SHORTCUT_SCHEMA: Final = pa.schema(
     [

@@ -14,11 +14,8 @@ from numpy.typing import NDArray
 from artemis.errors import TrainingDataError
 from artemis.models.manifest import Evaluation
 from artemis.models.ood import fit_reference
-from artemis.training.calibrate import fit_temperature
-from artemis.training.dataset import TrainingSet
-from artemis.training.feeds import Samples
-from artemis.training.fit import Epoch, Fitted, fit, prepare
-from artemis.training.out_of_fold import (
+from artemis.training.figures.calibrate import fit_temperature
+from artemis.training.figures.out_of_fold import (
     PART_SCHEMA,
     logits_of,
     make_part,
@@ -26,9 +23,12 @@ from artemis.training.out_of_fold import (
     read_frame,
     write_frame,
 )
+from artemis.training.labelled.dataset import TrainingSet
+from artemis.training.network.feeds import Samples
+from artemis.training.network.fit import Epoch, Fitted, fit, prepare
+from artemis.training.network.recipes import Recipe
+from artemis.training.network.weights import Weights, read_weights, save_weights
 from artemis.training.package import FALSE_REFUSALS, Calibration, Trained, write_model
-from artemis.training.recipes import Recipe
-from artemis.training.weights import Weights, read_weights, save_weights
 
 _PREDICTIONS: Final = "calibration.parquet"
 _WEIGHTS: Final = "calibrating.npz"
@@ -191,7 +191,7 @@ def train_on_all(
     data : TrainingSet
         The protocol's.
     predictions : DataFrame
-        Out-of-fold predictions of every slice, see `artemis.training.out_of_fold`.
+        Out-of-fold predictions of every slice, see `artemis.training.figures.out_of_fold`.
     evaluation : Evaluation
         The protocol's figures, which the manifest carries.
     output : Path
@@ -250,7 +250,7 @@ def calibrate_on(predictions: pd.DataFrame, words: str) -> Calibration:
     Parameters
     ----------
     predictions : DataFrame
-        See `artemis.training.out_of_fold`.
+        See `artemis.training.figures.out_of_fold`.
     words : str
         What they are, for the manifest.
     """

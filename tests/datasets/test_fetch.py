@@ -17,7 +17,7 @@ from artemis.datasets.fetch import FetchReport, fetch
 from artemis.datasets.web import Policy
 from artemis.errors import BusyError, DownloadError, WorkspaceError
 from artemis.locks import exclusive
-from artemis.training.manifest_file import read_manifest
+from artemis.training.labelled.manifest_file import read_manifest
 from tests.datasets.loopback import Answer, Server
 from tests.datasets.pictures import (
     COMMIT,

@@ -15,7 +15,7 @@ pytest.importorskip("tensorflow", reason="needs the extra `train`")
 from artemis.models.decisions import read_decisions
 from artemis.models.registry import model_folder
 from artemis.retrainings import read_record, retrainings_root
-from tests.training.labelled import write_labelled, write_policy
+from tests.training.labelled_pictures import write_labelled, write_policy
 
 pytestmark = pytest.mark.slow
 

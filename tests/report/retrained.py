@@ -26,10 +26,10 @@ from artemis.retrainings import (
     RetrainingRecord,
     write_record,
 )
-from artemis.training.evaluate import evaluate
-from artemis.training.evidence import Evidence
-from artemis.training.gate import decide
-from artemis.training.policy import load_policy
+from artemis.training.figures.evaluate import evaluate
+from artemis.training.gate.evidence import Evidence
+from artemis.training.gate.gate import decide
+from artemis.training.gate.policy import load_policy
 from tests.report.conftest import jpeg
 from tests.report.parsing import Page, text
 from tests.training.drawn import GOLDEN, champion, complete, draw, softmax, with_answers

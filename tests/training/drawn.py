@@ -8,8 +8,8 @@ import numpy as np
 
 from artemis.models.comparison import Agreement
 from artemis.models.decisions import Check, ModelVersion
-from artemis.training.evidence import Evidence, Provenance
-from artemis.training.gate import CHANGE_CHECKS, TRAINING_CHECKS
+from artemis.training.gate.evidence import Evidence, Provenance
+from artemis.training.gate.gate import CHANGE_CHECKS, TRAINING_CHECKS
 
 GOLDEN = Agreement(slices=24, equal_share=1.0, largest_difference=0.1, sha256="9" * 64)
 

@@ -7,9 +7,9 @@ import pytest
 
 from artemis.errors import TrainingDataError
 from artemis.settings import Settings
-from artemis.training.dataset import TrainingSet
 from artemis.training.jobs import choose_recipes, split_by_folds, train_all
-from artemis.training.recipes import RECIPES
+from artemis.training.labelled.dataset import TrainingSet
+from artemis.training.network.recipes import RECIPES
 
 pytest.importorskip("tensorflow", reason="needs the extra `train`")
 

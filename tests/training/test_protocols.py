@@ -12,19 +12,19 @@ import pytest
 pytest.importorskip("tensorflow", reason="needs the extra `train`")
 
 from artemis.errors import TrainingDataError
-from artemis.training.dataset import TrainingSet
-from artemis.training.manifest_file import BOX_COLUMNS
-from artemis.training.memory import keep_freed_memory
-from artemis.training.out_of_fold import PART_SCHEMA, read_frame
+from artemis.training.figures.out_of_fold import PART_SCHEMA, read_frame
+from artemis.training.figures.tables import describe, price_table
+from artemis.training.labelled.dataset import TrainingSet
+from artemis.training.labelled.manifest_file import BOX_COLUMNS
+from artemis.training.network.memory import keep_freed_memory
+from artemis.training.network.recipes import RECIPES
 from artemis.training.protocols import (
     calibrated_across,
     plan,
     price_of_the_leak,
     run,
 )
-from artemis.training.recipes import RECIPES
 from artemis.training.shortcuts import summarise
-from artemis.training.tables import describe, price_table
 from artemis.training.train import Means
 
 pytestmark = pytest.mark.slow

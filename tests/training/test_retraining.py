@@ -16,11 +16,11 @@ from artemis.models.manifest import load_manifest
 from artemis.models.registry import model_folder, promote
 from artemis.retrainings import read_record, retrainings_root
 from artemis.settings import Settings
-from artemis.training.evidence import read_out_of_fold
+from artemis.training.gate.evidence import read_out_of_fold
 from artemis.training.jobs import means_of
 from artemis.training.judging import judge
-from artemis.training.locked import read_locked
-from artemis.training.memory import keep_freed_memory
+from artemis.training.labelled.locked import read_locked
+from artemis.training.network.memory import keep_freed_memory
 from artemis.training.retraining import (
     Inputs,
     choose_start,
@@ -31,7 +31,7 @@ from artemis.training.retraining import (
     train,
 )
 from artemis.training.train import Split, train_model
-from tests.training.labelled import write_labelled, write_policy
+from tests.training.labelled_pictures import write_labelled, write_policy
 
 pytestmark = pytest.mark.slow
 keep_freed_memory()  # as every training does

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from artemis.models.decisions import Check, Decision, Verdict
-from artemis.training.evidence import Evidence
-from artemis.training.gate import decide
-from artemis.training.integrity import check_labels, check_leaks, check_training_set
-from artemis.training.policy import load_policy
+from artemis.training.gate.evidence import Evidence
+from artemis.training.gate.gate import decide
+from artemis.training.gate.integrity import check_labels, check_leaks, check_training_set
+from artemis.training.gate.policy import load_policy
 from tests.training.drawn import GOLDEN, champion, complete, draw, flip, with_answers
 
 POLICY = load_policy()

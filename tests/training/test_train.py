@@ -17,18 +17,18 @@ pytest.importorskip("tensorflow", reason="needs the extra `train`")
 from artemis.errors import ModelError, TrainingDataError
 from artemis.models.architectures import build_baseline, build_stem, build_trunk, join
 from artemis.models.runtime import ClassificationModel, Network, softmax
-from artemis.training.augment import augment_batch, augment_with_boxes
-from artemis.training.augmentation import Augmentation
-from artemis.training.dataset import TrainingSet
-from artemis.training.draws import draw_areas, make_draws
-from artemis.training.evaluate import macro_f1
-from artemis.training.export import export_litert
-from artemis.training.feeds import Samples, StemDraws
-from artemis.training.fit import Epoch, fit, prepare
-from artemis.training.memory import keep_freed_memory
-from artemis.training.recipes import RECIPES, Recipe
+from artemis.training.figures.evaluate import macro_f1
+from artemis.training.labelled.dataset import TrainingSet
+from artemis.training.network.augment import augment_batch, augment_with_boxes
+from artemis.training.network.augmentation import Augmentation
+from artemis.training.network.draws import draw_areas, make_draws
+from artemis.training.network.export import export_litert
+from artemis.training.network.feeds import Samples, StemDraws
+from artemis.training.network.fit import Epoch, fit, prepare
+from artemis.training.network.memory import keep_freed_memory
+from artemis.training.network.recipes import RECIPES, Recipe
+from artemis.training.network.weights import read_weights, save_weights
 from artemis.training.train import Means, Split, train_model
-from artemis.training.weights import read_weights, save_weights
 
 pytestmark = pytest.mark.slow
 keep_freed_memory()  # as every training does

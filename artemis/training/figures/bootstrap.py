@@ -1,0 +1,120 @@
+"""Figures of two models on the same resamples of patient groups, and their differences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from artemis.labels import CATEGORIES, PLANES, TUMORS
+from artemis.models.manifest import Interval
+from artemis.training.figures.evaluate import resampled_groups, slice_statistics
+
+_COUNT: Final = len(CATEGORIES)
+
+
+def recall_key(tumor: str) -> str:
+    """Return the name of a tumour's recall among the figures."""
+    return f"recall_{tumor}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Resampled:
+    """Figures of one model, measured and on each resample.
+
+    Attributes
+    ----------
+    value : dict of str to float
+        ``accuracy``, ``macro_f1`` and ``ece`` as `artemis.training.figures.evaluate` defines
+        them, and ``recall_<tumor>`` of each tumour type that occurs.
+    draws : dict of str to ndarray, (resamples,), float64
+        The same of each resample; NaN where a draw holds none of a tumour type.
+    """
+
+    value: dict[str, float]
+    draws: dict[str, NDArray[np.float64]]
+
+    @property
+    def intervals(self) -> dict[str, Interval]:
+        """Each figure with its 95 % percentile interval."""
+        return {name: _interval(value, self.draws[name]) for name, value in self.value.items()}
+
+    def minus(self, other: Resampled) -> dict[str, Interval]:
+        """Return each figure's difference from another model's on the same resamples.
+
+        Paired cluster bootstrap, percentile interval (Efron and Tibshirani 1993, chapters 8
+        and 13; over groups, Field and Welsh 2007): what makes a group hard for both models
+        cancels.
+
+        Parameters
+        ----------
+        other : Resampled
+            Of the same slices and groups, with the same number of resamples and seed.
+        """
+        return {
+            name: _interval(value - other.value[name], self.draws[name] - other.draws[name])
+            for name, value in self.value.items()
+        }
+
+
+def resample(
+    categories: NDArray[np.int64],
+    groups: Sequence[str],
+    probabilities: NDArray[np.float32],
+    *,
+    resamples: int,
+    seed: int,
+) -> Resampled:
+    """Measure a model on the slices, and on groups drawn from them with replacement.
+
+    Parameters
+    ----------
+    categories : ndarray, (n,), int64
+        True category indices.
+    groups : sequence of str, length n
+        Patient group of each slice.
+    probabilities : ndarray, (n, 12), float32
+        Calibrated.
+    resamples : int
+        Number of draws.
+    seed : int
+        Of the draws; the order of the slices does not matter.
+    """
+    codes, draws = resampled_groups(groups, seed, resamples)
+    statistics = slice_statistics(probabilities, categories)
+    by_group = np.zeros((draws.shape[1], statistics.shape[1]))
+    np.add.at(by_group, codes, statistics)
+    whole, drawn = _figures(by_group.sum(axis=0)[None]), _figures(draws @ by_group)
+    known = [name for name, value in whole.items() if np.isfinite(value[0])]
+    return Resampled(
+        {name: float(whole[name][0]) for name in known}, {name: drawn[name] for name in known}
+    )
+
+
+def _figures(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """Return each figure of ``(b, 190)`` summed `slice_statistics` as ``(b,)``."""
+    confusion = sums[:, : _COUNT**2].reshape(-1, _COUNT, _COUNT)
+    _, confidence, hits = np.split(sums[:, _COUNT**2 : -1], 3, axis=1)
+    total = confusion.sum(axis=(1, 2)).clip(min=1)
+    diagonal = np.einsum("bii->bi", confusion)
+    support, claimed = confusion.sum(axis=2), confusion.sum(axis=1)
+    f1 = 2 * diagonal / (support + claimed).clip(min=1)
+    present = support > 0
+    tumors, planes = len(TUMORS), len(PLANES)
+    folded = confusion.reshape(-1, tumors, planes, tumors, planes).sum(axis=(2, 4))
+    with np.errstate(invalid="ignore"):
+        recall = np.einsum("bii->bi", folded) / folded.sum(axis=2)
+    return {
+        "accuracy": diagonal.sum(axis=1) / total,
+        "macro_f1": (f1 * present).sum(axis=1) / present.sum(axis=1).clip(min=1),
+        "ece": np.abs(confidence - hits).sum(axis=1) / total,
+        **{recall_key(tumor): recall[:, k] for k, tumor in enumerate(TUMORS)},
+    }
+
+
+def _interval(value: float, resampled: NDArray[np.float64]) -> Interval:
+    low, high = np.nanpercentile(resampled, (2.5, 97.5))
+    return Interval(value=value, low=float(low), high=float(high))

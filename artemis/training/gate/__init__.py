@@ -1,0 +1,1 @@
+"""Whether a challenger may take the champion's place, by rules set before it was trained."""

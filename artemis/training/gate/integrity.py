@@ -1,0 +1,306 @@
+"""Checks of what a challenger was trained on: leaks, categories, labels, and what changed.
+
+Each returns named checks for `artemis.training.gate.gate.decide`. No message holds a name of a
+patient group: a slice is named by its content's hash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from artemis.labels import CATEGORY_NAMES
+from artemis.models.decisions import Check, Verdict
+from artemis.models.manifest import Evaluation, Manifest
+from artemis.training.gate.evidence import Evidence
+from artemis.training.gate.policy import Policy, WithoutHuman
+
+_NAMED = 3
+
+
+def check_leaks(
+    training_slices: Collection[str],
+    training_groups: Collection[str],
+    locked: Evidence,
+    near_copies: Iterable[tuple[str, str]],
+) -> list[Check]:
+    """Check that no locked slice, group or near-copy is in the training set.
+
+    Parameters
+    ----------
+    training_slices, training_groups : collection of str
+        Slices trained on, and their patient groups.
+    locked : Evidence
+        On the locked slices.
+    near_copies : iterable of (str, str)
+        Pairs of slices that are near-copies of each other, in any order; those within the
+        training set or within the locked set do not matter.
+
+    Returns
+    -------
+    list of Check
+        ``leak_slices``, ``leak_groups``, ``leak_near_copies``.
+    """
+    trained, held = set(training_slices), set(locked.slice_ids.tolist())
+    slices = sorted(trained & held)
+    groups = set(training_groups) & set(locked.groups.tolist())
+    of_group = [
+        slice_id
+        for slice_id, group in zip(locked.slice_ids.tolist(), locked.groups.tolist(), strict=True)
+        if group in groups
+    ]
+    copies = sorted(
+        {b for pair in near_copies for a, b in (pair, pair[::-1]) if a in trained and b in held}
+    )
+    return [
+        Check(
+            name="leak_slices",
+            passed=not slices,
+            expected="no locked slice in the training set",
+            received=_counted(len(slices), "locked slices in it", slices),
+        ),
+        Check(
+            name="leak_groups",
+            passed=not groups,
+            expected="no patient group both in the locked and in the training set",
+            received=_counted(len(groups), "groups in both", sorted(of_group)),
+        ),
+        Check(
+            name="leak_near_copies",
+            passed=not copies,
+            expected="no near-copy of a locked slice in the training set",
+            received=_counted(len(copies), "locked slices with a near-copy in it", copies),
+        ),
+    ]
+
+
+def check_training_set(
+    policy: Policy, categories: NDArray[np.int64], groups: Collection[str]
+) -> list[Check]:
+    """Check that every category is there and more than a few patients are.
+
+    Parameters
+    ----------
+    policy : Policy
+        Holds the smallest numbers.
+    categories : ndarray, (n,), int64
+        Category indices of the slices trained on.
+    groups : collection of str
+        Their patient groups, with or without repetition.
+
+    Returns
+    -------
+    list of Check
+        ``training_categories``, ``training_groups``.
+    """
+    rules = policy.training_set
+    counts = np.bincount(categories, minlength=len(CATEGORY_NAMES))
+    return [
+        Check(
+            name="training_categories",
+            passed=bool((counts >= rules.min_images_per_category).all()),
+            expected=f"{rules.min_images_per_category} images or more of each category to train on",
+            received=smallest(counts),
+        ),
+        Check(
+            name="training_groups",
+            passed=len(set(groups)) >= rules.min_groups,
+            expected=f"{rules.min_groups} patient groups or more to train on",
+            received=f"{len(set(groups))}",
+        ),
+    ]
+
+
+def check_labels(
+    policy: Policy,
+    categories: NDArray[np.int64],
+    probabilities: NDArray[np.float32],
+    champion_share: float | None,
+    name: str = "training_labels",
+) -> Check:
+    """Check that few labels are contradicted by confident predictions.
+
+    A label is contradicted where another category has a probability of at least
+    ``suspicion.confident`` (after confident learning, Northcutt et al., JAIR 2021). Either
+    the label is wrong or the model is, so that a person has to look.
+
+    Parameters
+    ----------
+    policy : Policy
+        Holds the thresholds.
+    categories : ndarray, (n,), int64
+        Labels.
+    probabilities : ndarray, (n, 12), float32
+        Calibrated, of networks not trained with these labels: the champion's, out of fold
+        where it was trained on the slice; without a champion the challenger's, out of fold.
+        A network that learnt wrong labels is less sure, and would overlook them.
+    champion_share : float or None
+        What `recorded_conflicts` says of the champion; None without one.
+    name : str
+        Name of the check.
+    """
+    rules = policy.suspicion
+    share = conflicts(categories, probabilities, rules.confident)
+    limit = (
+        rules.max_label_conflicts
+        if champion_share is None
+        else champion_share + rules.max_label_conflict_rise
+    )
+    return Check(
+        name=name,
+        passed=share <= limit,
+        expected=f"at most {limit:.1%} of the labels contradicted by predictions of "
+        f"{rules.confident:.0%} or more",
+        received=f"{share:.1%} of {len(categories)}",
+        on_failure=Verdict.NEEDS_HUMAN,
+    )
+
+
+def conflicts(
+    categories: NDArray[np.int64], probabilities: NDArray[np.float32], confident: float
+) -> float:
+    """Return the share of labels that confident predictions contradict.
+
+    A row that is not finite contradicts its label, since nothing can be said for it.
+    """
+    if not len(categories):
+        return 0.0
+    sure = probabilities.max(axis=1) >= confident
+    broken = ~np.isfinite(probabilities).all(axis=1)
+    return float((broken | (sure & (probabilities.argmax(axis=1) != categories))).mean())
+
+
+def recorded_conflicts(evaluation: Evaluation, confident: float) -> float:
+    """Return the share of a model's own test labels that its confident predictions contradict.
+
+    Taken from the reliability table of its manifest, bin by bin of mean confidence: figures
+    of the day it was made, which no later change of labels can move.
+    """
+    contradicted = sum(
+        row["images"] * (1 - row["accuracy"])
+        for row in evaluation.reliability
+        if row["confidence"] >= confident
+    )
+    return contradicted / max(1, evaluation.images)
+
+
+def smallest(counts: NDArray[np.int64]) -> str:
+    """Say which category has the fewest images, as in ``3 of glioma_coronal``."""
+    least = int(counts.argmin())
+    return f"{counts[least] or 'none'} of {CATEGORY_NAMES[least]}"
+
+
+def _counted(count: int, what: str, slices: list[str]) -> str:
+    if not count:
+        return "none"
+    named = ", ".join(slice_id[:12] for slice_id in slices[:_NAMED])
+    return f"{count} {what}, first the slices {named}"
+
+
+def check_changes(
+    policy: Policy, challenger: Manifest, champion: Manifest, relabelled: float | None
+) -> list[Check]:
+    """Check that only that changed which may change without a human.
+
+    Parameters
+    ----------
+    policy : Policy
+        Names what may.
+    challenger, champion : Manifest
+        Of the two models.
+    relabelled : float or None
+        Share of the labels that the champion was trained with which are others now, see
+        `artemis.training.gate.evidence.relabelled_share`; None where it is not known.
+
+    Returns
+    -------
+    list of Check
+        ``change_network``, ``change_recipe``, ``change_categories``, ``change_data``,
+        ``change_labels``; each needs a human on failure.
+    """
+    rules = policy.without_human
+    return [
+        _network(challenger, champion),
+        _recipe(rules, challenger.training.recipe, champion.training.recipe),
+        _categories(challenger.training.per_category, champion.training.per_category),
+        _data(rules, challenger.training.images, champion.training.images),
+        _check(
+            "labels",
+            relabelled is not None and relabelled <= rules.max_relabelled,
+            f"at most {rules.max_relabelled:.1%} of the champion's labels changed",
+            "a champion whose labels are not known" if relabelled is None else f"{relabelled:.1%}",
+        ),
+    ]
+
+
+def _check(name: str, passed: bool, expected: str, received: str) -> Check:
+    return Check(
+        name=f"change_{name}",
+        passed=passed,
+        expected=expected,
+        received=received,
+        on_failure=Verdict.NEEDS_HUMAN,
+    )
+
+
+def _network(new: Manifest, old: Manifest) -> Check:
+    compared: list[tuple[str, Any, Any]] = [
+        ("model", old.name, new.name),
+        ("input", old.input.side, new.input.side),
+        ("preprocessing", old.input.preprocessing, new.input.preprocessing),
+        ("outputs", old.outputs, new.outputs),
+        ("categories", old.categories, new.categories),
+    ]
+    changed = [f"{what} {before} to {after}" for what, before, after in compared if before != after]
+    return _check(
+        "network",
+        not changed,
+        "the champion's architecture, input, preprocessing and categories",
+        "; ".join(changed) or "the same",
+    )
+
+
+def _recipe(rules: WithoutHuman, new: dict[str, Any], old: dict[str, Any]) -> Check:
+    changed = sorted(_changed(old, new))
+    forbidden = [field for field in changed if field.partition(".")[0] not in rules.recipe]
+    return _check(
+        "recipe",
+        not forbidden,
+        f"no change of the recipe but of {', '.join(rules.recipe) or 'nothing'}",
+        ", ".join(forbidden or changed) or "none",
+    )
+
+
+def _categories(new: dict[str, int], old: dict[str, int]) -> Check:
+    changed = [name for name in CATEGORY_NAMES if bool(old.get(name)) != bool(new.get(name))]
+    return _check(
+        "categories",
+        not changed,
+        "the categories that the champion was trained on",
+        f"a change of {', '.join(changed)}" if changed else "the same",
+    )
+
+
+def _data(rules: WithoutHuman, new: int, old: int) -> Check:
+    growth = new / max(1, old)
+    return _check(
+        "data",
+        1 - rules.max_shrink <= growth <= rules.max_growth,
+        f"{1 - rules.max_shrink:.2f} to {rules.max_growth:.2f} times the champion's images",
+        f"{new} after {old}, {growth:.2f} times",
+    )
+
+
+def _changed(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> set[str]:
+    """Return the dotted names of the fields that differ, or are in one only."""
+    changed: set[str] = set()
+    for name in old.keys() | new.keys():
+        before, after = old.get(name), new.get(name)
+        if isinstance(before, dict) and isinstance(after, dict):
+            changed |= _changed(before, after, f"{prefix}{name}.")
+        elif before != after:
+            changed.add(prefix + name)
+    return changed

@@ -1,0 +1,1 @@
+"""Labelled pictures from any source, with patient groups and folds: the training set."""

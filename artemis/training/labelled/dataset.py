@@ -1,0 +1,286 @@
+"""The training set: labelled pictures with patient groups and folds, as model inputs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from artemis.datasets.copies import THUMB_SIDE, Fingerprints, find_copies
+from artemis.ingest.identity import IdentityKey
+from artemis.labels import category_of
+from artemis.reviewed import read_reviewed
+from artemis.runs import IDENTITY_KEY
+from artemis.settings import IngestSettings
+from artemis.training.labelled.locked import is_locked, read_locked
+from artemis.training.labelled.manifest_file import BOX_COLUMNS
+from artemis.training.labelled.pictures import Pictures, Source, load_pictures
+from artemis.training.labelled.reviewed_slices import find_slices, usable
+from artemis.training.labelled.sources import labels_root, read_labels
+from artemis.training.labelled.split import (
+    SPLIT_SEED,
+    check_folds,
+    check_leak,
+    disjoint,
+    make_folds,
+    make_groups,
+)
+
+_COLUMNS: Final = [
+    "path",
+    "slice_id",
+    "category",
+    "group",
+    "fold",
+    "source",
+    "official_split",
+    "patient_known",
+    "plane_predicted",
+    "reviewed",
+    "locked",
+    "crossing",
+    *BOX_COLUMNS,
+]
+_PATIENT_DOMAIN: Final = "patient_key"  # as a DICOM patient is hashed, so that both meet
+
+
+def _no_copies() -> pd.DataFrame:
+    return pd.DataFrame({"first": np.empty(0, np.int64), "second": np.empty(0, np.int64)})
+
+
+def _no_prints() -> Fingerprints:
+    return Fingerprints(np.empty(0, np.uint64), np.empty((0, THUMB_SIDE * THUMB_SIDE), np.float32))
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSet:
+    """Labelled pictures.
+
+    Attributes
+    ----------
+    table : pandas.DataFrame
+        A row a picture: ``path``, ``slice_id``, ``category`` (index), ``group``, ``fold``,
+        ``source``, ``official_split`` (``training``, ``testing`` or missing), and the flags
+        ``patient_known``, ``plane_predicted`` (by a model), ``reviewed`` (label by a
+        reviewer), ``locked`` (never to be trained on) and ``crossing`` (its group lies in
+        several of the given folds, by near copies).
+    pictures : dict of int to ndarray, (n, side, side), uint8
+        Model inputs by edge, in the order of `table`.
+    corrected : int
+        Labels replaced by the tumour that the picture's own source gives.
+    copies : pandas.DataFrame
+        Pairs of exact and near copies: positions in `table`, see `find_copies`.
+    prints : Fingerprints
+        Of the pictures, in the order of `table`.
+    unavailable : int
+        Reviewed slices that could not be added, since their file is gone or changed.
+    bad_images : int
+        Pictures left out since reviewers call them unusable.
+    """
+
+    table: pd.DataFrame
+    pictures: dict[int, NDArray[np.uint8]]
+    corrected: int
+    copies: pd.DataFrame = field(default_factory=_no_copies)
+    prints: Fingerprints = field(default_factory=_no_prints)
+    unavailable: int = 0
+    bad_images: int = 0
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 over pictures and labels, independent of their order."""
+        lines = sorted(
+            f"{row.slice_id} {row.category} {row.group} {row.fold}"
+            for row in self.table.itertuples()
+        )
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    @property
+    def boxes(self) -> NDArray[np.float32]:
+        """Tumour boxes x0, y0, x1, y1, (n, 4), fractions of the model input; NaN if unknown."""
+        return self.table.reindex(columns=list(BOX_COLUMNS)).to_numpy(dtype=np.float32)
+
+    def training_mask(self, held_out: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return what may be trained on while some pictures must stay unseen.
+
+        Everything but the held-out pictures, the pictures that share a group with one of
+        them (where given folds divide a group), and the locked evaluation set.
+
+        Parameters
+        ----------
+        held_out : ndarray, (n,), bool
+            Pictures to test or to calibrate on.
+
+        Returns
+        -------
+        ndarray, (n,), bool
+            Checked: see `check_leak`.
+
+        Raises
+        ------
+        TrainingDataError
+            If copies cross even so.
+        """
+        free = np.ones(len(self.table), dtype=np.bool_)
+        if "locked" in self.table:
+            free &= ~self.table["locked"].to_numpy(dtype=np.bool_)
+        train = disjoint(self.table["group"], free, held_out)
+        check_leak(self.table, self.copies, train, held_out)
+        return train
+
+
+def load_training_set(
+    root: Path,
+    sides: Sequence[int],
+    cache: Path,
+    settings: IngestSettings,
+    on_read: Callable[[int, int], None] | None = None,
+    *,
+    workspace: Path | None = None,
+    folds: int = 5,
+    seed: int = SPLIT_SEED,
+) -> TrainingSet:
+    """Read labelled pictures, group them by patient and copies, and divide them into folds.
+
+    Where a label names the picture's tumour by its own source, that replaces the label. With
+    a workspace, its reviewed labels replace both, add slices of earlier runs whose files are
+    still there, and take out what reviewers call a bad image; its locked evaluation set is
+    marked. Given folds are kept and checked; without them they are made.
+
+    Parameters
+    ----------
+    root : Path
+        Whatever `artemis.training.labelled.sources.read_labels` takes.
+    sides : sequence of int
+        Edges of the model inputs.
+    cache : Path
+        Folder for the decoded pictures, by content: a second reading decodes nothing, and
+        of a set that grew only what is new.
+    settings : IngestSettings
+        Limits of reading.
+    on_read : callable, optional
+        Called with the number of pictures read so far and their total.
+    workspace : Path, optional
+        Of the reviewed labels, the runs, and the locked evaluation set.
+    folds, seed : int
+        Of folds that are made here.
+
+    Raises
+    ------
+    TrainingDataError
+        If the labels are missing or wrong, a picture is refused, or given folds leak.
+    LabelsError, RunRecordError
+        If the workspace's reviewed labels or tables are damaged.
+    """
+    labels = read_labels(root, settings, cache=cache, on_read=on_read)
+    corrected = _correct_labels(labels)
+    sources = [Source(labels_root(root), path) for path in labels["path"]]
+    pictures = load_pictures(sources, sides, cache, settings, on_read)
+    labels["slice_id"], labels["reviewed"] = pictures.slice_ids, False
+    unavailable = bad = 0
+    if workspace is not None:
+        identity = IdentityKey.load_or_create(workspace / IDENTITY_KEY)
+        labels["patient"] = _keyed(labels["patient"], identity)
+        reviewed = read_reviewed(workspace)
+        labels, sources, unavailable, bad = _review(labels, sources, reviewed, workspace)
+        if len(labels) != len(pictures.slice_ids) or bad:
+            del pictures  # before they are read again: both would need twice the memory
+            pictures = load_pictures(sources, sides, cache, settings)
+            labels["slice_id"] = pictures.slice_ids
+    labels, copies = _divide(labels, pictures, folds, seed)
+    locked = read_locked(workspace) if workspace else None
+    labels["locked"] = is_locked(locked, labels, pictures.prints) if locked else False
+    return TrainingSet(
+        labels[_COLUMNS],
+        pictures.inputs,
+        corrected,
+        copies,
+        pictures.prints,
+        unavailable,
+        bad,
+    )
+
+
+def _review(
+    labels: pd.DataFrame, sources: list[Source], reviewed: pd.DataFrame, workspace: Path
+) -> tuple[pd.DataFrame, list[Source], int, int]:
+    """Return labels and files as reviewers have them, and what is unavailable and unusable."""
+    added = find_slices(workspace, reviewed, set(labels["slice_id"]))
+    by_slice = usable(reviewed).set_index("slice_id")
+    hit = labels["slice_id"].isin(by_slice.index)
+    for column in ("tumor", "plane"):
+        labels.loc[hit, column] = labels.loc[hit, "slice_id"].map(by_slice[column])
+    labels.loc[hit, "plane_predicted"] = False
+    labels.loc[hit, "reviewed"] = True
+    bad = labels["slice_id"].isin(reviewed.loc[reviewed["state"] == "bad_image", "slice_id"])
+    kept = [source for source, out in zip(sources, bad, strict=True) if not out]
+    parts = [labels[~bad]]
+    if added.sources:
+        parts.append(added.labels.assign(reviewed=True))
+    together = pd.concat(parts, ignore_index=True)
+    return together, kept + added.sources, added.unavailable, int(bad.sum())
+
+
+def _divide(
+    labels: pd.DataFrame, pictures: Pictures, folds: int, seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Add categories, groups, folds and boxes to labels; return them, and the copies."""
+    copies = find_copies(pictures.prints, pictures.slice_ids)
+    labels["category"] = [
+        category_of(tumor, plane).index
+        for tumor, plane in zip(labels["tumor"], labels["plane"], strict=True)
+    ]
+    labels["patient_known"] = labels["patient"].notna()
+    own, groups = make_groups(labels, _no_copies()), make_groups(labels, copies)
+    if labels["fold"].notna().any():
+        labels["fold"] = _spread(labels["fold"], groups)
+        labels["crossing"] = check_folds(labels, own, groups)
+    else:
+        labels["fold"] = make_folds(labels["category"].to_numpy(), groups, folds, seed)
+        labels["crossing"] = False
+    labels["group"] = groups
+    labels[list(BOX_COLUMNS)] = _boxes_in_square(labels, pictures.squares)
+    return labels, copies
+
+
+def _correct_labels(labels: pd.DataFrame) -> int:
+    by_source = labels["source_tumor"]
+    wrong = by_source.notna() & (by_source != labels["tumor"])
+    labels.loc[wrong, "tumor"] = by_source[wrong]
+    return int(wrong.sum())
+
+
+def _keyed(patients: pd.Series[str], identity: IdentityKey) -> pd.Series[str]:
+    """Return patients as runs know them, so that one person's pictures of both kinds meet."""
+    return patients.map(
+        lambda patient: identity.key(patient, _PATIENT_DOMAIN), na_action="ignore"
+    ).astype("string")
+
+
+def _spread(given: pd.Series[int], groups: pd.Series[str]) -> pd.Series[int]:
+    """Give added pictures the fold of their group, or one that a new group's name decides."""
+    count = int(given.max()) + 1
+    by_group = given.groupby(groups).first()
+    folds = given.fillna(groups.map(by_group))
+    new = [int(hashlib.sha256(name.encode()).hexdigest(), 16) % count for name in groups]
+    return folds.fillna(pd.Series(new, index=given.index)).astype(np.int64)
+
+
+def _boxes_in_square(labels: pd.DataFrame, squares: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return boxes as fractions of the model input instead of the picture, clipped to it.
+
+    With left, top and edge of the square and width and height of the picture in pixels:
+    x' = (x * width - left) / edge, y' = (y * height - top) / edge.
+    """
+    left, top, edge, width, height = squares.T[:, :, None].astype(np.float64)
+    boxes = labels[list(BOX_COLUMNS)].to_numpy(dtype=np.float64)
+    x, y = boxes[:, 0::2] * width, boxes[:, 1::2] * height
+    moved = np.stack([(x - left) / edge, (y - top) / edge], axis=2).reshape(len(boxes), 4)
+    clipped: NDArray[np.float64] = np.clip(moved, 0.0, 1.0)
+    return clipped.astype(np.float32)

@@ -1,0 +1,232 @@
+"""Labels from a manifest: a CSV or Parquet file, a row a picture, checked cell by cell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from artemis.errors import TrainingDataError
+from artemis.labels import PLANES, TUMORS, canonical_plane, canonical_tumor
+
+BOX_COLUMNS: Final = ("box_x0", "box_y0", "box_x1", "box_y1")
+LABEL_COLUMNS: Final = (
+    "path",
+    "tumor",
+    "plane",
+    "plane_predicted",
+    "patient",
+    "source",
+    "source_tumor",
+    "official_split",
+    "group",
+    "fold",
+    *BOX_COLUMNS,
+)
+"""Columns of every table of labels, in this order; see `artemis.training.labelled.sources`."""
+
+UNKNOWN_SOURCE: Final = "unknown"
+SPLIT_NAMES: Final = {
+    "training": "training",
+    "train": "training",
+    "testing": "testing",
+    "test": "testing",
+}
+"""What folders and cells may call the two halves of an official split."""
+
+_REQUIRED: Final = ("path", "tumor", "plane")
+_TRUTHS: Final = {"true": True, "1": True, "false": False, "0": False}
+
+
+def read_manifest(file: Path) -> pd.DataFrame:
+    """Read and check a manifest; pictures are not opened.
+
+    Parameters
+    ----------
+    file : Path
+        ``.parquet``, or CSV (UTF-8, commas) of any other name. Required columns: ``path``
+        (relative to the manifest's folder, forward slashes), ``tumor``, ``plane``. Optional:
+        ``patient``, ``source``, ``source_tumor``, ``official_split``, ``group``, ``fold``
+        (the last two in every row or in none), ``plane_predicted``, and a tumour box in
+        fractions of the picture's width and height: ``box_x0`` to ``box_y1``, or one
+        column ``box`` with ``x0 y0 x1 y1``. Other columns are ignored.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `LABEL_COLUMNS`, in the order of the file.
+
+    Raises
+    ------
+    TrainingDataError
+        If the file cannot be read, lacks a column or a row, or a cell is wrong.
+    """
+    cells = _parquet_cells(file) if file.suffix.lower() == ".parquet" else _csv_cells(file)
+    missing = [column for column in _REQUIRED if column not in cells]
+    if missing or cells.empty:
+        raise TrainingDataError(
+            f"{file}: expected rows with the columns {', '.join(_REQUIRED)}. Received {len(cells)} "
+            f"rows without {', '.join(missing) or 'any picture'}, with the columns "
+            f"{', '.join(map(str, cells.columns[:20]))}. Name the columns so, commas between them."
+        )
+    labels = pd.DataFrame({"path": _paths(file, cells)})
+    labels["tumor"] = _known(file, cells, "tumor", canonical_tumor, TUMORS)
+    labels["plane"] = _known(file, cells, "plane", canonical_plane, PLANES)
+    labels["plane_predicted"] = _known(
+        file, cells, "plane_predicted", lambda cell: _TRUTHS.get(cell.lower()), ("true", "false")
+    )
+    labels["plane_predicted"] = labels["plane_predicted"].eq(True)
+    labels["patient"] = _optional(cells, "patient")
+    labels["source"] = _optional(cells, "source").fillna(UNKNOWN_SOURCE)
+    labels["source_tumor"] = _known(file, cells, "source_tumor", canonical_tumor, TUMORS)
+    labels["official_split"] = _known(
+        file,
+        cells,
+        "official_split",
+        lambda cell: SPLIT_NAMES.get(cell.lower()),
+        ("training", "testing"),
+    )
+    labels["group"] = _all_or_none(file, cells, "group")
+    labels["fold"] = _folds(file, cells)
+    labels[list(BOX_COLUMNS)] = _boxes(file, cells)
+    return labels[list(LABEL_COLUMNS)]
+
+
+def _csv_cells(file: Path) -> pd.DataFrame:
+    try:
+        # Empty cells alone are missing: pandas would take a tumour "None" for missing as well.
+        cells = pd.read_csv(
+            file, dtype="string", encoding="utf-8-sig", keep_default_na=False, na_values=[""]
+        )
+    except (OSError, ValueError, pd.errors.ParserError) as error:
+        raise _unreadable(file, "CSV in UTF-8", error) from error
+    return _stripped(cells)
+
+
+def _parquet_cells(file: Path) -> pd.DataFrame:
+    try:
+        table = pq.ParquetFile(file).read()
+        columns = {
+            name: table.column(name).cast(pa.string())
+            for name in table.column_names
+            if name in LABEL_COLUMNS or name == "box"
+        }
+    except (OSError, pa.ArrowException) as error:
+        raise _unreadable(file, "a Parquet table of plain columns", error) from error
+    cells = pd.DataFrame({name: pd.array(c.to_pylist(), "string") for name, c in columns.items()})
+    return _stripped(cells)
+
+
+def _unreadable(file: Path, expected: str, error: Exception) -> TrainingDataError:
+    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return TrainingDataError(
+        f"{file}: expected {expected}. Received: {first}. Write the manifest again."
+    )
+
+
+def _stripped(cells: pd.DataFrame) -> pd.DataFrame:
+    cells = cells.apply(lambda column: column.str.strip())
+    return cells.mask(cells == "", pd.NA)
+
+
+def _optional(cells: pd.DataFrame, column: str) -> pd.Series[str]:
+    if column in cells:
+        return cells[column]
+    return pd.Series(pd.NA, index=cells.index, dtype="string")
+
+
+def _paths(file: Path, cells: pd.DataFrame) -> pd.Series[str]:
+    if cells["path"].isna().any():
+        row = int(np.flatnonzero(cells["path"].isna())[0]) + 1
+        raise TrainingDataError(
+            f"{file}: expected a path in every row. Received none in row {row} after the header."
+        )
+    pure = [PurePosixPath(path) for path in cells["path"]]
+    leaving = [str(p) for p in pure if p.is_absolute() or ".." in p.parts]
+    if leaving:
+        raise TrainingDataError(
+            f"{file}: expected paths relative to its folder, that stay in it. "
+            f"Received {leaving[0]!r}. Move the pictures below {file.parent}."
+        )
+    paths = pd.Series([str(p) for p in pure], index=cells.index, dtype="string")
+    if paths.duplicated().any():
+        raise TrainingDataError(
+            f"{file}: expected every picture once. "
+            f"Received {paths[paths.duplicated()].iloc[0]} again. Remove one of its rows."
+        )
+    return paths
+
+
+def _known(
+    file: Path,
+    cells: pd.DataFrame,
+    column: str,
+    canonical: Callable[[str], object],
+    expected: tuple[str, ...],
+) -> pd.Series[str]:
+    """Return a column of known names in their own spelling."""
+    given = _optional(cells, column)
+    values = given.astype(object).map(canonical, na_action="ignore")
+    wrong = values.isna() & (given.notna() | (column == "tumor"))
+    if wrong.any():
+        where = int(np.flatnonzero(wrong)[0])
+        received = given.iloc[where]
+        raise TrainingDataError(
+            f"{file}: expected a known {column}. "
+            f"Received {'none' if pd.isna(received) else repr(received)} for "
+            f"{cells['path'].iloc[where]}. Known are {', '.join(expected)}."
+        )
+    return values
+
+
+def _all_or_none(file: Path, cells: pd.DataFrame, column: str) -> pd.Series[str]:
+    given = _optional(cells, column)
+    if given.notna().any() and given.isna().any():
+        raise TrainingDataError(
+            f"{file}: expected a {column} in every row. "
+            f"Received none for {cells['path'][given.isna()].iloc[0]}. A picture without copies "
+            f"and of an unknown patient is a group of its own; or leave out the whole column."
+        )
+    return given
+
+
+def _folds(file: Path, cells: pd.DataFrame) -> pd.Series[int]:
+    given = _all_or_none(file, cells, "fold")
+    numbers = pd.to_numeric(given, errors="coerce").astype("Float64")
+    wrong = given.notna() & ~((numbers >= 0) & (numbers % 1 == 0)).fillna(False)
+    if wrong.any():
+        raise TrainingDataError(
+            f"{file}: expected whole numbers from 0 as folds. Received {given[wrong].iloc[0]!r} "
+            f"for {cells['path'][wrong].iloc[0]}."
+        )
+    return numbers.astype("Int64")
+
+
+def _boxes(file: Path, cells: pd.DataFrame) -> pd.DataFrame:
+    """Return the four box columns as float64, NaN where there is no box."""
+    if "box" in cells:
+        texts = cells["box"].str.split(r"[\s,;]+", regex=True, expand=True)
+        texts = texts.reindex(columns=range(max(4, texts.shape[1])))
+    else:
+        texts = pd.concat([_optional(cells, name) for name in BOX_COLUMNS], axis=1)
+    given = texts.notna().any(axis=1).to_numpy()
+    numbers = texts.apply(pd.to_numeric, errors="coerce").astype("Float64")
+    values = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
+    x0, y0, x1, y1 = values[:, :4].T
+    right = (x0 >= 0) & (x0 < x1) & (x1 <= 1) & (y0 >= 0) & (y0 < y1) & (y1 <= 1)
+    # A fifth part, or a part that is no number, leaves another pattern of gaps.
+    wrong = given & ~(right & texts.iloc[:, 4:].isna().all(axis=1).to_numpy())
+    if wrong.any():
+        where = int(np.flatnonzero(wrong)[0])
+        received = " ".join("" if pd.isna(part) else str(part) for part in texts.iloc[where])
+        raise TrainingDataError(
+            f"{file}: expected a box as fractions x0 y0 x1 y1 of width and height, 0 to 1, "
+            f"x0 < x1 and y0 < y1. Received {received!r} for {cells['path'].iloc[where]}. "
+            "Divide pixels by the picture's size, or leave the box empty."
+        )
+    return pd.DataFrame(values[:, :4], columns=list(BOX_COLUMNS), index=cells.index)

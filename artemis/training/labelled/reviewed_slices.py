@@ -1,0 +1,131 @@
+"""Reviewed slices of earlier runs as training pictures, where their files are still there."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from artemis.errors import RunRecordError
+from artemis.files import sha256_file
+from artemis.predictions import read_table
+from artemis.runs import read_record
+from artemis.training.labelled.manifest_file import BOX_COLUMNS, LABEL_COLUMNS
+from artemis.training.labelled.pictures import Source
+
+REVIEWED_SOURCE: Final = "reviewed"
+Run = tuple[Path, dict[str, dict[str, Any]]]
+"""Batch folder of a run, and the rows of its slices by `slice_id`."""
+
+_PATIENT_KEYS: Final = ("patient_key", "study_key", "series_key", "file_sha256")
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewedSlices:
+    """What earlier runs add to a training set.
+
+    Attributes
+    ----------
+    labels : pandas.DataFrame
+        `LABEL_COLUMNS`, a row a slice; ``path`` is ``<run_id>/<path>`` with ``#<frame>``
+        after a frame other than 0.
+    sources : list of Source
+        The file and frame of each.
+    unavailable : int
+        Slices whose file is gone or changed.
+    """
+
+    labels: pd.DataFrame
+    sources: list[Source]
+    unavailable: int
+
+
+def find_slices(workspace: Path, reviewed: pd.DataFrame, known: Collection[str]) -> ReviewedSlices:
+    """Find the files of reviewed slices.
+
+    Slices of one DICOM patient belong together, else those of one study, series or file.
+    Single pictures without a header carry no patient: neighbouring slices of one person
+    in several such files are held together only where they are near copies.
+
+    Parameters
+    ----------
+    workspace : Path
+        Holds the runs.
+    reviewed : pandas.DataFrame
+        From `artemis.reviewed.read_reviewed`; those agreed or by a single reviewer are taken.
+    known : collection of str
+        Slices that the training set holds already.
+    """
+    runs: dict[str, Run] = {}
+    rows, sources, unavailable = [], [], 0
+    wanted = usable(reviewed)
+    for slice_id, tumor, plane, run_ids in zip(
+        *(wanted[name] for name in ("slice_id", "tumor", "plane", "run_ids")), strict=True
+    ):
+        if slice_id in known:
+            continue
+        found = _find(workspace, slice_id, run_ids, runs)
+        if found is None:
+            unavailable += 1
+            continue
+        run_id, source, patient = found
+        sources.append(source)
+        path = f"{run_id}/{source.path}" + (f"#{source.frame}" if source.frame else "")
+        rows.append({"path": path, "tumor": tumor, "plane": plane, "patient": patient})
+    return ReviewedSlices(_labels(rows), sources, unavailable)
+
+
+def usable(reviewed: pd.DataFrame) -> pd.DataFrame:
+    """Return the reviewed slices whose label may be trained on."""
+    return reviewed[reviewed["state"].isin(["agreed", "single"])]
+
+
+def _find(
+    workspace: Path, slice_id: str, run_ids: list[str], runs: dict[str, Run]
+) -> tuple[str, Source, str] | None:
+    """Return the newest run that has a slice's file, the file, and the key of its patient."""
+    for run_id in sorted(run_ids, reverse=True):
+        if run_id not in runs:
+            runs[run_id] = _read(workspace / "runs" / run_id)
+        batch, slices = runs[run_id]
+        row = slices.get(slice_id)
+        if row is not None and _is_there(batch, row):
+            patient = next(row[name] for name in _PATIENT_KEYS if isinstance(row[name], str))
+            return run_id, Source(batch, row["path"], int(row["frame"])), patient
+    return None
+
+
+def _read(run: Path) -> Run:
+    """Return a run's batch folder and its readable slices; none of a run that is gone."""
+    try:
+        batch = Path(read_record(run).batch)
+    except RunRecordError:
+        return run, {}
+    slices = read_table(run, "slices")
+    rows: list[dict[str, Any]] = slices[slices["status"] == "ok"].to_dict("records")  # type: ignore[assignment]
+    return batch, {row["slice_id"]: row for row in rows}
+
+
+def _is_there(batch: Path, row: dict[str, Any]) -> bool:
+    relative = PurePosixPath(row["path"])
+    if relative.is_absolute() or ".." in relative.parts:
+        return False
+    path = batch / relative
+    try:
+        return path.is_file() and sha256_file(path) == row["file_sha256"]
+    except OSError:
+        return False
+
+
+def _labels(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    labels = pd.DataFrame(rows, columns=list(LABEL_COLUMNS))
+    labels["plane_predicted"] = False
+    labels["source"] = REVIEWED_SOURCE
+    labels["fold"] = labels["fold"].astype("Int64")
+    labels[list(BOX_COLUMNS)] = np.nan
+    texts = ["path", "patient", "source", "source_tumor", "official_split", "group"]
+    return labels.astype(dict.fromkeys(texts, "string"))

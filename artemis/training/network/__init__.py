@@ -1,0 +1,1 @@
+"""One network: recipe, pictures changed at random, fit, export. TensorFlow loads here."""

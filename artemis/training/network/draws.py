@@ -1,0 +1,160 @@
+"""What the stem makes of every picture, in several random variants, computed once.
+
+MobileNetV2's first blocks stay as ImageNet left them, so their outputs can be kept: all
+folds, protocols and repetitions on the same pictures then train on the same file, and an
+epoch costs a third of one that starts from pixels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from artemis.models.architectures import MAP_STRIDE, STEM_END, build_stem
+from artemis.models.runtime import Network
+from artemis.training.network.augment import augment_with_boxes
+from artemis.training.network.export import export_litert
+from artemis.training.network.recipes import Recipe
+
+_BATCH: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """Stem outputs of pictures as they are (draw 0) and randomly changed (draws 1 to k).
+
+    Attributes
+    ----------
+    features : ndarray, (n, k + 1, h, w, c), float16
+        Outputs of the stem; mapped from a file.
+    areas : ndarray, (n, k + 1, h / 2, w / 2), float16 in [0, 1]
+        Share of each place of the evidence map that the tumour box covers; all 0 where
+        no box is known.
+    """
+
+    features: NDArray[np.float16]
+    areas: NDArray[np.float16]
+
+    @property
+    def count(self) -> int:
+        """Number of changed variants of each picture."""
+        return int(self.features.shape[1]) - 1
+
+
+def make_draws(
+    recipe: Recipe,
+    pictures: NDArray[np.uint8],
+    boxes: NDArray[np.float32],
+    cache: Path,
+    imagenet: Path | str | None,
+    on_draw: Callable[[int, int], None] | None = None,
+) -> Draws:
+    """Return the stem's outputs, from the cache if they were made before.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Its augmentation, number of draws and seed.
+    pictures : ndarray, (n, side, side), uint8
+        Model inputs.
+    boxes : ndarray, (n, 4), float32
+        Tumour boxes, left, top, right, bottom, in fractions of the edge; NaN where unknown.
+    cache : Path
+        Folder of the file. Older files of other pictures or recipes in it are removed.
+    imagenet : Path, 'imagenet' or None
+        The stem's weights.
+    on_draw : callable, optional
+        Called with the number of finished draws and their total.
+    """
+    stem = build_stem(recipe.side, imagenet)
+    folder = cache / f"stem-{_key(recipe, pictures, boxes, stem.get_weights())}"
+    if not folder.is_dir():
+        cache.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(prefix=".stem-", dir=cache))
+        try:
+            export_litert(stem, building / "stem.tflite", half=False)
+            _write(recipe, pictures, boxes, building, on_draw)
+            for older in cache.glob("stem-*"):
+                shutil.rmtree(older, ignore_errors=True)
+            building.rename(folder)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+    return Draws(
+        np.load(folder / "features.npy", mmap_mode="r", allow_pickle=False),
+        np.load(folder / "areas.npy", allow_pickle=False),
+    )
+
+
+def draw_areas(boxes: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    """Return ``(n, side, side)`` pictures of the boxes, 1 inside and 0 outside."""
+    centres = (np.arange(side, dtype=np.float32) + 0.5) / side
+    left, top, right, bottom = (np.nan_to_num(boxes, nan=2.0)[:, k, None] for k in range(4))
+    across = (centres >= left) & (centres <= right)
+    down = (centres >= top) & (centres <= bottom)
+    return (down[:, :, None] & across[:, None, :]).astype(np.float32)
+
+
+def _key(
+    recipe: Recipe,
+    pictures: NDArray[np.uint8],
+    boxes: NDArray[np.float32],
+    weights: list[NDArray[np.float32]],
+) -> str:
+    settings = {
+        "stem": STEM_END,
+        "draws": recipe.draws,
+        "seed": recipe.seed,
+        "augmentation": asdict(recipe.augmentation) if recipe.augmentation else None,
+    }
+    key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for array in (pictures, boxes, *weights):
+        key.update(np.ascontiguousarray(array).data)
+    return key.hexdigest()[:32]
+
+
+def _write(
+    recipe: Recipe,
+    pictures: NDArray[np.uint8],
+    boxes: NDArray[np.float32],
+    folder: Path,
+    on_draw: Callable[[int, int], None] | None,
+) -> None:
+    network = Network(folder / "stem.tflite")
+    height, width, channels = (int(n) for n in network.run(pictures[:1])["stem"].shape[1:])
+    total = len(pictures), recipe.draws + 1
+    shape = (*total, height, width, channels)
+    features = np.lib.format.open_memmap(folder / "features.npy", "w+", np.float16, shape)
+    places = recipe.side // MAP_STRIDE
+    areas = np.zeros((*total, places, places), dtype=np.float16)
+    tf.random.set_seed(recipe.seed)
+    for draw in range(total[1]):
+        for start in range(0, len(pictures), _BATCH):
+            of = slice(start, start + _BATCH)
+            changed, area = _change(pictures[of], boxes[of], recipe, plain=draw == 0)
+            features[of, draw] = network.run(changed)["stem"]
+            areas[of, draw] = area
+        if on_draw:
+            on_draw(draw + 1, total[1])
+    features.flush()
+    np.save(folder / "areas.npy", areas, allow_pickle=False)
+
+
+def _change(
+    pictures: NDArray[np.uint8], boxes: NDArray[np.float32], recipe: Recipe, *, plain: bool
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    area = tf.constant(draw_areas(boxes, recipe.side)[..., None])
+    if not plain and recipe.augmentation is not None:
+        values = tf.constant(pictures[..., None], dtype=tf.float32)
+        changed, area = augment_with_boxes(values, area, recipe.augmentation)
+        pictures = np.rint(changed.numpy()[..., 0]).astype(np.uint8)
+    return pictures, tf.nn.avg_pool2d(area, MAP_STRIDE, MAP_STRIDE, "VALID").numpy()[..., 0]

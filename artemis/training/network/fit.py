@@ -1,0 +1,213 @@
+"""Fit one network. Imports TensorFlow."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from artemis.models.architectures import build_baseline, build_stem, build_trunk, join
+from artemis.training.figures.evaluate import macro_f1
+from artemis.training.network.draws import make_draws
+from artemis.training.network.feeds import Samples, StemDraws, changed_pictures
+from artemis.training.network.losses import inside_box
+from artemis.training.network.recipes import Recipe
+from artemis.training.network.weights import set_weights
+
+_BATCH: Final = 64
+_WATCHED: Final = 256  # slices whose macro F1 is shown after each epoch; nothing is chosen by it
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """What one finished epoch shows: number from 1, figures, and seconds.
+
+    `macro_f1` is of at most 256 held-out slices, NaN without any; it is shown, and nothing
+    is chosen by it.
+    """
+
+    number: int
+    loss: float
+    accuracy: float
+    macro_f1: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A trained network: `trained` is the whole of it, or its trunk over a fixed stem."""
+
+    recipe: Recipe
+    trained: keras.Model
+    imagenet: Path | str | None
+
+    def serving(self) -> keras.Model:
+        """Return the network from picture to outputs, as it is exported."""
+        if self.recipe.draws:
+            return join(build_stem(self.recipe.side, self.imagenet), self.trained)
+        return self.trained
+
+    def predict(self, samples: Samples, rows: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
+        """Return outputs, by name, of the unchanged pictures of some rows."""
+        call = tf.function(lambda x: self.trained(x, training=False))
+        parts: list[dict[str, Any]] = []
+        for start in range(0, len(rows), _BATCH):
+            of = rows[start : start + _BATCH]
+            if samples.draws is None:
+                batch = samples.pictures[of, ..., None]
+            else:
+                batch = samples.draws.features[of, 0]
+            parts.append(call(tf.constant(batch.astype(np.float32))))
+        return {name: np.concatenate([p[name].numpy() for p in parts]) for name in parts[0]}
+
+    def predict_pictures(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the logits, ``(n, 12)``, of pictures that are not among the samples."""
+        serving = self.serving()
+        call = tf.function(lambda x: serving(x, training=False)["logits"])
+        parts = [
+            call(tf.constant(pictures[start : start + _BATCH, ..., None], dtype=tf.float32))
+            for start in range(0, len(pictures), _BATCH)
+        ]
+        return np.concatenate([part.numpy() for part in parts])
+
+
+def prepare(
+    recipe: Recipe,
+    pictures: NDArray[np.uint8],
+    categories: NDArray[np.int64],
+    boxes: NDArray[np.float32],
+    *,
+    imagenet: Path | str | None,
+    cache: Path,
+    on_draw: Callable[[int, int], None] | None = None,
+) -> Samples:
+    """Return what a recipe trains on; see `artemis.training.network.draws.make_draws`."""
+    draws = make_draws(recipe, pictures, boxes, cache, imagenet, on_draw) if recipe.draws else None
+    return Samples(pictures, categories, draws)
+
+
+def fit(
+    recipe: Recipe,
+    samples: Samples,
+    rows: NDArray[np.int64],
+    *,
+    watched: NDArray[np.int64] | None = None,
+    imagenet: Path | str | None = "imagenet",
+    start: Path | None = None,
+    checkpoint: Path | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> Fitted:
+    """Train a network for the recipe's number of epochs; nothing is selected on the way.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        All settings; its seed fixes weights, order and augmentation, up to the
+        order of floating-point sums on several threads.
+    samples : Samples
+        Pictures; see `prepare`.
+    rows : ndarray, (m,), int64
+        Which of them to train on.
+    watched : ndarray, (k,), int64, optional
+        Rows held out, whose macro F1 is shown after each epoch.
+    imagenet : Path, 'imagenet' or None
+        Where MobileNetV2 starts.
+    start : Path, optional
+        Weights of an earlier training of the same architecture to start from.
+    checkpoint : Path, optional
+        Folder for the state after each epoch. If it holds one, training goes on there.
+    on_epoch : callable, optional
+        Called after each epoch.
+    """
+    keras.utils.set_random_seed(recipe.seed)
+    model = _build(recipe, imagenet)
+    if start is not None:
+        set_weights(model, start)
+    fitted = Fitted(recipe, model, imagenet)
+    learnt = [name for name in ("logits", "attention") if name in model.output]
+    trained = keras.Model(model.inputs, {name: model.output[name] for name in learnt})
+    steps = max(1, len(rows) // recipe.batch_size)
+    losses = {
+        "logits": keras.losses.CategoricalCrossentropy(
+            from_logits=True, label_smoothing=recipe.label_smoothing
+        ),
+        "attention": inside_box,
+    }
+    trained.compile(
+        optimizer=keras.optimizers.AdamW(
+            _schedule(recipe, steps), weight_decay=recipe.weight_decay
+        ),
+        loss={name: losses[name] for name in learnt},
+        loss_weights={"logits": 1.0, "attention": recipe.box_weight} if len(learnt) > 1 else None,
+        metrics={"logits": "accuracy"},
+    )
+    feed = (
+        changed_pictures(recipe, samples, rows)
+        if samples.draws is None
+        else StemDraws(recipe, samples, rows)
+    )
+    seen = _Watcher(fitted, samples, watched, feed, on_epoch)
+    callbacks: list[keras.callbacks.Callback] = [seen]
+    if checkpoint is not None:
+        callbacks.insert(0, keras.callbacks.BackupAndRestore(str(checkpoint)))
+    trained.fit(feed, epochs=recipe.epochs, steps_per_epoch=steps, verbose=0, callbacks=callbacks)
+    return fitted
+
+
+def _build(recipe: Recipe, imagenet: Path | str | None) -> keras.Model:
+    if recipe.model == "baseline":
+        return build_baseline(original=recipe.original, seed=recipe.seed)
+    return build_trunk(recipe.side, imagenet=imagenet, dropout=recipe.dropout, seed=recipe.seed)
+
+
+def _schedule(recipe: Recipe, steps: int) -> Any:
+    warmup = int(recipe.warmup_epochs * steps)
+    return keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=recipe.learning_rate / 10 if warmup else recipe.learning_rate,
+        warmup_target=recipe.learning_rate if warmup else None,
+        warmup_steps=warmup,
+        decay_steps=max(1, recipe.epochs * steps - warmup),
+    )
+
+
+class _Watcher(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
+    """Start each epoch's draws, and report what it came to."""
+
+    def __init__(
+        self,
+        fitted: Fitted,
+        samples: Samples,
+        watched: NDArray[np.int64] | None,
+        feed: Any,
+        on_epoch: Callable[[Epoch], None] | None,
+    ) -> None:
+        super().__init__()
+        self._fitted, self._samples, self._feed, self._on_epoch = fitted, samples, feed, on_epoch
+        random = np.random.default_rng(0)
+        self._rows = (
+            None if watched is None or not len(watched) else random.permutation(watched)[:_WATCHED]
+        )
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self._started = time.monotonic()
+        if isinstance(self._feed, StemDraws):
+            self._feed.start(epoch)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        if self._on_epoch is None:
+            return
+        logs = logs or {}
+        score = float("nan")
+        if self._rows is not None:
+            predicted = self._fitted.predict(self._samples, self._rows)["logits"].argmax(axis=1)
+            score = macro_f1(predicted, self._samples.categories[self._rows])
+        accuracy = logs.get("logits_accuracy", logs.get("accuracy", float("nan")))
+        seconds = time.monotonic() - self._started
+        self._on_epoch(Epoch(epoch + 1, logs["loss"], accuracy, score, seconds))

@@ -1,0 +1,119 @@
+"""How each model is trained: every number in one place, recorded in its manifest."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final
+
+from artemis.training.network.augmentation import Augmentation
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Settings of one training.
+
+    Attributes
+    ----------
+    model : {'mobilenet_v2', 'baseline'}
+        Architecture.
+    side : int
+        Edge of the model input in pixels.
+    epochs, batch_size : int
+        Passes over the training set, and pictures a step.
+    learning_rate : float
+        Peak; reached after `warmup_epochs`, then decayed to 0 along a cosine
+        (Loshchilov and Hutter, ICLR 2017).
+    weight_decay : float
+        Decoupled, of AdamW (Loshchilov and Hutter, ICLR 2019).
+    label_smoothing : float
+        Share of the target spread over all categories.
+    balance : float
+        Weight of a category is its frequency to the power of minus this; 0 is none.
+    dropout : float
+        Share of pooled features dropped (mobilenet_v2).
+    augmentation : Augmentation or None
+        Random changes; None for none.
+    draws : int
+        Random variants of each picture that are made once and trained on in turn
+        (mobilenet_v2); without them, every epoch changes each picture anew.
+    mixup : float
+        Parameter of the beta distribution by which two pictures' stem outputs are mixed,
+        the first with at least half (manifold mixup, Verma et al., ICML 2019); 0 is none.
+        Needs `draws`.
+    box_weight : float
+        Weight of the loss that draws the attention into the tumour box, where one is
+        known (mobilenet_v2).
+    original : bool
+        The baseline as it was in 2022.
+    seed : int
+        Of initial weights, order and augmentation.
+    """
+
+    model: str
+    side: int
+    epochs: int
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    warmup_epochs: float = 1.0
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+    balance: float = 0.0
+    dropout: float = 0.0
+    augmentation: Augmentation | None = None
+    draws: int = 0
+    mixup: float = 0.0
+    box_weight: float = 0.0
+    original: bool = False
+    seed: int = 20_221_012
+
+    def record(self) -> dict[str, Any]:
+        """Return the recipe as plain values for a manifest."""
+        return asdict(self)
+
+    def with_epochs(self, epochs: int) -> Recipe:
+        """Return the recipe with another number of epochs."""
+        return replace(self, epochs=epochs)
+
+    def with_side(self, side: int) -> Recipe:
+        """Return the recipe with another size of pictures."""
+        return replace(self, side=side)
+
+    def warm(self) -> Recipe:
+        """Return the recipe for a start from an earlier model: shorter and gentler."""
+        return replace(
+            self, epochs=max(1, round(self.epochs / 3)), learning_rate=self.learning_rate / 3
+        )
+
+
+RECIPES: Final = {
+    "mobilenet_v2": Recipe(
+        model="mobilenet_v2",
+        side=192,
+        epochs=12,
+        learning_rate=6e-4,
+        weight_decay=0.02,
+        label_smoothing=0.1,
+        balance=0.35,
+        dropout=0.4,
+        augmentation=Augmentation(),
+        draws=8,
+        mixup=0.4,
+        box_weight=0.3,
+    ),
+    "baseline": Recipe(
+        model="baseline",
+        side=150,
+        epochs=45,
+        learning_rate=3e-3,
+        weight_decay=0.01,
+        label_smoothing=0.02,
+        balance=0.35,
+        augmentation=Augmentation(
+            rotation=8, zoom=0.08, stretch=0.04, shift=0.04, gamma=0.2, noise=0.02, erase=0.0
+        ),
+    ),
+    "baseline_original": Recipe(
+        model="baseline", side=150, epochs=40, original=True, warmup_epochs=0.0
+    ),
+}
+"""Recipes by name: the two that are shipped, and the baseline as it was in 2022."""

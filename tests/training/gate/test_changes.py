@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from artemis.models.decisions import Verdict
+from artemis.models.manifest import Manifest, load_manifest
+from artemis.models.registry import model_folder
+from artemis.training.gate.integrity import check_changes
+from artemis.training.gate.policy import load_policy
+
+POLICY = load_policy()
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    return load_manifest(model_folder(tmp_path_factory.mktemp("none"), "baseline"))
+
+
+def changed(manifest: Manifest, change: Callable[[dict[str, Any]], None]) -> Manifest:
+    values = manifest.model_dump()
+    change(values)
+    return Manifest.model_validate(values)
+
+
+def found(
+    challenger: Manifest, champion: Manifest, relabelled: float | None = 0.0
+) -> dict[str, tuple[str, str]]:
+    checks = check_changes(POLICY, challenger, champion, relabelled)
+    assert {check.on_failure for check in checks} == {Verdict.NEEDS_HUMAN}
+    return {c.name: (c.expected, c.received) for c in checks if not c.passed}
+
+
+def test_same_model_again_changes_nothing(shipped: Manifest) -> None:
+    assert found(shipped, shipped) == {}
+
+
+def test_more_of_the_same_with_another_seed_needs_no_human(shipped: Manifest) -> None:
+    def change(values: dict[str, Any]) -> None:
+        values["training"]["images"] = int(values["training"]["images"] * 1.3)
+        values["training"]["recipe"] |= {"seed": 1, "epochs": 5, "learning_rate": 1e-4}
+
+    assert found(changed(shipped, change), shipped, relabelled=0.04) == {}
+
+
+def _side(values: dict[str, Any]) -> None:
+    values["input"]["side"] = 224
+
+
+def _preprocessing(values: dict[str, Any]) -> None:
+    values["input"]["preprocessing"] = "other-9"
+
+
+def _outputs(values: dict[str, Any]) -> None:
+    values["outputs"] = {"logits": [12]}
+
+
+def _categories(values: dict[str, Any]) -> None:
+    values["categories"] = values["categories"][::-1]
+
+
+def _name(values: dict[str, Any]) -> None:
+    values["name"] = "other"
+
+
+@pytest.mark.parametrize(
+    ("change", "received"),
+    [
+        (_side, "input 150 to 224"),
+        (_name, "model baseline to other"),
+        (_preprocessing, "preprocessing "),
+        (_outputs, "outputs "),
+        (_categories, "categories "),
+    ],
+)
+def test_other_network_needs_a_human(
+    shipped: Manifest, change: Callable[[dict[str, Any]], None], received: str
+) -> None:
+    failures = found(changed(shipped, change), shipped)
+    expected = "the champion's architecture, input, preprocessing and categories"
+    assert list(failures) == ["change_network"]
+    assert failures["change_network"][0] == expected
+    assert failures["change_network"][1].startswith(received)
+
+
+def test_change_of_the_recipe_is_named_field_by_field(shipped: Manifest) -> None:
+    def change(values: dict[str, Any]) -> None:
+        recipe = values["training"]["recipe"]
+        recipe |= {"dropout": 0.9, "epochs": 3, "unheard_of": 1}
+        recipe["augmentation"] = recipe["augmentation"] | {"rotation": 90}
+
+    assert found(changed(shipped, change), shipped) == {
+        "change_recipe": (
+            "no change of the recipe but of epochs, learning_rate, warmup_epochs, seed",
+            "augmentation.rotation, dropout, unheard_of",
+        )
+    }
+
+
+@pytest.mark.parametrize(("factor", "shown"), [(2.2, "2.20"), (0.9, "0.90")])
+def test_training_set_of_another_size_needs_a_human(
+    shipped: Manifest, factor: float, shown: str
+) -> None:
+    images = shipped.training.images
+
+    def change(values: dict[str, Any]) -> None:
+        values["training"]["images"] = round(images * factor)
+
+    assert found(changed(shipped, change), shipped) == {
+        "change_data": (
+            "0.95 to 2.00 times the champion's images",
+            f"{round(images * factor)} after {images}, {shown} times",
+        )
+    }
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_category_that_comes_or_goes_needs_a_human(shipped: Manifest, turned: bool) -> None:
+    def change(values: dict[str, Any]) -> None:
+        values["training"]["per_category"]["none_coronal"] = 0
+
+    pair = (changed(shipped, change), shipped)
+    assert found(*(pair[::-1] if turned else pair)) == {
+        "change_categories": (
+            "the categories that the champion was trained on",
+            "a change of none_coronal",
+        )
+    }
+
+
+@pytest.mark.parametrize(
+    ("relabelled", "received"),
+    [(0.051, "5.1%"), (None, "a champion whose labels are not known")],
+)
+def test_changed_or_unknown_labels_need_a_human(
+    shipped: Manifest, relabelled: float | None, received: str
+) -> None:
+    assert found(shipped, shipped, relabelled) == {
+        "change_labels": ("at most 5.0% of the champion's labels changed", received)
+    }

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from artemis.errors import ModelError
+from artemis.files import sha256_file
+from artemis.labels import PROBABILITY_COLUMNS
+from artemis.models.manifest import OUT_OF_FOLD_NAME, Manifest, load_manifest
+from artemis.models.registry import model_folder
+from artemis.training.gate.evidence import (
+    Provenance,
+    fair_evidence,
+    read_out_of_fold,
+    relabelled_share,
+)
+from tests.training.drawn import draw
+
+OWN = draw(slices=24, groups=6)
+
+
+def table(slice_ids: list[str], *, made: bool = True) -> pd.DataFrame:
+    frame = pd.DataFrame({"slice_id": slice_ids, "fold": 0})
+    p = np.full((len(slice_ids), 12), 1 / 12 if made else np.nan, dtype=np.float32)
+    return frame.join(pd.DataFrame(p, columns=list(PROBABILITY_COLUMNS)))
+
+
+def test_own_answers_count_on_slices_never_seen() -> None:
+    found = fair_evidence(OWN, [], None)
+    assert found.provenance is Provenance.UNSEEN
+    assert found.probabilities is OWN.probabilities
+    assert fair_evidence(OWN, None, table(["other"])).provenance is Provenance.UNSEEN
+
+
+def test_answers_on_slices_trained_on_are_replaced_slice_by_slice() -> None:
+    trained = OWN.slice_ids[[3, 7]].tolist()
+    found = fair_evidence(OWN, None, table(["other", *trained[::-1]]))
+    assert found.provenance is Provenance.OUT_OF_FOLD
+    changed = np.flatnonzero((found.probabilities != OWN.probabilities).any(axis=1))
+    assert changed.tolist() == [3, 7]
+    assert found.probabilities[changed] == pytest.approx(1 / 12)
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_slices_without_out_of_fold_answers_cannot_be_compared(made: bool) -> None:
+    known = OWN.slice_ids.tolist()
+    predictions = table(known[:3], made=made)
+    found = fair_evidence(OWN, known[:4] if made else known[:3], predictions)
+    assert found.provenance is Provenance.TRAINED_ON
+
+
+def test_model_of_which_nothing_is_known_may_have_seen_the_slices() -> None:
+    assert fair_evidence(OWN, None, None).provenance is Provenance.TRAINED_ON
+    assert fair_evidence(OWN, [str(OWN.slice_ids[0])], None).provenance is Provenance.TRAINED_ON
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"groups": OWN.groups[:5]}, r"expected 24 groups.*Received \[5, 24\] and \(24, 12\)"),
+        ({"probabilities": OWN.probabilities[:, :4]}, r"Received \[24\] and \(24, 4\)"),
+        (
+            {"categories": OWN.categories + 1},
+            r"expected category indices 0 to 11. Received 1 to 12",
+        ),
+    ],
+)
+def test_evidence_of_another_shape_is_refused(changes: dict[str, np.ndarray], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(OWN, **changes)
+
+
+def model_with(tmp_path: Path, frame: pd.DataFrame | bytes) -> tuple[Path, Manifest]:
+    path = tmp_path / OUT_OF_FOLD_NAME
+    path.write_bytes(frame) if isinstance(frame, bytes) else frame.to_parquet(path)
+    manifest = load_manifest(model_folder(tmp_path, "baseline"))
+    files = manifest.files | {OUT_OF_FOLD_NAME: sha256_file(path)}
+    return tmp_path, manifest.model_copy(update={"files": files})
+
+
+def test_out_of_fold_predictions_are_read_from_the_models_folder(tmp_path: Path) -> None:
+    folder, manifest = model_with(tmp_path, table(["a", "b"]))
+    found = read_out_of_fold(folder, manifest)
+    assert found is not None
+    assert found["slice_id"].tolist() == ["a", "b"]
+    assert found[list(PROBABILITY_COLUMNS)].to_numpy() == pytest.approx(1 / 12)
+
+
+def test_file_that_the_manifest_does_not_list_is_not_read(tmp_path: Path) -> None:
+    folder, manifest = model_with(tmp_path, b"anything")
+    files = {name: value for name, value in manifest.files.items() if name != OUT_OF_FOLD_NAME}
+    assert read_out_of_fold(folder, manifest.model_copy(update={"files": files})) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"PAR1 no table", "expected a table of out-of-fold predictions. Received: "),
+        (table(["a"]).drop(columns="fold"), "Received none of fold. Train the model again."),
+        (table(["a", "a"]), "Received a slice twice. Train the model again."),
+    ],
+)
+def test_damaged_out_of_fold_predictions_are_named(
+    tmp_path: Path, content: pd.DataFrame | bytes, message: str
+) -> None:
+    folder, manifest = model_with(tmp_path, content)
+    with pytest.raises(ModelError) as raised:
+        read_out_of_fold(folder, manifest)
+    assert message in str(raised.value)
+    assert str(raised.value).startswith(str(tmp_path / OUT_OF_FOLD_NAME))
+
+
+def test_share_of_labels_that_changed() -> None:
+    before = table(["a", "b", "c", "gone"]).assign(category=[1, 2, 3, 4])
+    now, ids = np.array([1, 9, 3, 7]), np.array(["a", "b", "c", "new"])
+    assert relabelled_share(now, ids, before) == pytest.approx(1 / 3)
+    assert relabelled_share(now[3:], ids[3:], before) == 0
+    assert relabelled_share(now, ids, table(["a"])) is None
+    assert relabelled_share(now, ids, None) is None

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from artemis.models.manifest import load_manifest
+from artemis.models.registry import MODEL_NAMES, model_folder
+from artemis.training.figures.evaluate import evaluate
+from artemis.training.gate.integrity import check_labels, check_leaks, conflicts, recorded_conflicts
+from artemis.training.gate.policy import load_policy
+from tests.training.drawn import draw
+
+POLICY = load_policy()
+
+
+@pytest.mark.parametrize("name", MODEL_NAMES)
+def test_flipped_labels_are_beyond_the_shipped_champions_limit(tmp_path: Path, name: str) -> None:
+    """With as many sure answers as the shipped model gives, a fifth of flips is too much."""
+    evaluation = load_manifest(model_folder(tmp_path, name)).evaluation
+    confident = POLICY.suspicion.confident
+    share = recorded_conflicts(evaluation, confident)
+    sure = sum(row["images"] for row in evaluation.reliability if row["confidence"] >= confident)
+    flipped = 0.2 * sure / evaluation.images + 0.8 * share
+    assert 0 < share < 0.06
+    assert flipped > share + POLICY.suspicion.max_label_conflict_rise
+
+
+def test_recorded_conflicts_are_those_of_the_predictions() -> None:
+    drawn = draw(2.5, slices=960)
+    groups = drawn.groups.tolist()
+    recorded = evaluate(drawn.probabilities, drawn.categories, groups, groups, "")
+    assert recorded_conflicts(recorded, 0.8) == pytest.approx(
+        conflicts(drawn.categories, drawn.probabilities, 0.8)
+    )
+
+
+def test_labels_without_a_champion_have_a_limit_of_their_own() -> None:
+    drawn = draw(2.9)
+    check = check_labels(POLICY, drawn.categories, drawn.probabilities, None)
+    assert check.passed
+    assert check.expected.startswith("at most 10.0% of the labels")
+    assert conflicts(np.empty(0, dtype=np.int64), np.empty((0, 12), dtype=np.float32), 0.8) == 0
+
+
+def test_near_copies_within_one_set_do_not_matter() -> None:
+    locked = draw(slices=24)
+    inside = (str(locked.slice_ids[0]), str(locked.slice_ids[1]))
+    checks = check_leaks(["t1", "t2"], ["x"], locked, [("t1", "t2"), inside, ("u", inside[0])])
+    assert all(check.passed for check in checks)
+    assert {check.received for check in checks} == {"none"}

@@ -1,0 +1,281 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from artemis.errors import TrainingDataError
+from artemis.training.labelled.manifest_file import LABEL_COLUMNS, read_manifest
+from artemis.training.labelled.sources import labels_root, read_labels
+
+
+def picture(path: Path, seed: int = 0) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.zeros((80, 80), np.uint8)
+    pixels[10:70, 10:70] = np.random.default_rng(seed).integers(60, 250, (60, 60))
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A folder of four pictures, `a.png` to `d.png`."""
+    for seed, name in enumerate("abcd"):
+        picture(tmp_path / "set" / f"{name}.png", seed)
+    return tmp_path / "set"
+
+
+def write(root: Path, text: str, name: str = "manifest.csv") -> Path:
+    (root / name).write_text(text, encoding="utf-8")
+    return root / name
+
+
+def test_manifest_gives_every_column(root: Path) -> None:
+    write(
+        root,
+        "\ufeffpath,tumor,plane,patient,source,source_tumor,official_split,group,fold,"
+        "box_x0,box_y0,box_x1,box_y1\n"
+        "./a.png,no_tumor,axial,P1,cheng,,Training,g,0,,,,\n"
+        " b.png ,None,Coronal,,,glioma_tumor,test,h,1,0.1,0.2,0.3,0.4\n",
+    )
+    labels = read_labels(root)
+    assert tuple(labels.columns) == LABEL_COLUMNS
+    assert labels["path"].tolist() == ["a.png", "b.png"]
+    assert labels["tumor"].tolist() == ["none", "none"]
+    assert labels["plane"].tolist() == ["transverse", "coronal"]
+    assert labels["plane_predicted"].tolist() == [False, False]
+    assert labels["patient"].isna().tolist() == [False, True]
+    assert labels["source"].tolist() == ["cheng", "unknown"]
+    assert labels["source_tumor"].fillna("").tolist() == ["", "glioma"]
+    assert labels["official_split"].tolist() == ["training", "testing"]
+    assert labels["group"].tolist() == ["g", "h"]
+    assert labels["fold"].tolist() == [0, 1]
+    assert labels.loc[1, ["box_x0", "box_y0", "box_x1", "box_y1"]].tolist() == [0.1, 0.2, 0.3, 0.4]
+    assert np.isnan(labels.loc[0, "box_x0"])
+
+
+def test_manifest_may_be_a_csv_of_any_name_beside_the_pictures(root: Path) -> None:
+    file = write(root, "path,tumor,plane,box\na.png,glioma,sagittal,0 0 0.5 1\n", "mine.txt")
+    labels = read_labels(file)
+    assert labels_root(file) == root
+    assert labels.loc[0, ["box_x0", "box_y0", "box_x1", "box_y1"]].tolist() == [0, 0, 0.5, 1]
+    assert labels[["group", "fold", "patient", "official_split"]].isna().all(axis=None)
+
+
+def test_parquet_manifest_says_the_same_as_csv(root: Path) -> None:
+    table = pd.DataFrame(
+        {
+            "path": ["a.png", "b.png"],
+            "tumor": pd.Categorical(["glioma", "no"]),
+            "plane": ["axial", "coronal"],
+            "group": [7, 9],
+            "fold": np.array([0, 1], np.int8),
+            "box_x0": [0.25, np.nan],
+            "box_y0": [0.25, np.nan],
+            "box_x1": [0.5, np.nan],
+            "box_y1": [0.75, np.nan],
+            "ignored": [[1, 2], [3]],
+        }
+    )
+    table.to_parquet(root / "m.parquet")
+    table.to_csv(root / "manifest.csv", index=False)
+    pd.testing.assert_frame_equal(read_labels(root / "m.parquet"), read_labels(root))
+
+
+def test_folders_named_by_category_are_labels(tmp_path: Path) -> None:
+    for name in ("Training/no_coronal", "Testing/glioma_transverse", "pituitary_axial"):
+        picture(tmp_path / name / "image(2).png")
+    (tmp_path / "Training" / "no_coronal" / ".DS_Store").write_bytes(b"\0")
+    (tmp_path / "Training" / "no_coronal" / "Thumbs.db").write_bytes(b"\0")
+    (tmp_path / "README.md").write_text("about the set")
+    labels = read_labels(tmp_path).set_index("path")
+    assert labels["tumor"].to_dict() == {
+        "Testing/glioma_transverse/image(2).png": "glioma",
+        "Training/no_coronal/image(2).png": "none",
+        "pituitary_axial/image(2).png": "pituitary",
+    }
+    assert sorted(labels["plane"]) == ["coronal", "transverse", "transverse"]
+    assert labels["official_split"].fillna("").to_dict() == {
+        "Testing/glioma_transverse/image(2).png": "testing",
+        "Training/no_coronal/image(2).png": "training",
+        "pituitary_axial/image(2).png": "",
+    }
+    assert not labels["plane_predicted"].any()
+
+
+@pytest.mark.slow
+def test_kaggles_four_folders_get_a_predicted_plane(samples: Path, tmp_path: Path) -> None:
+    kept = {
+        "meningioma_tumor": ["coronal_simulated_meningioma.png"],
+        "pituitary_tumor": ["sagittal_simulated_pituitary_tumour.png"],
+        "no_tumor": ["coronal_no_lesion.png"],
+    }
+    for folder, names in kept.items():
+        (tmp_path / "Training" / folder).mkdir(parents=True)
+        for name in names:
+            shutil.copy(samples / name, tmp_path / "Training" / folder / name)
+    picture(tmp_path / "Training" / "glioma_sagittal" / "known.png")
+    told: list[tuple[int, int]] = []
+    cache = tmp_path.with_name("cache of planes")
+    labels = read_labels(tmp_path, cache=cache, on_read=lambda *counts: told.append(counts))
+    predicted = labels[labels["plane_predicted"]]
+    assert [Path(p).name.split("_")[0] for p in predicted["path"]] == predicted["plane"].tolist()
+    assert len(predicted) == 3
+    assert told == [(3, 3)]
+    assert labels[~labels["plane_predicted"]]["plane"].tolist() == ["sagittal"]
+    assert set(labels["tumor"]) == {"glioma", "meningioma", "pituitary", "none"}
+    again = read_labels(tmp_path, cache=cache, on_read=lambda *counts: told.append(counts))
+    pd.testing.assert_frame_equal(labels, again)
+    assert told == [(3, 3)]
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (["metastasis_coronal/a.png", "no_coronal/b.png"], r"1 other folders: metastasis_coronal"),
+        (["Training/metastasis/a.png"], r"other folders: Training/metastasis \(1 files\)"),
+        (["no_coronal/patient 1/a.png"], r"other folders: no_coronal/patient 1 \(1 files\)"),
+        (["a.png", "no_coronal/b.png"], r"1 outside of one: a\.png"),
+        (["Training/a.png"], r"1 outside of one: Training/a\.png"),
+    ],
+)
+def test_what_is_in_no_category_is_reported(tmp_path: Path, files: list[str], message: str) -> None:
+    for name in files:
+        picture(tmp_path / name)
+    with pytest.raises(TrainingDataError, match=message):
+        read_labels(tmp_path)
+
+
+def test_linked_folder_is_reported(tmp_path: Path) -> None:
+    picture(tmp_path / "elsewhere" / "a.png")
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "no_coronal").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(TrainingDataError, match=r"no_coronal .*symbolic link to a folder"):
+        read_labels(tmp_path / "set")
+
+
+def test_folder_without_labels_says_what_is_expected(tmp_path: Path) -> None:
+    with pytest.raises(TrainingDataError, match=r"expected a manifest\.csv, or folders named by"):
+        read_labels(tmp_path)
+    with pytest.raises(TrainingDataError, match="Received nothing of that name"):
+        read_labels(tmp_path / "gone")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "expected CSV in UTF-8. Received: No columns to parse from file"),
+        ("path;tumor;plane\na.png;glioma;coronal\n", "without path, tumor, plane, with the"),
+        ("path,tumor,plane\n", "0 rows without any picture"),
+        ("path,tumor\na.png,glioma\n", "1 rows without plane"),
+        ("path,tumor,plane\na.png,cyst,coronal\n", "known tumor. Received 'cyst' for a.png"),
+        ("path,tumor,plane\na.png,,axial\n", "known tumor. Received none for a.png"),
+        ("path,tumor,plane\n,glioma,coronal\n", "Received none in row 1 after the header"),
+        ("path,tumor,plane\n../a.png,glioma,coronal\n", r"Received '\.\./a\.png'"),
+        ("path,tumor,plane\n/etc/passwd,glioma,coronal\n", "Received '/etc/passwd'"),
+        ("path,tumor,plane\ne.png,glioma,coronal\n", "1 that are not there, first e.png"),
+        ("path,tumor,plane\na.png,no,axial\n./a.png,no,axial\n", "Received a.png again"),
+        ("path,tumor,plane,fold\na.png,no,axial,-1\n", "whole numbers from 0 .* '-1' for a.png"),
+        ("path,tumor,plane,fold\na.png,no,axial,x\n", "whole numbers from 0 .* 'x' for a.png"),
+        ("path,tumor,plane,group\na.png,no,axial,g\nb.png,no,axial,\n", "none for b.png"),
+        ("path,tumor,plane,official_split\na.png,no,axial,val\n", "Known are training, testing"),
+        ("path,tumor,plane,source_tumor\na.png,no,axial,cyst\n", "known source_tumor"),
+        ("path,tumor,plane,plane_predicted\na.png,no,axial,perhaps\n", "known plane_predicted"),
+        ("path,tumor,plane,box\na.png,no,axial,10 10 50 50\n", "Divide pixels by the picture"),
+        ("path,tumor,plane,box\na.png,no,axial,0.1 0.2 0.3\n", r"Received '0\.1 0\.2 0\.3 '"),
+        ("path,tumor,plane,box\na.png,no,axial,0 0 1 1 1\n", "Received '0 0 1 1 1'"),
+        ("path,tumor,plane,box\na.png,no,axial,0.5 0 0.4 1\n", "x0 < x1"),
+        ("path,tumor,plane,box_x0\na.png,no,axial,0.5\n", "expected a box as fractions"),
+    ],
+)
+def test_wrong_manifest_is_named_with_its_remedy(root: Path, text: str, message: str) -> None:
+    write(root, text)
+    with pytest.raises(TrainingDataError, match=message) as caught:
+        read_labels(root)
+    assert "manifest.csv" in str(caught.value)
+    assert "expected" in str(caught.value)
+
+
+def test_damaged_parquet_manifest_is_named(root: Path) -> None:
+    (root / "m.parquet").write_bytes(b"PAR1 not really")
+    with pytest.raises(TrainingDataError, match=r"m\.parquet: expected a Parquet table"):
+        read_labels(root / "m.parquet")
+
+
+@given(st.binary(max_size=300) | st.text(max_size=300).map(lambda t: t.encode("utf-8", "replace")))
+@settings(max_examples=150, deadline=None)
+def test_any_bytes_are_labels_or_a_named_error(content: bytes) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("m.csv", "m.parquet"):
+            file = Path(folder) / name
+            file.write_bytes(content)
+            with pytest.raises(TrainingDataError):
+                read_manifest(file)
+
+
+@given(
+    st.lists(
+        st.tuples(*[st.text(alphabet='a1.-,"\n\0 é=/', max_size=8)] * 4), min_size=1, max_size=5
+    )
+)
+@settings(max_examples=150, deadline=None)
+def test_any_cells_are_labels_or_a_named_error(rows: list[tuple[str, ...]]) -> None:
+    import csv
+    import io
+    import tempfile
+
+    stream = io.StringIO()
+    csv.writer(stream).writerows([("path", "tumor", "fold", "box"), *rows])
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "m.csv"
+        file.write_text("plane," + stream.getvalue().replace("\r\n", "\r\nglioma,"), "utf-8")
+        with pytest.raises(TrainingDataError):
+            read_manifest(file)
+
+
+@pytest.mark.shared
+@pytest.mark.slow
+def test_predicted_planes_of_real_images_are_nearly_all_right(
+    brain_mri: Path, tmp_path: Path
+) -> None:
+    true = {}
+    for tumor in ("no", "pituitary"):
+        for plane in ("coronal", "sagittal", "transverse"):
+            for found in sorted((brain_mri / "Testing" / f"{tumor}_{plane}").iterdir())[:6]:
+                name = f"{tumor}_tumor/{plane} {found.name}"
+                (tmp_path / name).parent.mkdir(exist_ok=True)
+                shutil.copy(found, tmp_path / name)
+                true[name] = plane
+    labels = read_labels(tmp_path)
+    assert labels["plane_predicted"].all()
+    right = [true[row.path] == row.plane for row in labels.itertuples()]
+    assert len(right) >= 30
+    assert sum(right) >= len(right) - 1
+
+
+@pytest.mark.shared
+def test_real_manifest_is_read_whole(brain_mri: Path) -> None:
+    labels = read_labels(brain_mri)
+    assert len(labels) == 2705
+    assert labels["patient"].nunique() == 167
+    assert labels["group"].nunique() == 574
+    assert set(labels["fold"]) == {0, 1, 2, 3, 4}
+    assert labels["box_x0"].notna().sum() == 1943
+    assert labels["official_split"].value_counts().to_dict() == {"training": 2373, "testing": 332}
+
+
+@pytest.mark.shared
+def test_real_tree_says_the_same_as_its_manifest(brain_mri: Path, tmp_path: Path) -> None:
+    for half in ("Training", "Testing"):
+        shutil.copytree(brain_mri / half, tmp_path / half)
+    tree = read_labels(tmp_path).set_index("path").sort_index()
+    manifest = read_labels(brain_mri).set_index("path").sort_index()
+    for column in ("tumor", "plane", "official_split"):
+        assert tree[column].tolist() == manifest[column].tolist()
