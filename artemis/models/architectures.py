@@ -8,7 +8,9 @@ them itself, so that no caller can scale them wrongly, and returns a dictionary:
 ``maps``      ``(n, h, w, 4)`` float32, evidence for each tumour type at each place
               (mobilenet_v2 only); their sum over the picture is the local part of the logit;
 ``attention`` ``(n, h * w)`` float32, where the network looks, summing to 1 (mobilenet_v2,
-              in training only).
+              in training only);
+``places``    ``(n, h * w, 4)`` float32, logits of the tumour type at each place by itself
+              (mobilenet_v2, in training only).
 
 Initial weights and dropout come from seeds of their own and not from Python's global
 generator: another thread that draws from it must not change what is trained.
@@ -139,7 +141,8 @@ def build_trunk(
     -------
     keras.Model
         ``(n, side / 8, side / 8, 32)`` to ``logits``, ``features`` ``(n, 1280)``, ``maps``
-        ``(n, side / 16, side / 16, 4)`` and ``attention`` ``(n, (side / 16) ** 2)``.
+        ``(n, side / 16, side / 16, 4)``, ``attention`` ``(n, (side / 16) ** 2)`` and ``places``
+        ``(n, (side / 16) ** 2, 4)``.
     """
     backbone = _grey_backbone(side, imagenet)
     start = backbone.get_layer(STEM_END).output
@@ -151,7 +154,7 @@ def build_trunk(
     features = layers.GlobalAveragePooling2D(name="features")(coarse)
     kept = layers.Dropout(dropout, seed=seed)(features)
     whole = layers.Dense(len(CATEGORIES), kernel_initializer=_initial(seed + 1))(kept)
-    attention, maps = _evidence(fine, coarse, dropout / 2, seed + 2)
+    attention, places, maps = _evidence(fine, coarse, dropout / 2, seed + 2)
     local = layers.GlobalAveragePooling2D()(maps)
     local = layers.Rescaling(float(maps.shape[1] * maps.shape[2]))(local)
     # The categories are ordered tumour by tumour: each tumour's evidence serves its planes.
@@ -163,20 +166,24 @@ def build_trunk(
         "features": features,
         "maps": maps,
         "attention": layers.Flatten(name="attention")(attention),
+        "places": layers.Reshape((-1, len(TUMORS)), name="places")(places),
     }
     return keras.Model(inputs, outputs, name="trunk")
 
 
 def join(stem: keras.Model, trunk: keras.Model) -> keras.Model:
-    """Return stem and trunk as the one network that serves, without ``attention``."""
+    """Return stem and trunk as the one network that serves: without what only training needs."""
     inputs = keras.Input(stem.input_shape[1:], name="picture")
     outputs = trunk(stem(inputs)["stem"])
     kept = {name: outputs[name] for name in ("logits", "features", "maps")}
     return keras.Model(inputs, kept, name="mobilenet_v2")
 
 
-def _evidence(fine: Any, coarse: Any, dropout: float, seed: int) -> tuple[Any, Any]:
-    """Return where to look, ``(n, h, w, 1)`` summing to 1, and the evidence, ``(n, h, w, 4)``."""
+def _evidence(fine: Any, coarse: Any, dropout: float, seed: int) -> tuple[Any, Any, Any]:
+    """Return where to look, what is there, and their product, the evidence.
+
+    ``(n, h, w, 1)``, summing to 1 over the picture, and twice ``(n, h, w, 4)``.
+    """
     above = _normalise(_project(coarse, _MAP_CHANNELS, seed))
     above = layers.UpSampling2D(2, interpolation="bilinear")(above)
     x = layers.Add()([above, _normalise(_project(fine, _MAP_CHANNELS, seed + 1))])
@@ -191,7 +198,7 @@ def _evidence(fine: Any, coarse: Any, dropout: float, seed: int) -> tuple[Any, A
     where = layers.Reshape((height, width, 1))(where)
     kept = layers.SpatialDropout2D(dropout, seed=seed + 4)(x)
     what = layers.Conv2D(len(TUMORS), 1, kernel_initializer=_initial(seed + 5))(kept)
-    return where, layers.Multiply(name="maps")([where, what])
+    return where, what, layers.Multiply(name="maps")([where, what])
 
 
 def _project(x: Any, channels: int, seed: int) -> Any:

@@ -10,10 +10,12 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from artemis.labels import CATEGORIES
+from artemis.labels import CATEGORIES, PLANES, TUMORS
 from artemis.training.network.augment import augment_batch
 from artemis.training.network.draws import Draws
 from artemis.training.network.recipes import Recipe
+
+_COVERED = 0.5  # share of a place that the box must cover for the place to show the tumour
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,36 @@ def category_weights(recipe: Recipe, categories: NDArray[np.int64]) -> NDArray[n
     weights = (counts[categories] / len(categories)) ** -recipe.balance
     scaled: NDArray[np.float32] = (weights / weights.mean()).astype(np.float32)
     return scaled
+
+
+def tumor_at_places(areas: NDArray[np.float32], tumors: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return how far each place of a picture is known to show each tumour type.
+
+    Parameters
+    ----------
+    areas : ndarray, (n, places), float32 in [0, 1]
+        Share of each place that the tumour box covers; all 0 without a box.
+    tumors : ndarray, (n,), int64
+        Tumour type of each picture, an index of `TUMORS`.
+
+    Returns
+    -------
+    ndarray, (n, places, 4), float32
+        Weights. Half of a picture's lies inside its box, in places at least half covered,
+        and names its tumour; half lies wholly outside and names none. A picture without a
+        tumour is none all over; one whose tumour has no box has no weights.
+    """
+    none = TUMORS.index("none")
+    shares = np.zeros((*areas.shape, len(TUMORS)), dtype=np.float32)
+    inside = areas >= _COVERED
+    boxed = inside.any(axis=1)
+    healthy = tumors == none
+    outside = (areas == 0) & (boxed | healthy)[:, None]
+    for mask, named in ((inside, tumors), (outside, np.full_like(tumors, none))):
+        count = mask.sum(axis=1, keepdims=True).clip(min=1)
+        weight = np.where(healthy, 1.0, 0.5)[:, None] * mask / count
+        shares[np.arange(len(tumors)), :, named] += weight.astype(np.float32)
+    return shares
 
 
 def changed_pictures(recipe: Recipe, samples: Samples, rows: NDArray[np.int64]) -> tf.data.Dataset:
@@ -87,6 +119,7 @@ class StemDraws(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ships no 
             raise ValueError("StemDraws: expected samples with draws. Received none.")
         self._recipe, self._rows, self._draws = recipe, rows, samples.draws
         self._truth = np.eye(len(CATEGORIES), dtype=np.float32)[samples.categories]
+        self._tumors = samples.categories // len(PLANES)
         self._weights = np.zeros(len(samples.categories), dtype=np.float32)
         self._weights[rows] = category_weights(recipe, samples.categories[rows])
         self.start(0)
@@ -111,26 +144,29 @@ class StemDraws(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ships no 
         chosen = self._chosen[rows]
         areas = self._draws.areas[rows, chosen].reshape(len(rows), -1).astype(np.float32)
         boxed = (areas.sum(axis=1) > 0).astype(np.float32)
-        features, truth = self._mix(
-            step, self._draws.features[rows, chosen].astype(np.float32), self._truth[rows]
+        features, truth, places = self._mix(
+            step,
+            self._draws.features[rows, chosen].astype(np.float32),
+            self._truth[rows],
+            tumor_at_places(areas, self._tumors[rows]),
         )
+        weights = self._weights[rows]
         return (
             features,
-            {"logits": truth, "attention": areas},
-            {"logits": self._weights[rows], "attention": boxed / max(boxed.mean(), 1e-6)},
+            {"logits": truth, "attention": areas, "places": places},
+            {
+                "logits": weights,
+                "attention": boxed / max(boxed.mean(), 1e-6),
+                "places": weights,
+            },
         )
 
-    def _mix(
-        self, step: int, features: NDArray[np.float32], truth: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _mix(self, step: int, *parts: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
         """Mix each picture with another of the batch; boxes stay those of the larger part."""
         if not self._recipe.mixup:
-            return features, truth
+            return parts
         random = np.random.default_rng((self._recipe.seed, self._epoch, step))
         drawn = float(random.beta(self._recipe.mixup, self._recipe.mixup))
         share = np.float32(max(drawn, 1 - drawn))
-        other = random.permutation(len(features))
-        return (
-            share * features + (1 - share) * features[other],
-            share * truth + (1 - share) * truth[other],
-        )
+        other = random.permutation(len(parts[0]))
+        return tuple(share * part + (1 - share) * part[other] for part in parts)

@@ -17,11 +17,12 @@ from artemis.models.architectures import build_baseline, build_stem, build_trunk
 from artemis.training.figures.evaluate import macro_f1
 from artemis.training.network.draws import make_draws
 from artemis.training.network.feeds import Samples, StemDraws, changed_pictures
-from artemis.training.network.losses import inside_box
+from artemis.training.network.losses import inside_box, named_places
 from artemis.training.network.recipes import Recipe
 from artemis.training.network.weights import set_weights
 
 _BATCH: Final = 64
+_LEARNT: Final = ("logits", "attention", "places")
 _WATCHED: Final = 256  # slices whose macro F1 is shown after each epoch; nothing is chosen by it
 
 
@@ -131,7 +132,7 @@ def fit(
     if start is not None:
         set_weights(model, start)
     fitted = Fitted(recipe, model, imagenet)
-    learnt = [name for name in ("logits", "attention") if name in model.output]
+    learnt = [name for name in _LEARNT if name in model.output]
     trained = keras.Model(model.inputs, {name: model.output[name] for name in learnt})
     steps = max(1, len(rows) // recipe.batch_size)
     losses = {
@@ -139,13 +140,15 @@ def fit(
             from_logits=True, label_smoothing=recipe.label_smoothing
         ),
         "attention": inside_box,
+        "places": named_places,
     }
+    shares = {"logits": 1.0, "attention": recipe.box_weight, "places": recipe.place_weight}
     trained.compile(
         optimizer=keras.optimizers.AdamW(
             _schedule(recipe, steps), weight_decay=recipe.weight_decay
         ),
         loss={name: losses[name] for name in learnt},
-        loss_weights={"logits": 1.0, "attention": recipe.box_weight} if len(learnt) > 1 else None,
+        loss_weights={name: shares[name] for name in learnt},
         metrics={"logits": "accuracy"},
     )
     feed = (

@@ -43,6 +43,9 @@ class Recipe:
     box_weight : float
         Weight of the loss that draws the attention into the tumour box, where one is
         known (mobilenet_v2).
+    place_weight : float
+        Weight of the loss that names the tumour type at each place by itself, where it is
+        known (mobilenet_v2).
     original : bool
         The baseline as it was in 2022.
     seed : int
@@ -63,6 +66,7 @@ class Recipe:
     draws: int = 0
     mixup: float = 0.0
     box_weight: float = 0.0
+    place_weight: float = 0.0
     original: bool = False
     seed: int = 20_221_012
 
@@ -99,6 +103,7 @@ RECIPES: Final = {
         draws=8,
         mixup=0.4,
         box_weight=0.3,
+        place_weight=0.3,
     ),
     "baseline": Recipe(
         model="baseline",
