@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +23,8 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from artemis.errors import TrainingDataError
+from artemis.errors import BusyError, TrainingDataError
+from artemis.locks import exclusive
 from artemis.models.manifest import Evaluation
 from artemis.models.runtime import softmax
 from artemis.training.figures.calibrate import fit_temperature
@@ -29,8 +32,10 @@ from artemis.training.figures.evaluate import evaluate
 from artemis.training.figures.out_of_fold import PART_SCHEMA, logits_of, read_frame, write_frame
 from artemis.training.labelled.dataset import TrainingSet
 from artemis.training.labelled.split import disjoint
+from artemis.training.network.feeds import Samples
 from artemis.training.network.fit import fit
 from artemis.training.network.recipes import Recipe
+from artemis.training.network.weights import save_weights
 from artemis.training.shortcuts import SHORTCUT_SCHEMA, answer_variants, summarise
 from artemis.training.train import Means, predict_unseen, samples_of
 
@@ -38,6 +43,8 @@ PROTOCOLS: Final = ("patient", "official", "random")
 RANDOM_SEEDS: Final = (0, 1, 2)
 RANDOM_SHARE: Final = 0.1
 """Share of images tested in the original project's split."""
+
+_LOOK_AGAIN: Final = 5.0  # seconds until folds that others work at are looked for again
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,31 +131,75 @@ def run(
     dict of str to Outcome
         By variant: ``patient``; ``official`` and ``official-disjoint``; ``random``.
     """
-    key = _key(recipe, data)
-    made: dict[str, list[Path]] = {}
+    parts = folder / f"{protocol}-{_key(recipe, data)}"
+    folds = plan(protocol, data)
     samples = None
-    for fold in plan(protocol, data):
-        path = folder / f"{protocol}-{key}" / f"part-{fold.number:05d}.parquet"
-        if not path.is_file():
-            samples = samples or samples_of(recipe, data, means)
-            stage = f"{protocol} {fold.words}"
-            fitted = fit(
-                recipe,
-                samples,
-                np.flatnonzero(fold.train),
-                imagenet=means.imagenet,
-                checkpoint=means.checkpoint(f"{key} {protocol} {fold.number}"),
-                on_epoch=means.reporter(stage),
-            )
-            part = predict_unseen(fitted, samples, data.table, fold.train, fold.test, fold.number)
-            if protocol == "patient":
-                rows = np.flatnonzero(fold.test)
-                answers = answer_variants(fitted, samples, data.table, data.boxes, rows)
-                write_frame(_shortcuts_of(path), answers, SHORTCUT_SCHEMA)
-            write_frame(path, part, PART_SCHEMA)
+    for fold in _in_turn(folds, parts):
+        samples = samples or samples_of(recipe, data, means)
+        _run_fold(protocol, fold, recipe, data, samples, parts, means)
+    made: dict[str, list[Path]] = {}
+    for fold in folds:
         variant = f"{protocol}-disjoint" if fold.words == _DISJOINT else protocol
-        made.setdefault(variant, []).append(path)
+        made.setdefault(variant, []).append(_part(parts, fold))
     return {variant: _measure(variant, paths) for variant, paths in made.items()}
+
+
+def _part(parts: Path, fold: Fold) -> Path:
+    return parts / f"part-{fold.number:05d}.parquet"
+
+
+def _in_turn(folds: list[Fold], parts: Path) -> Iterator[Fold]:
+    """Yield the folds without a part, each while its lock is held.
+
+    The same protocol may run in several processes, on machines that share the folder: each
+    takes a fold that nobody works at, and the last to be done are waited for.
+    """
+    waiting = deque(folds)
+    passed = 0
+    while waiting:
+        fold = waiting.popleft()
+        if _part(parts, fold).is_file():
+            continue
+        try:
+            with exclusive(parts / f"fold-{fold.number}.lock", f"a training of {fold.words}"):
+                if not _part(parts, fold).is_file():
+                    yield fold
+            passed = 0
+        except BusyError:
+            waiting.append(fold)
+            passed += 1
+            if passed >= len(waiting):
+                time.sleep(_LOOK_AGAIN)
+
+
+def _run_fold(
+    protocol: str,
+    fold: Fold,
+    recipe: Recipe,
+    data: TrainingSet,
+    samples: Samples,
+    parts: Path,
+    means: Means,
+) -> None:
+    """Train one network, and keep its weights and what it says of the slices it has not seen."""
+    path = _part(parts, fold)
+    fitted = fit(
+        recipe,
+        samples,
+        np.flatnonzero(fold.train),
+        watched=np.flatnonzero(fold.test),
+        imagenet=means.imagenet,
+        checkpoint=means.checkpoint(f"{parts.name} {fold.number}"),
+        on_epoch=means.reporter(f"{protocol} {fold.words}"),
+    )
+    # Measures that are thought of later need no second training.
+    save_weights(fitted.trained.get_weights(), path.with_suffix(".npz"))
+    part = predict_unseen(fitted, samples, data.table, fold.train, fold.test, fold.number)
+    if protocol == "patient":
+        rows = np.flatnonzero(fold.test)
+        answers = answer_variants(fitted, samples, data.table, data.boxes, rows)
+        write_frame(_shortcuts_of(path), answers, SHORTCUT_SCHEMA)
+    write_frame(path, part, PART_SCHEMA)
 
 
 def price_of_the_leak(patient: Evaluation, random: Evaluation) -> dict[str, float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 pytest.importorskip("tensorflow", reason="needs the extra `train`")
 
 from artemis.errors import TrainingDataError
+from artemis.locks import exclusive
 from artemis.training.figures.out_of_fold import PART_SCHEMA, read_frame
 from artemis.training.figures.tables import describe, price_table
 from artemis.training.labelled.dataset import TrainingSet
@@ -127,6 +130,30 @@ def test_patient_protocol_measures_every_slice_once_and_is_not_run_twice(
     text = describe("baseline, patient", outcome.evaluation)
     assert f"| glioma | 60 | {outcome.evaluation.per_tumor['glioma'].precision.value:.3f}" in text
     assert "### Shortcut tests" in text
+
+
+def test_fold_that_another_process_works_at_is_left_to_it_and_waited_for(
+    few: TrainingSet, tmp_path: Path
+) -> None:
+    recipe, told = RECIPE.with_epochs(1), []
+    means = Means(None, tmp_path / "c", on_epoch=lambda stage, _: told.append(stage))
+    with ThreadPoolExecutor(2) as others:
+        run("official", recipe, few, tmp_path, means)
+        (parts,) = tmp_path.glob("official-*")
+        for part in sorted(parts.glob("part-*.parquet")):
+            part.rename(part.with_suffix(".away"))
+        told.clear()
+        with exclusive(parts / "fold-0.lock", "a training in another process"):
+            running = others.submit(run, "official", recipe, few, tmp_path, means)
+            while len(told) < 1:
+                time.sleep(0.05)
+            (parts / "part-00000.away").rename(parts / "part-00000.parquet")
+        outcomes = running.result()
+    assert told == ["official without training copies of test images"]
+    assert {variant: len(o.predictions) for variant, o in outcomes.items()} == {
+        "official": 24,
+        "official-disjoint": 24,
+    }
 
 
 def test_other_recipe_is_trained_anew(few: TrainingSet, tmp_path: Path) -> None:
