@@ -204,29 +204,40 @@ def train(
         str | None,
         typer.Option(metavar="NAME", help="Use the models from now on; NAME decides so."),
     ] = None,
+    every_slice: Annotated[
+        bool,
+        typer.Option(
+            "--every-slice", help="Hold nothing out; figures are those of `evaluate patient`."
+        ),
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Train models on labelled pictures; needs the extra `train` (TensorFlow).
 
     Each is trained twice: without the calibration fold, to set its temperature and its
     distance threshold, and with it, to be kept. Figures are of the test fold.
+
+    With --every-slice, `evaluate patient` is run where it was not yet, and stands for the
+    figures, temperature and threshold of a network trained on everything.
     """
     from artemis.console import epoch_lines, progress_bar, talk
     from artemis.settings import load_settings
+    from artemis.training.evaluations import train_on_every_slice
     from artemis.training.jobs import labelled_data, train_all
 
     settings, console = load_settings(workspace), talk(quiet=quiet)
+    how: dict[str, Any] = {} if every_slice else {"folds": (test_fold, calibration_fold)}
     with progress_bar(console, "reading labels"):
-        folders = train_all(
+        folders = (train_on_every_slice if every_slice else train_all)(
             labelled_data(data, settings),
             settings,
             models=model_names(model),
             recipe=recipe,
-            folds=(test_fold, calibration_fold),
             epochs=epochs,
             output=output,
             promote_by=promote,
             on_epoch=epoch_lines(console),
+            **how,
         )
     for folder in folders:
         typer.echo(folder)
@@ -251,8 +262,9 @@ def evaluate(
     """
     from artemis.console import epoch_lines, progress_bar, talk
     from artemis.settings import load_settings
+    from artemis.training.evaluations import evaluate_all
     from artemis.training.figures.tables import describe, price_table
-    from artemis.training.jobs import evaluate_all, labelled_data
+    from artemis.training.jobs import labelled_data
     from artemis.training.protocols import PROTOCOLS
 
     if protocol not in PROTOCOLS:

@@ -26,6 +26,10 @@ from keras import layers
 
 from artemis.labels import CATEGORIES, PLANES, TUMORS
 
+REVISION: Final = 3
+"""Of both networks: to be raised whenever one of them changes, so that what an older one said
+is not taken for its successor's."""
+
 BASELINE_SIDE: Final = 150
 STEM_END: Final = "block_6_project_BN"
 """Last layer of MobileNetV2's stem: a sixteenth of the input's edge, 64 channels."""

@@ -1,13 +1,12 @@
-"""What ``artemis-cli train`` and ``evaluate`` do, without a terminal: settings in, results out."""
+"""What ``artemis-cli train`` does, without a terminal: settings in, model folders out."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
@@ -16,8 +15,6 @@ import pyarrow.parquet as pq
 
 from artemis.datasets.catalogue import dataset_folder
 from artemis.errors import MissingExtraError, TrainingDataError
-from artemis.files import write_text_atomic
-from artemis.models.manifest import Evaluation
 from artemis.models.registry import MODEL_NAMES, load_model, model_folder, promote
 from artemis.progress import report_progress
 from artemis.settings import Settings
@@ -28,7 +25,6 @@ if TYPE_CHECKING:
     from artemis.datasets.audit_record import AuditResult
     from artemis.training.labelled.dataset import TrainingSet
     from artemis.training.network.fit import Epoch
-    from artemis.training.protocols import Outcome
     from artemis.training.train import Means, Split
 
 OnEpoch = Callable[[Recipe, str, "Epoch"], None]
@@ -36,34 +32,6 @@ OnEpoch = Callable[[Recipe, str, "Epoch"], None]
 
 AUDITS: Final = "audits"
 """Folder of audits, in a workspace and in the reports."""
-
-OUTCOME_NAME: Final = "evaluation.json"
-TABLES_NAME: Final = "evaluation.md"
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluated:
-    """One protocol of one recipe: its outcome, the folder of its files, the price of a leak."""
-
-    recipe: str
-    outcome: Outcome
-    folder: Path
-    price: dict[str, float] | None = None
-
-    @property
-    def title(self) -> str:
-        """What was measured, in a line."""
-        return f"{self.recipe}, {self.outcome.protocol}"
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it as plain values."""
-        return {
-            "recipe": self.recipe,
-            "protocol": self.outcome.protocol,
-            "folder": str(self.folder),
-            "evaluation": self.outcome.evaluation.model_dump(mode="json"),
-            "price_of_the_leak": self.price,
-        }
 
 
 def labelled_data(given: Path | None, settings: Settings) -> Path:
@@ -297,10 +265,7 @@ def train_all(
         If the training set or the recipe does not fit.
     """
     require_tensorflow()
-    if promote_by is not None and output is not None:
-        raise TrainingDataError(
-            "--promote: expected models in the workspace. Received --output as well. Leave one out."
-        )
+    check_promotion(output, promote_by)
     recipes = choose_recipes(models, recipe, epochs)
     training_set = read_training_set(data, settings, [*recipes.values()])
     from artemis.training.train import train_model  # TensorFlow, once the data is known to be good
@@ -315,71 +280,32 @@ def train_all(
             output or settings.workspace / "models",
             means_of(settings, chosen, on_epoch=on_epoch),
         )
-        if promote_by is not None:
-            promote(
-                settings.workspace,
-                chosen.model,
-                folder.name,
-                by=promote_by,
-                reason="`artemis-cli train --promote`: a person's choice, without the gate",
-            )
+        promote_trained(settings, folder, promote_by)
         folders.append(folder)
     return folders
 
 
-def evaluate_all(
-    protocol: str,
-    data: Path,
-    settings: Settings,
-    *,
-    models: Sequence[str],
-    recipe: str | None = None,
-    epochs: int | None = None,
-    on_epoch: OnEpoch | None = None,
-) -> list[Evaluated]:
-    """Run a protocol for each model; finished folds of the same data and recipe are kept.
+def promote_trained(settings: Settings, folder: Path, by: str | None) -> None:
+    """Let the workspace use a model that was just trained, if a person decided so."""
+    if by is not None:
+        promote(
+            settings.workspace,
+            folder.parent.name,
+            folder.name,
+            by=by,
+            reason="`artemis-cli train --promote`: a person's choice, without the gate",
+        )
 
-    Parameters
-    ----------
-    protocol : {'patient', 'official', 'random'}
-        See `artemis.training.protocols`.
-    data : Path
-        Folder or manifest of labelled pictures.
-    settings : Settings
-        Workspace: results are in its ``evaluations/``.
-    models, recipe, epochs, on_epoch
-        As in `train_all`.
+
+def check_promotion(output: Path | None, promote_by: str | None) -> None:
+    """Raise if models are to be promoted that will not be in the workspace.
+
+    Raises
+    ------
+    TrainingDataError
+        Naming the option.
     """
-    require_tensorflow()
-    recipes = choose_recipes(models, recipe, epochs)
-    training_set = read_training_set(data, settings, [*recipes.values()])
-    from artemis.training.figures.tables import describe
-    from artemis.training.protocols import run
-
-    evaluated = []
-    for name, chosen in recipes.items():
-        parts = settings.workspace / "evaluations" / name
-        means = means_of(settings, chosen, on_epoch=on_epoch, work=parts / "unfinished")
-        for variant, outcome in run(protocol, chosen, training_set, parts, means).items():
-            folder = parts / variant
-            write_text_atomic(
-                folder / OUTCOME_NAME, outcome.evaluation.model_dump_json(indent=2) + "\n"
-            )
-            write_text_atomic(
-                folder / TABLES_NAME, describe(f"{name}, {variant}", outcome.evaluation)
-            )
-            evaluated.append(
-                Evaluated(name, outcome, folder, _price(parts, outcome.evaluation, variant))
-            )
-    return evaluated
-
-
-def _price(parts: Path, measured: Evaluation, variant: str) -> dict[str, float] | None:
-    """Return the price of the leak of a random split, where `patient` was measured before."""
-    from artemis.training.protocols import price_of_the_leak
-
-    honest = parts / "patient" / OUTCOME_NAME
-    if variant != "random" or not honest.is_file():
-        return None
-    patient = Evaluation.model_validate_json(honest.read_text(encoding="utf-8"))
-    return price_of_the_leak(patient, measured)
+    if promote_by is not None and output is not None:
+        raise TrainingDataError(
+            "--promote: expected models in the workspace. Received --output as well. Leave one out."
+        )

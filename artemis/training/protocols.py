@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from artemis.errors import BusyError, TrainingDataError
 from artemis.locks import exclusive
+from artemis.models.architectures import REVISION
 from artemis.models.manifest import Evaluation
 from artemis.models.runtime import softmax
 from artemis.training.figures.calibrate import fit_temperature
@@ -131,7 +132,7 @@ def run(
     dict of str to Outcome
         By variant: ``patient``; ``official`` and ``official-disjoint``; ``random``.
     """
-    parts = folder / f"{protocol}-{_key(recipe, data)}"
+    parts = folder / f"{protocol}-{evaluation_key(recipe, data)}"
     folds = plan(protocol, data)
     samples = None
     for fold in _in_turn(folds, parts):
@@ -298,6 +299,7 @@ def calibrated_across(predictions: pd.DataFrame) -> NDArray[np.float32]:
     return softmax(scaled)
 
 
-def _key(recipe: Recipe, data: TrainingSet) -> str:
-    text = json.dumps(recipe.record(), sort_keys=True) + data.sha256
+def evaluation_key(recipe: Recipe, data: TrainingSet) -> str:
+    """Return what names the results of one recipe on one training set."""
+    text = f"{REVISION} {json.dumps(recipe.record(), sort_keys=True)} {data.sha256}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]

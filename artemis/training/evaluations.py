@@ -1,0 +1,159 @@
+"""What ``artemis-cli evaluate`` does, and the training on every slice that follows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from artemis.files import write_text_atomic
+from artemis.models.manifest import Evaluation
+from artemis.settings import Settings
+from artemis.training.jobs import (
+    OnEpoch,
+    check_promotion,
+    choose_recipes,
+    means_of,
+    promote_trained,
+    read_training_set,
+    require_tensorflow,
+)
+
+if TYPE_CHECKING:
+    from artemis.training.protocols import Outcome
+
+OUTCOME_NAME: Final = "evaluation.json"
+TABLES_NAME: Final = "evaluation.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """One protocol of one recipe: its outcome, the folder of its files, the price of a leak."""
+
+    recipe: str
+    outcome: Outcome
+    folder: Path
+    price: dict[str, float] | None = None
+
+    @property
+    def title(self) -> str:
+        """What was measured, in a line."""
+        return f"{self.recipe}, {self.outcome.protocol}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return {
+            "recipe": self.recipe,
+            "protocol": self.outcome.protocol,
+            "folder": str(self.folder),
+            "evaluation": self.outcome.evaluation.model_dump(mode="json"),
+            "price_of_the_leak": self.price,
+        }
+
+
+def evaluate_all(
+    protocol: str,
+    data: Path,
+    settings: Settings,
+    *,
+    models: Sequence[str],
+    recipe: str | None = None,
+    epochs: int | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> list[Evaluated]:
+    """Run a protocol for each model; finished folds of the same data and recipe are kept.
+
+    Parameters
+    ----------
+    protocol : {'patient', 'official', 'random'}
+        See `artemis.training.protocols`.
+    data : Path
+        Folder or manifest of labelled pictures.
+    settings : Settings
+        Workspace: results are in its ``evaluations/``.
+    models, recipe, epochs, on_epoch
+        As in `train_all`.
+    """
+    require_tensorflow()
+    recipes = choose_recipes(models, recipe, epochs)
+    training_set = read_training_set(data, settings, [*recipes.values()])
+    from artemis.training.figures.tables import describe
+    from artemis.training.protocols import run
+
+    evaluated = []
+    for name, chosen in recipes.items():
+        parts = settings.workspace / "evaluations" / name
+        means = means_of(settings, chosen, on_epoch=on_epoch, work=parts / "unfinished")
+        for variant, outcome in run(protocol, chosen, training_set, parts, means).items():
+            folder = parts / variant
+            write_text_atomic(
+                folder / OUTCOME_NAME, outcome.evaluation.model_dump_json(indent=2) + "\n"
+            )
+            write_text_atomic(
+                folder / TABLES_NAME, describe(f"{name}, {variant}", outcome.evaluation)
+            )
+            evaluated.append(
+                Evaluated(name, outcome, folder, _price(parts, outcome.evaluation, variant))
+            )
+    return evaluated
+
+
+def train_on_every_slice(
+    data: Path,
+    settings: Settings,
+    *,
+    models: Sequence[str],
+    recipe: str | None = None,
+    epochs: int | None = None,
+    output: Path | None = None,
+    promote_by: str | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> list[Path]:
+    """Train each model on every slice; its figures are those of the protocol ``patient``.
+
+    The protocol is run first, with the same recipe on the same data; what is finished of it is
+    kept. Arguments as in `artemis.training.jobs.train_all`.
+    """
+    check_promotion(output, promote_by)
+    evaluated = evaluate_all(
+        "patient",
+        data,
+        settings,
+        models=models,
+        recipe=recipe,
+        epochs=epochs,
+        on_epoch=on_epoch,
+    )
+    from artemis.training.protocols import evaluation_key
+    from artemis.training.train import train_on_all
+
+    recipes = choose_recipes(models, recipe, epochs)
+    training_set = read_training_set(data, settings, [*recipes.values()])
+    folders = []
+    for measured in evaluated:
+        chosen = recipes[measured.recipe]
+        unfinished = settings.workspace / "evaluations" / measured.recipe / "unfinished"
+        work = unfinished / f"{evaluation_key(chosen, training_set)}-every-slice"
+        folder = train_on_all(
+            chosen,
+            training_set,
+            measured.outcome.predictions,
+            measured.outcome.evaluation,
+            output or settings.workspace / "models",
+            means_of(settings, chosen, on_epoch=on_epoch, work=work),
+        )
+        promote_trained(settings, folder, promote_by)
+        folders.append(folder)
+    return folders
+
+
+def _price(parts: Path, measured: Evaluation, variant: str) -> dict[str, float] | None:
+    """Return the price of the leak of a random split, where `patient` was measured before."""
+    from artemis.training.protocols import price_of_the_leak
+
+    honest = parts / "patient" / OUTCOME_NAME
+    if variant != "random" or not honest.is_file():
+        return None
+    patient = Evaluation.model_validate_json(honest.read_text(encoding="utf-8"))
+    return price_of_the_leak(patient, measured)
