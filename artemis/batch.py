@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from artemis import __version__
 from artemis.errors import RunRecordError
+from artemis.evidence_map import gives_evidence
 from artemis.ingest.plan import PlanEntry, plan_batch, write_plan
 from artemis.models.manifest import load_manifest
 from artemis.models.registry import check_names, model_folder
@@ -160,6 +161,7 @@ def start_run(
                 accuracy=round(manifest.evaluation.metrics["accuracy"].value, 3),
                 macro_f1=round(manifest.evaluation.metrics["macro_f1"].value, 3),
                 protocol=manifest.evaluation.protocol,
+                evidence_maps=gives_evidence(manifest.outputs),
             )
         )
     paths = create_run(settings.workspace, new_run_id())

@@ -2,7 +2,8 @@
 
 `slices` holds a row for every slice found, also those refused or failed;
 `predictions` a row for every classified slice and model; `thumbnails` the small
-pictures that reports show. Column names are the public interface.
+pictures that reports show, and those with the evidence of the first model that maps it.
+Column names are the public interface.
 """
 
 from __future__ import annotations
@@ -74,8 +75,12 @@ THUMBNAILS_SCHEMA: Final = pa.schema(
     [
         pa.field("slice_id", pa.string(), nullable=False),
         pa.field("jpeg", pa.binary(), nullable=False),
+        pa.field("overlay", pa.binary()),
     ]
 )
+
+_LATER_COLUMNS: Final = frozenset({"overlay"})
+"""Columns that runs of earlier versions lack; they are read as missing."""
 
 SCHEMAS: Final[Mapping[str, pa.Schema]] = {
     "slices": SLICES_SCHEMA,
@@ -173,7 +178,7 @@ def read_run(run_dir: Path) -> pd.DataFrame:
 def _read_part(path: Path, schema: pa.Schema) -> pa.Table:
     try:
         # The file itself, not a data set: a folder named model=... must not add a column.
-        table = pq.ParquetFile(path).read()
+        table = _with_later_columns(pq.ParquetFile(path).read(), schema)
     except (OSError, pa.ArrowInvalid) as error:
         raise RunRecordError(
             f"{path}: expected a Parquet file. Received: {error}. "
@@ -186,3 +191,10 @@ def _read_part(path: Path, schema: pa.Schema) -> pa.Table:
             f"Received a table without: {', '.join(missing)}."
         )
     return table.select(schema.names).cast(schema)
+
+
+def _with_later_columns(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    for name in _LATER_COLUMNS.intersection(schema.names).difference(table.column_names):
+        column = pa.nulls(len(table), schema.field(name).type)
+        table = table.append_column(schema.field(name), column)
+    return table

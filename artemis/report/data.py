@@ -157,12 +157,15 @@ class RunData:
         Every slice found, in the order of the chunks.
     thumbnails : mapping of str to bytes
         JPEG files by slice id.
+    overlays : mapping of str to bytes
+        JPEG files with the evidence of `mapping_model`, by slice id.
     """
 
     record: RunRecord
     models: tuple[str, ...]
     items: tuple[SliceItem, ...]
     thumbnails: Mapping[str, bytes]
+    overlays: Mapping[str, bytes]
 
     @cached_property
     def ok(self) -> list[SliceItem]:
@@ -181,6 +184,11 @@ class RunData:
             (item for item in self.items if item.needs_review),
             key=lambda item: (-item.doubt, item.number),
         )
+
+    @property
+    def mapping_model(self) -> str | None:
+        """The model whose evidence is drawn: the first that maps it."""
+        return next((model.name for model in self.record.models if model.evidence_maps), None)
 
     def count(self, status: str) -> int:
         """Return the number of slices of a status."""
@@ -217,6 +225,11 @@ def load_run(run_dir: Path) -> RunData:
         models=tuple(models),
         items=tuple(_items(read_table(run_dir, "slices"), answers, tuple(models))),
         thumbnails=dict(zip(thumbnails["slice_id"], thumbnails["jpeg"], strict=True)),
+        overlays={
+            slice_id: overlay
+            for slice_id, overlay in zip(thumbnails["slice_id"], thumbnails["overlay"], strict=True)
+            if overlay is not None
+        },
     )
 
 

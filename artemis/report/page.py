@@ -90,5 +90,6 @@ def _environment() -> Environment:
     environment.globals.update(
         category_words=words.CATEGORY_WORDS,
         status_words=words.STATUS_WORDS,
+        tumor_words=words.TUMOR_WORDS,
     )
     return environment

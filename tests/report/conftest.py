@@ -127,7 +127,7 @@ def typical_tables(ok: int, models: Sequence[str] = MODELS, *, rejected: bool = 
             sharpness=float(rng.gamma(4, 60)),
         )
         tables.slices.append(row)
-        tables.thumbnails.append({"slice_id": slice_id, "jpeg": jpeg(index % 50)})
+        tables.thumbnails.append({"slice_id": slice_id, "jpeg": jpeg(index % 50), "overlay": None})
         for order, model in enumerate(models):
             tables.predictions[model].append(_typical_prediction(row, model, order, index, ok))
     if rejected:
