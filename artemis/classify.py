@@ -135,7 +135,7 @@ def predict_chunk(run: RunPaths, record: RunRecord, chunk: int, model: str, fold
         scratch.pictures(loaded.manifest.input.side), mmap_mode="r", allow_pickle=False
     )
     output = loaded.predict(pictures)
-    arrays = {
+    arrays: dict[str, Any] = {
         "probabilities": loaded.probabilities(output.logits),
         "ood_score": loaded.reference.score(output.features),
     }

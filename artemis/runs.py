@@ -103,6 +103,7 @@ class RunPaths:
         self.record = self.root / "run.json"
         self.slices = self.root / "slices"
         self.thumbnails = self.root / "thumbnails"
+        self.studies = self.root / "studies"
         self.plan = self.root / "plan"
         self.tensors = self.root / "tensors"
 

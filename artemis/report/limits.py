@@ -30,6 +30,12 @@ THUMBNAILS: Final = 1_000
 THUMBNAIL_CHARACTERS: Final = 3_900_000
 """Characters of base64 for all thumbnails of the table together."""
 
+STUDIES: Final = 30
+"""Series and studies shown; the rest are in the table `studies`."""
+
+STRIP_CHARACTERS: Final = 250_000
+"""Characters of base64 for the supporting slices of all studies together."""
+
 OVERLAY_CHARACTERS: Final = 300_000
 """Characters of base64 for all evidence overlays of the review section together."""
 

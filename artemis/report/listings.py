@@ -153,6 +153,11 @@ def provenance_view(data: RunData) -> dict[str, Any]:
             ("slices", "a row for every slice found, also those refused or failed"),
             ("predictions", "a row for every classified slice and model, with all probabilities"),
             ("thumbnails", "the small pictures of this page"),
+            *(
+                [("studies", "a row for every series and study of several slices, and model")]
+                if data.studies
+                else []
+            ),
         ],
     }
 
