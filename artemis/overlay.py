@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -44,12 +45,30 @@ def colours(values: NDArray[np.float32]) -> NDArray[np.uint8]:
     -------
     ndarray, (*shape, 3), uint8
     """
-    t = np.clip(values, 0, 1)[..., None]
-    colour = np.zeros((*values.shape, 3))
+    drawn: NDArray[np.uint8] = _table()[_steps(values)]
+    return drawn
+
+
+def _steps(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    steps: NDArray[np.uint8] = np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
+    return steps
+
+
+@cache
+def _table() -> NDArray[np.uint8]:
+    """Return the 256 colours, ``(256, 3)``."""
+    t = np.linspace(0, 1, 256)[:, None]
+    colour = np.zeros((256, 3))
     for coefficients in reversed(_VIRIDIS):
         colour = colour * t + np.asarray(coefficients)
-    drawn: NDArray[np.uint8] = np.rint(np.clip(colour, 0, 1) * 255).astype(np.uint8)
-    return drawn
+    return np.rint(np.clip(colour, 0, 1) * 255).astype(np.uint8)
+
+
+@cache
+def _opacity() -> NDArray[np.uint8]:
+    """Return how much of the colour is mixed in for each of 256 values, ``(256,)``."""
+    share = np.clip((np.linspace(0, 1, 256) - _FAINT) / (_FULL - _FAINT), 0, 1)
+    return np.rint(255 * _OPACITY * share).astype(np.uint8)
 
 
 def blend(picture: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -66,10 +85,11 @@ def blend(picture: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray[np.u
     -------
     ndarray, (h, w, 3), uint8
     """
-    share = _OPACITY * np.clip((heat - _FAINT) / (_FULL - _FAINT), 0, 1)[..., None]
-    mixed = (1 - share) * picture[..., None] + share * colours(heat)
-    drawn: NDArray[np.uint8] = np.rint(mixed).astype(np.uint8)
-    return drawn
+    steps = _steps(heat)
+    colour = Image.fromarray(_table()[steps])
+    grey = Image.fromarray(picture).convert("RGB")
+    mixed = Image.composite(colour, grey, Image.fromarray(_opacity()[steps]))
+    return np.asarray(mixed, dtype=np.uint8)
 
 
 def overlay_jpeg(

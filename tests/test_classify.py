@@ -10,10 +10,12 @@ from PIL import Image
 
 from artemis.batch import plan_chunks, start_run, write_plans
 from artemis.classify import conclude_chunk, ingest_chunk, predict_chunk
-from artemis.predictions import read_table
+from artemis.predictions import read_studies, read_table
+from artemis.report.build import report_page
 from artemis.report.data import load_run
 from artemis.runs import RunPaths, RunRecord
 from artemis.settings import Settings
+from artemis.studies import write_studies
 from tests.exported import export_mapping_model
 
 
@@ -59,6 +61,26 @@ def test_models_without_maps_leave_thumbnails_without_overlays(
     assert len(thumbnails) == 2
     assert thumbnails["overlay"].isna().all()
     assert not list(run.tensors.iterdir())
+
+
+def test_the_samples_hold_a_series_and_a_volume(samples: Path, tmp_path: Path) -> None:
+    run, record = classify(samples, tmp_path / "workspace", ["baseline"])
+    assert write_studies(run, record) == 3
+    table = read_studies(run.root)
+    assert table["slices"].tolist() == [6, 6, 11]
+    assert table["study_key"].notna().tolist() == [True, True, False]
+    assert table["series_key"].notna().tolist() == [False, True, True]
+    assert [list(planes) for planes in table["planes"]] == [
+        ["transverse"],
+        ["transverse"],
+        ["sagittal"],
+    ]
+    assert table["series_key"][2].startswith("file-")
+    data = load_run(run.root)
+    assert [entry.slices for entry in data.studies] == [6, 11]  # a study of one series is it
+    page = report_page(data)
+    assert page.count('class="study"') == 2
+    assert "Probability of" in page
 
 
 @pytest.mark.slow

@@ -15,6 +15,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from artemis.evidence_map import tumor_evidence
+from artemis.labels import PLANES
 from artemis.models.manifest import Interval
 from artemis.preprocess import foreground_threshold
 from artemis.training.figures.evaluate import RESAMPLES, resampled_groups
@@ -43,6 +45,41 @@ class Localisation:
     pointing_game: NDArray[np.float64]
     energy_in_box: NDArray[np.float64]
     heat_outside_head: NDArray[np.float64]
+
+
+def figures_of_maps(
+    maps: NDArray[np.float32],
+    probabilities: NDArray[np.float32],
+    categories: NDArray[np.int64],
+    boxes: NDArray[np.float32],
+    pictures: NDArray[np.uint8],
+    groups: Sequence[str],
+    tolerance: float = 0.0,
+) -> dict[str, Interval | None]:
+    """Measure a model's evidence for its answers, as a model card quotes it.
+
+    The two measures against boxes are of slices whose tumour type was answered rightly: where
+    the answer is wrong, evidence for it should not lie on the tumour. Heat outside the head is
+    of all slices.
+
+    Parameters
+    ----------
+    maps : ndarray, (n, h, w, 4), float32
+        Of slices that the model has not seen.
+    probabilities : ndarray, (n, 12), float32
+        Of the same slices.
+    categories : ndarray, (n,), int64
+        True category indices.
+    boxes, pictures, tolerance
+        See `localise`.
+    groups : sequence of str, length n
+        Patient group of each slice.
+    """
+    shown = probabilities.argmax(axis=1) // len(PLANES)
+    right = shown == categories // len(PLANES)
+    judged = np.where(right[:, None], boxes, np.float32(np.nan))
+    measured = localise(tumor_evidence(maps, shown), judged, pictures, tolerance)
+    return summarise(measured, groups)
 
 
 def localise(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from artemis.training.figures.localisation import (
+    figures_of_maps,
     head_mask,
     localise,
     randomisation_check,
@@ -130,3 +131,20 @@ def test_check_of_maps_without_ranks_says_that_none_was_compared() -> None:
     found = randomisation_check(flat, flat)
     assert found["slices"] == 0
     assert np.isnan(found["mean"])
+
+
+def test_figures_of_a_model_judge_the_evidence_for_right_answers_alone() -> None:
+    maps = np.zeros((4, 10, 10, 4), dtype=np.float32)
+    maps[0, 4, 3, 0] = 1  # glioma, in the box
+    maps[1, 4, 3, 0] = 1  # meningioma is the truth: a wrong answer
+    maps[2, 8, 8, 1] = 1  # meningioma, beside the box
+    maps[3, 0, 0, 3] = 1  # none, in the air
+    probabilities = np.eye(12, dtype=np.float32)[[0, 1, 4, 9]]
+    boxes = np.array([[0.3, 0.4, 0.5, 0.6]] * 3 + [NO_BOX], dtype=np.float32)
+    pictures = np.stack([head()] * 4)
+    figures = figures_of_maps(
+        maps, probabilities, np.array([1, 3, 3, 9]), boxes, pictures, ["a", "b", "c", "d"]
+    )
+    assert figures["pointing_game"].value == pytest.approx(1 / 2)
+    assert figures["energy_in_box"].value == pytest.approx(1 / 2)
+    assert figures["heat_outside_head"].value == pytest.approx(1 / 2)
