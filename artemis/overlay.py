@@ -61,14 +61,16 @@ def _table() -> NDArray[np.uint8]:
     colour = np.zeros((256, 3))
     for coefficients in reversed(_VIRIDIS):
         colour = colour * t + np.asarray(coefficients)
-    return np.rint(np.clip(colour, 0, 1) * 255).astype(np.uint8)
+    table: NDArray[np.uint8] = np.rint(np.clip(colour, 0, 1) * 255).astype(np.uint8)
+    return table
 
 
 @cache
 def _opacity() -> NDArray[np.uint8]:
     """Return how much of the colour is mixed in for each of 256 values, ``(256,)``."""
     share = np.clip((np.linspace(0, 1, 256) - _FAINT) / (_FULL - _FAINT), 0, 1)
-    return np.rint(255 * _OPACITY * share).astype(np.uint8)
+    opacity: NDArray[np.uint8] = np.rint(255 * _OPACITY * share).astype(np.uint8)
+    return opacity
 
 
 def blend(picture: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -67,17 +67,17 @@ def test_the_samples_hold_a_series_and_a_volume(samples: Path, tmp_path: Path) -
     run, record = classify(samples, tmp_path / "workspace", ["baseline"])
     assert write_studies(run, record) == 3
     table = read_studies(run.root)
-    assert table["slices"].tolist() == [6, 6, 11]
-    assert table["study_key"].notna().tolist() == [True, True, False]
-    assert table["series_key"].notna().tolist() == [False, True, True]
+    assert table["slices"].tolist() == [11, 6, 6]
+    assert table["study_key"].notna().tolist() == [False, True, True]
+    assert table["series_key"].notna().tolist() == [True, False, True]
     assert [list(planes) for planes in table["planes"]] == [
-        ["transverse"],
-        ["transverse"],
         ["sagittal"],
+        ["transverse"],
+        ["transverse"],
     ]
-    assert table["series_key"][2].startswith("file-")
+    assert table["series_key"][0].startswith("file-")
     data = load_run(run.root)
-    assert [entry.slices for entry in data.studies] == [6, 11]  # a study of one series is it
+    assert [entry.slices for entry in data.studies] == [11, 6]  # a study of one series is it
     page = report_page(data)
     assert page.count('class="study"') == 2
     assert "Probability of" in page

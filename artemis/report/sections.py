@@ -129,7 +129,7 @@ SECTIONS: Final = (
         key="studies",
         title="Series and studies",
         caption="One answer for the slices that belong together: the mean of the slices that "
-        "most probably show some tumour (the rule is in the table). Pictures are the slices that "
+        "most probably show some tumour, by the rule named with each. Pictures are the slices that "
         "speak most for it, most first. The line is the probability of the answer along the "
         "slices, from first to last, a line for each model, in its colour; discs mark the "
         "pictured slices. A tumour is a hill of several slices; a lone peak is doubtful.",
