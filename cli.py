@@ -15,6 +15,7 @@ import typer
 
 from artemis import RESEARCH_USE, __version__
 from artemis.commands.data import data_app
+from artemis.commands.explain import explain
 from artemis.commands.labels import labels_app
 from artemis.commands.models import models_app
 from artemis.commands.options import (
@@ -42,6 +43,7 @@ app = typer.Typer(
 app.add_typer(models_app, name="models", invoke_without_command=True)
 app.add_typer(labels_app, name="labels", invoke_without_command=True)
 app.add_typer(data_app, name="data")
+app.command(epilog="Example: artemis-cli explain scan.dcm --rival")(explain)
 
 
 def main() -> None:

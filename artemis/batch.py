@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from artemis import __version__
 from artemis.errors import RunRecordError
+from artemis.evidence_map import gives_evidence
 from artemis.ingest.plan import PlanEntry, plan_batch, write_plan
 from artemis.models.manifest import load_manifest
 from artemis.models.registry import check_names, model_folder
@@ -145,9 +146,34 @@ def start_run(
     ModelError
         If a model is unknown or fails its checks.
     """
+    records = model_records(settings.workspace, models)
+    paths = create_run(settings.workspace, new_run_id())
+    record = RunRecord(
+        run_id=paths.run_id,
+        status=RunStatus.RUNNING,
+        created=datetime.now(UTC),
+        batch=str(batch.resolve()),
+        command=command,
+        versions=versions(),
+        settings=settings,
+        models=records,
+        prefect_flow_run_id=flow_run_id,
+    )
+    write_record(paths, record)
+    return paths, record
+
+
+def model_records(workspace: Path, models: Sequence[str]) -> list[ModelRecord]:
+    """Return what a run records of the models that are used now, in the order of reports.
+
+    Raises
+    ------
+    ModelError
+        If a model is unknown or fails its checks.
+    """
     records = []
     for name in check_names(list(models)):
-        folder = model_folder(settings.workspace, name)
+        folder = model_folder(workspace, name)
         manifest = load_manifest(folder)
         records.append(
             ModelRecord(
@@ -160,26 +186,19 @@ def start_run(
                 accuracy=round(manifest.evaluation.metrics["accuracy"].value, 3),
                 macro_f1=round(manifest.evaluation.metrics["macro_f1"].value, 3),
                 protocol=manifest.evaluation.protocol,
+                evidence_maps=gives_evidence(manifest.outputs),
             )
         )
-    paths = create_run(settings.workspace, new_run_id())
-    record = RunRecord(
-        run_id=paths.run_id,
-        status=RunStatus.RUNNING,
-        created=datetime.now(UTC),
-        batch=str(batch.resolve()),
-        command=command,
-        versions={
-            "artemis-mri": __version__,
-            "python": platform.python_version(),
-            **{name: version(name) for name in _VERSIONED},
-        },
-        settings=settings,
-        models=records,
-        prefect_flow_run_id=flow_run_id,
-    )
-    write_record(paths, record)
-    return paths, record
+    return records
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Artemis, of Python, and of what decides an outcome."""
+    return {
+        "artemis-mri": __version__,
+        "python": platform.python_version(),
+        **{name: version(name) for name in _VERSIONED},
+    }
 
 
 def write_plans(paths: RunPaths, chunks: Sequence[Sequence[PlanEntry]]) -> None:

@@ -8,7 +8,6 @@ process that sees the folder. The last file a step writes says that it is finish
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 from collections.abc import Sequence
@@ -18,13 +17,13 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from artemis.evidence_map import gives_evidence, tumor_evidence
 from artemis.files import atomic_path
 from artemis.ingest.identity import IdentityKey
 from artemis.ingest.plan import read_plan
 from artemis.ingest.read import read_chunk
-from artemis.labels import CATEGORIES, NO_TUMOR, PROBABILITY_COLUMNS
+from artemis.labels import CATEGORIES, NO_TUMOR, PLANES, PROBABILITY_COLUMNS
 from artemis.models.registry import load_model
 from artemis.predictions import (
     PREDICTIONS_SCHEMA,
@@ -36,8 +35,8 @@ from artemis.predictions import (
 from artemis.preprocess import model_input, square_box
 from artemis.review import Answer, review_reasons
 from artemis.runs import IDENTITY_KEY, Counts, RunPaths, RunRecord
+from artemis.thumbnails import finished_thumbnails, keep_thumbnails, thumbnail_row
 
-_THUMBNAIL_QUALITY: Final = 80
 _NO_TUMOR_INDICES: Final = [c.index for c in CATEGORIES if c.tumor == NO_TUMOR]
 
 
@@ -65,9 +64,14 @@ class ChunkPaths:
         """File of the classifiable slices' rows, in the order of the pictures."""
         return self.folder / "rows.json"
 
+    @property
+    def thumbnails(self) -> Path:
+        """File of the small pictures, which wait for their evidence."""
+        return self.folder / "thumbnails.parquet"
+
 
 def ingest_chunk(run: RunPaths, record: RunRecord, chunk: int, sides: Sequence[int]) -> Counts:
-    """Read a chunk's files: write its part of `slices`, thumbnails and model inputs.
+    """Read a chunk's files: write its part of `slices`, and its pictures to scratch.
 
     Parameters
     ----------
@@ -86,7 +90,7 @@ def ingest_chunk(run: RunPaths, record: RunRecord, chunk: int, sides: Sequence[i
     entries = read_plan(run.plan / part_name(chunk))
     identity = IdentityKey.load_or_create(run.workspace / IDENTITY_KEY)
     rows: list[dict[str, Any]] = []
-    thumbnails: dict[str, bytes] = {}
+    thumbnails: dict[str, dict[str, Any]] = {}
     inputs: dict[int, list[NDArray[np.uint8]]] = {side: [] for side in sides}
     for found in read_chunk(Path(record.batch), entries, record.settings.ingest, identity):
         rows.append(found.row | {"run_id": run.run_id})
@@ -94,8 +98,9 @@ def ingest_chunk(run: RunPaths, record: RunRecord, chunk: int, sides: Sequence[i
             box = square_box(found.pixels)
             for side in sides:
                 inputs[side].append(model_input(found.pixels, side, box))
-            thumbnails[found.row["slice_id"]] = _thumbnail(
-                found.pixels, record.settings.thumbnail_side
+            slice_id = found.row["slice_id"]
+            thumbnails[slice_id] = thumbnail_row(
+                slice_id, found.pixels, box, record.settings.thumbnail_side
             )
     classifiable = [row for row in rows if row["status"] == "ok"]
     scratch = ChunkPaths.of(run, chunk)
@@ -105,11 +110,7 @@ def ingest_chunk(run: RunPaths, record: RunRecord, chunk: int, sides: Sequence[i
             np.save(stream, stacked, allow_pickle=False)
     with atomic_path(scratch.rows) as temporary:
         temporary.write_text(json.dumps(classifiable), encoding="utf-8")
-    write_part(
-        run.thumbnails / part_name(chunk),
-        [{"slice_id": key, "jpeg": jpeg} for key, jpeg in thumbnails.items()],
-        THUMBNAILS_SCHEMA,
-    )
+    keep_thumbnails(scratch.thumbnails, list(thumbnails.values()))
     write_part(run.slices / part_name(chunk), rows, SLICES_SCHEMA)
     return _count(rows)
 
@@ -134,17 +135,20 @@ def predict_chunk(run: RunPaths, record: RunRecord, chunk: int, model: str, fold
         scratch.pictures(loaded.manifest.input.side), mmap_mode="r", allow_pickle=False
     )
     output = loaded.predict(pictures)
+    arrays: dict[str, Any] = {
+        "probabilities": loaded.probabilities(output.logits),
+        "ood_score": loaded.reference.score(output.features),
+    }
+    if output.maps is not None and gives_evidence(loaded.manifest.outputs):
+        shown = arrays["probabilities"].argmax(axis=1) // len(PLANES)
+        arrays["evidence"] = tumor_evidence(output.maps, shown)
     with atomic_path(scratch.outputs(model)) as temporary, temporary.open("wb") as stream:
-        np.savez(
-            stream,
-            probabilities=loaded.probabilities(output.logits),
-            ood_score=loaded.reference.score(output.features),
-        )
+        np.savez(stream, **arrays)
     return len(pictures)
 
 
 def conclude_chunk(run: RunPaths, record: RunRecord, chunk: int) -> int:
-    """Write every model's part of `predictions`; return how many slices need review.
+    """Write a chunk's thumbnails and every model's predictions; return how many need review.
 
     The models' answers meet here, since whether a slice needs review depends on all of
     them. A slice counts once, by the row of the run's first model.
@@ -155,6 +159,9 @@ def conclude_chunk(run: RunPaths, record: RunRecord, chunk: int) -> int:
     for model in record.models:
         with np.load(scratch.outputs(model.name), allow_pickle=False) as arrays:
             outputs[model.name] = (arrays["probabilities"], arrays["ood_score"])
+    evidence = _evidence(scratch, record, rows)
+    thumbnails = finished_thumbnails(scratch.thumbnails, evidence)
+    write_part(run.thumbnails / part_name(chunk), thumbnails, THUMBNAILS_SCHEMA)
     answers = {
         model.name: [
             _answer(p, float(score), model.ood_threshold)
@@ -189,6 +196,17 @@ def conclude_chunk(run: RunPaths, record: RunRecord, chunk: int) -> int:
     return needing_review
 
 
+def _evidence(
+    scratch: ChunkPaths, record: RunRecord, rows: list[dict[str, Any]]
+) -> dict[str, NDArray[np.float32]]:
+    """Return the evidence of the first model that maps it, by slice id."""
+    model = next((model.name for model in record.models if model.evidence_maps), None)
+    if model is None:
+        return {}
+    with np.load(scratch.outputs(model), allow_pickle=False) as arrays:
+        return {row["slice_id"]: one for row, one in zip(rows, arrays["evidence"], strict=True)}
+
+
 def _answer(probabilities: NDArray[np.float32], score: float, threshold: float) -> Answer:
     category = CATEGORIES[int(probabilities.argmax())]
     return Answer(
@@ -217,14 +235,6 @@ def _prediction(
         "p_tumor": float(np.clip(1 - probabilities[_NO_TUMOR_INDICES].sum(), 0, 1)),
         **dict(zip(PROBABILITY_COLUMNS, probabilities.tolist(), strict=True)),
     }
-
-
-def _thumbnail(pixels: NDArray[np.uint8], side: int) -> bytes:
-    image = Image.fromarray(pixels)
-    image.thumbnail((side, side), Image.Resampling.BILINEAR)
-    stream = io.BytesIO()
-    image.save(stream, format="JPEG", quality=_THUMBNAIL_QUALITY, optimize=True)
-    return stream.getvalue()
 
 
 def _count(rows: list[dict[str, Any]]) -> Counts:

@@ -2,7 +2,9 @@
 
 `slices` holds a row for every slice found, also those refused or failed;
 `predictions` a row for every classified slice and model; `thumbnails` the small
-pictures that reports show. Column names are the public interface.
+pictures that reports show, and those with the evidence of the first model that maps it;
+`studies` a row for every series and study of several slices, and model. Column names are the
+public interface.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import pyarrow.parquet as pq
 
 from artemis.errors import RunRecordError
 from artemis.files import atomic_path
-from artemis.labels import PROBABILITY_COLUMNS
+from artemis.labels import PROBABILITY_COLUMNS, TUMORS
 
 QUALITY_COLUMNS: Final = (
     "mean_intensity",
@@ -74,13 +76,40 @@ THUMBNAILS_SCHEMA: Final = pa.schema(
     [
         pa.field("slice_id", pa.string(), nullable=False),
         pa.field("jpeg", pa.binary(), nullable=False),
+        pa.field("overlay", pa.binary()),
     ]
 )
+
+STUDIES_SCHEMA: Final = pa.schema(
+    [
+        pa.field("study_key", pa.string()),
+        pa.field("series_key", pa.string()),
+        pa.field("patient_key", pa.string()),
+        pa.field("model", pa.string(), nullable=False),
+        pa.field("model_version", pa.string(), nullable=False),
+        pa.field("slices", pa.int32(), nullable=False),
+        pa.field("classified", pa.int32(), nullable=False),
+        pa.field("tumor", pa.string(), nullable=False),
+        pa.field("confidence", pa.float32(), nullable=False),
+        *(pa.field(f"p_{tumor}", pa.float32(), nullable=False) for tumor in TUMORS),
+        pa.field("supporting", pa.list_(pa.string()), nullable=False),
+        pa.field("rule", pa.string(), nullable=False),
+        pa.field("planes", pa.list_(pa.string()), nullable=False),
+        pa.field("needs_review", pa.bool_(), nullable=False),
+        pa.field("review_reasons", pa.list_(pa.string()), nullable=False),
+        pa.field("run_id", pa.string(), nullable=False),
+    ]
+)
+"""See `artemis.studies`."""
+
+_LATER_COLUMNS: Final = frozenset({"overlay"})
+"""Columns that runs of earlier versions lack; they are read as missing."""
 
 SCHEMAS: Final[Mapping[str, pa.Schema]] = {
     "slices": SLICES_SCHEMA,
     "predictions": PREDICTIONS_SCHEMA,
     "thumbnails": THUMBNAILS_SCHEMA,
+    "studies": STUDIES_SCHEMA,
 }
 
 
@@ -131,7 +160,7 @@ def read_table(run_dir: Path, name: str) -> pd.DataFrame:
     ----------
     run_dir : Path
         ``<workspace>/runs/<run_id>``.
-    name : {'slices', 'predictions', 'thumbnails'}
+    name : {'slices', 'predictions', 'thumbnails', 'studies'}
         Which table.
 
     Returns
@@ -170,10 +199,29 @@ def read_run(run_dir: Path) -> pd.DataFrame:
     return slices.merge(predictions, on=["path", "frame"], how="left", validate="one_to_many")
 
 
+def read_studies(run_dir: Path) -> pd.DataFrame:
+    """Return a run's answers for whole series and studies; empty where it holds none.
+
+    Parameters
+    ----------
+    run_dir : Path
+        ``<workspace>/runs/<run_id>``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for every series and every study of several slices, and model: `series_key` is
+        missing in a study's own row. `slices` were found, `classified` of them are distinct
+        and have an answer; ``p_<tumor>`` sum to 1 and `confidence` is that of `tumor`, by
+        the rule named in `rule`; `supporting` lists the slice ids that speak most for it.
+    """
+    return read_table(run_dir, "studies")
+
+
 def _read_part(path: Path, schema: pa.Schema) -> pa.Table:
     try:
         # The file itself, not a data set: a folder named model=... must not add a column.
-        table = pq.ParquetFile(path).read()
+        table = _with_later_columns(pq.ParquetFile(path).read(), schema)
     except (OSError, pa.ArrowInvalid) as error:
         raise RunRecordError(
             f"{path}: expected a Parquet file. Received: {error}. "
@@ -186,3 +234,10 @@ def _read_part(path: Path, schema: pa.Schema) -> pa.Table:
             f"Received a table without: {', '.join(missing)}."
         )
     return table.select(schema.names).cast(schema)
+
+
+def _with_later_columns(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    for name in _LATER_COLUMNS.intersection(schema.names).difference(table.column_names):
+        column = pa.nulls(len(table), schema.field(name).type)
+        table = table.append_column(schema.field(name), column)
+    return table

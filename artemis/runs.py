@@ -28,7 +28,10 @@ class RunStatus(StrEnum):
 
 
 class ModelRecord(BaseModel):
-    """A model as a run used it; its figures are of twelve categories, by its protocol."""
+    """A model as a run used it; its figures are of twelve categories, by its protocol.
+
+    `evidence_maps` says whether it maps its evidence, see `artemis.evidence_map`.
+    """
 
     name: str
     version: str
@@ -39,6 +42,7 @@ class ModelRecord(BaseModel):
     accuracy: float
     macro_f1: float
     protocol: str
+    evidence_maps: bool = False
 
 
 class Counts(BaseModel):
@@ -99,6 +103,7 @@ class RunPaths:
         self.record = self.root / "run.json"
         self.slices = self.root / "slices"
         self.thumbnails = self.root / "thumbnails"
+        self.studies = self.root / "studies"
         self.plan = self.root / "plan"
         self.tensors = self.root / "tensors"
 

@@ -29,6 +29,7 @@ from artemis.progress import report_progress
 from artemis.report.publish import write_report
 from artemis.runs import Counts, RunPaths, RunRecord, read_record
 from artemis.settings import load_settings
+from artemis.studies import write_studies
 
 _WORKERS = 4
 _Chunk = tuple[PrefectFuture[dict[str, int]], list[PrefectFuture[int]], PrefectFuture[int]]
@@ -68,6 +69,12 @@ def predict(run_dir: str, chunk: int, model: str) -> int:
 def conclude(run_dir: str, chunk: int) -> int:
     """Write a chunk's predictions of all models."""
     return conclude_chunk(*_open_run(run_dir), chunk)
+
+
+@task(name="studies", **_STEP)
+def studies(run_dir: str) -> int:
+    """Write one answer for each series and study of several slices."""
+    return write_studies(*_open_run(run_dir))
 
 
 @task(name="report", **_STEP)
@@ -126,9 +133,10 @@ def classify_batch(
         planned = time.monotonic()
         total = sum(entry.n_frames for chunk in chunks for entry in chunk)
         counts = _run_chunks(run, record, len(chunks), total)
+        studies(str(run.root))
         classified = time.monotonic()
         timings = {"plan": planned - begun, "classify": classified - planned}
-        tasks = len(chunks) * (2 + len(record.models)) + 1
+        tasks = len(chunks) * (2 + len(record.models)) + 2
         record = record.model_copy(update={"tasks": tasks})
         record = conclude_run(run, record, counts, timings)
         report_progress("writing the report", 0)

@@ -17,6 +17,7 @@ COMMANDS = (
     ["classify-batch"],
     ["report"],
     ["train"],
+    ["explain"],
     ["doctor"],
     ["models"],
     ["models", "show"],
@@ -172,6 +173,44 @@ def test_dry_run_says_what_would_be_done_and_writes_nothing(samples: Path, tmp_p
     assert plan["by_format"]["dicom"] == 7
     assert set(plan["models"]) == {"mobilenet_v2", "baseline"}
     assert not workspace.exists()
+
+
+def test_explain_prints_answers_and_writes_a_page(samples: Path, tmp_path: Path) -> None:
+    image = str(samples / "dicom_series_simulated_meningioma" / "image_1.dcm")
+    workspace = str(tmp_path / "ws")
+    answer = CliRunner().invoke(cli.app, ["explain", image, "--workspace", workspace])
+    assert answer.exit_code == 0, answer.output
+    lines = answer.stdout.splitlines()
+    assert lines[0].split() == ["Slice", "image_1.dcm,", "frame", "0", "of", "1"]
+    assert "Header plane   transverse" in lines
+    assert sum(line.endswith("%") or line.endswith("% ") for line in lines) == 6
+    assert "\u2588" not in answer.stdout  # bars are for a terminal
+    page = Path(next(line for line in lines if line.startswith("Page")).split(maxsplit=1)[1])
+    assert page.parents[2] == tmp_path / "ws" / "reports"
+    assert "image_1.dcm" in page.read_text()
+    assert not (tmp_path / "ws" / "runs").exists()
+
+
+def test_explain_as_json_names_its_page(samples: Path, tmp_path: Path) -> None:
+    image = str(samples / "transverse_simulated_glioma_3_pages.tif")
+    where = ["--workspace", str(tmp_path / "ws"), "--output", str(tmp_path / "page")]
+    answer = CliRunner().invoke(
+        cli.app, ["explain", image, "--frame", "1", "--model", "baseline", "--json", *where]
+    )
+    said = json.loads(answer.stdout)
+    assert (said["frame"], said["frames"]) == (1, 3)
+    assert [one["model"] for one in said["answers"]] == ["baseline"]
+    assert said["report"] == str(tmp_path / "page" / "index.html")
+    assert Path(said["report"]).is_file()
+
+
+def test_explain_of_what_cannot_be_classified_exits_with_four(
+    samples: Path, tmp_path: Path
+) -> None:
+    answer = invoke("explain", str(samples / "refused_ct.dcm"), "--workspace", str(tmp_path))
+    assert answer.returncode == 4
+    assert answer.stdout == ""
+    assert "refused_ct.dcm: expected Modality MR. Received CT" in answer.stderr
 
 
 def test_wrong_setting_is_named() -> None:

@@ -14,6 +14,7 @@ from artemis.labels import PROBABILITY_COLUMNS
 from artemis.predictions import (
     PREDICTIONS_SCHEMA,
     SLICES_SCHEMA,
+    THUMBNAILS_SCHEMA,
     read_run,
     read_table,
     write_part,
@@ -116,3 +117,12 @@ def test_table_of_another_version_is_named(run_dir: Path) -> None:
     pq.write_table(pq.ParquetFile(part).read().drop_columns(["contrast"]), part)
     with pytest.raises(RunRecordError, match="a table without: contrast"):
         read_table(run_dir, "slices")
+
+
+def test_thumbnails_of_a_run_before_overlays_are_read_without_them(tmp_path: Path) -> None:
+    part = tmp_path / "thumbnails" / "part-00000.parquet"
+    rows = [{"slice_id": "a", "jpeg": b"1", "overlay": b"2"}]
+    write_part(part, rows, THUMBNAILS_SCHEMA)
+    assert read_table(tmp_path, "thumbnails")["overlay"].tolist() == [b"2"]
+    pq.write_table(pq.ParquetFile(part).read().drop_columns(["overlay"]), part)
+    assert read_table(tmp_path, "thumbnails")["overlay"].tolist() == [None]

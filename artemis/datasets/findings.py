@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 from artemis.errors import RunRecordError
 from artemis.files import atomic_path
 from artemis.labels import TUMORS
-from artemis.predictions import THUMBNAILS_SCHEMA
 
 
 class Kind(StrEnum):
@@ -147,6 +146,13 @@ COUNTS_SCHEMA: Final = pa.schema(
         pa.field("official_split", pa.string()),
         pa.field("fold", pa.int64()),
         pa.field("pictures", pa.int64(), nullable=False),
+    ]
+)
+
+THUMBNAILS_SCHEMA: Final = pa.schema(
+    [
+        pa.field("slice_id", pa.string(), nullable=False),
+        pa.field("jpeg", pa.binary(), nullable=False),
     ]
 )
 

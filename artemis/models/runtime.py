@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from artemis.errors import ModelError
-from artemis.labels import CATEGORIES
+from artemis.labels import CATEGORIES, PLANES, TUMORS
 from artemis.models.manifest import REFERENCE_NAME, WEIGHTS_NAME, Manifest, load_manifest
 from artemis.models.ood import FeatureReference, load_reference
 
@@ -150,6 +150,23 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     shifted = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
     probabilities: NDArray[np.float64] = shifted / shifted.sum(axis=-1, keepdims=True)
     return probabilities.astype(np.float32)
+
+
+def tumor_probabilities(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the probability of each tumour type, summed over the planes.
+
+    Parameters
+    ----------
+    probabilities : ndarray, (n, 12), float32
+        In the order of `artemis.labels.CATEGORIES`.
+
+    Returns
+    -------
+    ndarray, (n, 4), float32
+        In the order of `artemis.labels.TUMORS`.
+    """
+    by_tumor: NDArray[np.float32] = probabilities.reshape(-1, len(TUMORS), len(PLANES)).sum(axis=2)
+    return by_tumor
 
 
 def _open(path: Path, threads: int) -> Any:

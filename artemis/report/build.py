@@ -54,6 +54,7 @@ def report_page(data: RunData) -> str:
             "view": section.build(data),
         }
         for section in SECTIONS
+        if section.present(data)
     ]
     thumbnails = embedded_thumbnails(data)
     return render_page(

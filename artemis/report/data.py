@@ -14,9 +14,11 @@ import pandas as pd
 
 from artemis.errors import RunRecordError
 from artemis.labels import CATEGORIES, CATEGORY_NAMES, PROBABILITY_COLUMNS, Category
-from artemis.predictions import QUALITY_COLUMNS, read_table
+from artemis.predictions import QUALITY_COLUMNS, read_studies, read_table
+from artemis.report.study_data import StudyEntry, study_entries
 from artemis.report.words import REVIEW_REASON_WORDS, joined, visible
 from artemis.runs import RunRecord, read_record
+from artemis.studies import with_series
 
 _ANCHOR_DIGITS: Final = 16
 _NOT_HEXADECIMAL: Final = re.compile(r"[^0-9a-f]")
@@ -63,6 +65,8 @@ class SliceItem:
     ----------
     number : int
         Position in the run, from 1.
+    study_key, series_key, series_index
+        What the slice belongs to, and its place there, see `artemis.studies`.
     anchor : str
         Identifier of the slice's row on the page; the same in every report on the same
         files, as it is made of the slice's hash and a count of its copies.
@@ -77,6 +81,9 @@ class SliceItem:
     slice_id: str
     path: str
     frame: int
+    study_key: str | None
+    series_key: str | None
+    series_index: int | None
     header_plane: str | None
     size: str | None
     quality: Mapping[str, float | None]
@@ -157,12 +164,18 @@ class RunData:
         Every slice found, in the order of the chunks.
     thumbnails : mapping of str to bytes
         JPEG files by slice id.
+    overlays : mapping of str to bytes
+        JPEG files with the evidence of `mapping_model`, by slice id.
+    studies : tuple of StudyEntry
+        Answers for series and studies of several slices.
     """
 
     record: RunRecord
     models: tuple[str, ...]
     items: tuple[SliceItem, ...]
     thumbnails: Mapping[str, bytes]
+    overlays: Mapping[str, bytes]
+    studies: tuple[StudyEntry, ...] = ()
 
     @cached_property
     def ok(self) -> list[SliceItem]:
@@ -181,6 +194,11 @@ class RunData:
             (item for item in self.items if item.needs_review),
             key=lambda item: (-item.doubt, item.number),
         )
+
+    @property
+    def mapping_model(self) -> str | None:
+        """The model whose evidence is drawn: the first that maps it."""
+        return next((model.name for model in self.record.models if model.evidence_maps), None)
 
     def count(self, status: str) -> int:
         """Return the number of slices of a status."""
@@ -212,11 +230,19 @@ def load_run(run_dir: Path) -> RunData:
     answers, answering = _answers(run_dir)
     models = dict.fromkeys([*(model.name for model in record.models), *answering])
     thumbnails = read_table(run_dir, "thumbnails")
+    slices = read_table(run_dir, "slices")
+    slices["series_key"] = with_series(slices)["series_key"]
     return RunData(
         record=record,
         models=tuple(models),
-        items=tuple(_items(read_table(run_dir, "slices"), answers, tuple(models))),
+        items=tuple(_items(slices, answers, tuple(models))),
         thumbnails=dict(zip(thumbnails["slice_id"], thumbnails["jpeg"], strict=True)),
+        overlays={
+            slice_id: overlay
+            for slice_id, overlay in zip(thumbnails["slice_id"], thumbnails["overlay"], strict=True)
+            if overlay is not None
+        },
+        studies=study_entries(_rows(read_studies(run_dir)), tuple(models)),
     )
 
 
@@ -257,6 +283,9 @@ def _items(
             slice_id=slice_id,
             path=visible(row["path"]),
             frame=row["frame"],
+            study_key=row["study_key"],
+            series_key=row["series_key"],
+            series_index=None if row["series_index"] is None else int(row["series_index"]),
             header_plane=visible(row["header_plane"]) if row["header_plane"] else None,
             size=_size(row["width"], row["height"]),
             quality={name: row[name] for name in QUALITY_COLUMNS},

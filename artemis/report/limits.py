@@ -30,6 +30,15 @@ THUMBNAILS: Final = 1_000
 THUMBNAIL_CHARACTERS: Final = 3_900_000
 """Characters of base64 for all thumbnails of the table together."""
 
+STUDIES: Final = 30
+"""Series and studies shown; the rest are in the table `studies`."""
+
+STRIP_CHARACTERS: Final = 250_000
+"""Characters of base64 for the supporting slices of all studies together."""
+
+OVERLAY_CHARACTERS: Final = 300_000
+"""Characters of base64 for all evidence overlays of the review section together."""
+
 
 def by_urgency(data: RunData) -> list[SliceItem]:
     """Return all slices: review first, then disagreements, refused and failed, and the rest.
@@ -80,6 +89,36 @@ def embedded_thumbnails(
             continue
         encoded = b64encode(jpeg).decode("ascii")
         if len(chosen) >= limit or len(encoded) > left:
+            break
+        chosen[item.slice_id] = f"data:image/jpeg;base64,{encoded}"
+        left -= len(encoded)
+    return chosen
+
+
+def embedded_overlays(
+    data: RunData, limit: int | None = None, characters: int = OVERLAY_CHARACTERS
+) -> dict[str, str]:
+    """Return ``data:`` addresses of the evidence overlays to embed, by slice id.
+
+    Those of the cards of the review section, the most doubtful first.
+
+    Parameters
+    ----------
+    data : RunData
+        The run.
+    limit : int, optional
+        Largest number of cards; `REVIEW_CARDS` by default.
+    characters : int
+        Largest sum of the overlays' base64 lengths.
+    """
+    chosen: dict[str, str] = {}
+    left = characters
+    for item in data.review[: REVIEW_CARDS if limit is None else limit]:
+        overlay = data.overlays.get(item.slice_id)
+        if overlay is None or item.slice_id in chosen:
+            continue
+        encoded = b64encode(overlay).decode("ascii")
+        if len(encoded) > left:
             break
         chosen[item.slice_id] = f"data:image/jpeg;base64,{encoded}"
         left -= len(encoded)

@@ -12,6 +12,7 @@ from artemis.ingest.reasons import REMEDIES
 from artemis.labels import PLANES, TUMORS
 from artemis.report import limits
 from artemis.report.data import RunData, SliceItem
+from artemis.report.evidence import evidence_legend, evidence_words
 from artemis.report.words import (
     DASH,
     TUMOR_WORDS,
@@ -32,6 +33,7 @@ _FIELD_WORDS: Final[Mapping[str, str]] = {
     "accuracy": "Accuracy",
     "macro_f1": "Macro F1",
     "protocol": "Measured on",
+    "evidence_maps": "Maps its evidence",
 }
 """Words for what a run records of a model; a field without words is shown by its name."""
 
@@ -48,8 +50,14 @@ class RefusalGroup:
 
 
 def review_view(data: RunData) -> dict[str, Any]:
-    """Return the most doubtful slices, and how many wait in all."""
-    return {"items": data.review[: limits.REVIEW_CARDS], "found": len(data.review)}
+    """Return the most doubtful slices with their evidence, and how many wait in all."""
+    return {
+        "items": data.review[: limits.REVIEW_CARDS],
+        "found": len(data.review),
+        "overlays": limits.embedded_overlays(data),
+        "evidence": evidence_words(data),
+        "legend": evidence_legend(),
+    }
 
 
 def table_view(data: RunData) -> dict[str, Any]:
@@ -145,6 +153,11 @@ def provenance_view(data: RunData) -> dict[str, Any]:
             ("slices", "a row for every slice found, also those refused or failed"),
             ("predictions", "a row for every classified slice and model, with all probabilities"),
             ("thumbnails", "the small pictures of this page"),
+            *(
+                [("studies", "a row for every series and study of several slices, and model")]
+                if data.studies
+                else []
+            ),
         ],
     }
 
@@ -161,4 +174,6 @@ def flattened(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, st
 
 
 def _plain(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return "not set" if value is None else visible(str(value))

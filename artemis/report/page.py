@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from artemis import RESEARCH_USE, __version__
+from artemis.evidence_map import CAPTION
 from artemis.report import words
 
 _ROOT: Final = Path(__file__).parent
@@ -90,5 +91,7 @@ def _environment() -> Environment:
     environment.globals.update(
         category_words=words.CATEGORY_WORDS,
         status_words=words.STATUS_WORDS,
+        tumor_words=words.TUMOR_WORDS,
+        evidence_caption=CAPTION,
     )
     return environment

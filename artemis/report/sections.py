@@ -21,6 +21,7 @@ from artemis.report.listings import (
     review_view,
     table_view,
 )
+from artemis.report.studies import studies_view
 from artemis.report.words import number, percent
 
 
@@ -49,6 +50,8 @@ class Section:
         Returns what the template shows.
     figures : tuple of Figure
         Figures in their order.
+    present : callable
+        Whether a run has anything for it; without, the page has no such section.
     """
 
     key: str
@@ -56,6 +59,7 @@ class Section:
     caption: str
     build: Callable[[RunData], dict[str, Any]]
     figures: tuple[Figure, ...] = ()
+    present: Callable[[RunData], bool] = lambda _: True
 
 
 SECTIONS: Final = (
@@ -120,6 +124,17 @@ SECTIONS: Final = (
         "calibrated probability of the answer beside it. Each row has an address of its own: "
         "follow its number and copy the link.",
         build=table_view,
+    ),
+    Section(
+        key="studies",
+        title="Series and studies",
+        caption="One answer for the slices that belong together: the mean of the slices that "
+        "most probably show some tumour, by the rule named with each. Pictures are the slices that "
+        "speak most for it, most first. The line is the probability of the answer along the "
+        "slices, from first to last, a line for each model, in its colour; discs mark the "
+        "pictured slices. A tumour is a hill of several slices; a lone peak is doubtful.",
+        build=studies_view,
+        present=lambda data: bool(data.studies),
     ),
     Section(
         key="refusals",

@@ -41,6 +41,13 @@ REVIEW_REASON_WORDS: Final[Mapping[str, str]] = {
     "poor_quality": "poor picture quality",
 }
 
+STUDY_REASON_WORDS: Final[Mapping[str, str]] = {
+    "models_disagree": "the models name different tumours",
+    "low_confidence": "low confidence",
+    "out_of_distribution": "most supporting slices are unlike the training images",
+    "series_disagree": "its series name different tumours",
+}
+
 QUALITY_WORDS: Final[Mapping[str, str]] = {
     "mean_intensity": "Mean intensity, 0 to 255",
     "contrast": "Contrast, 0 to 255",

@@ -130,7 +130,7 @@ def test_record_counts_and_names_what_was_used(sample_run) -> None:
 def test_only_the_promised_files_are_left(sample_run) -> None:
     _, run_dir = sample_run
     names = {path.name for path in run_dir.iterdir()}
-    assert names == {"run.json", "plan", "slices", "predictions", "thumbnails"}
+    assert names == {"run.json", "plan", "slices", "predictions", "thumbnails", "studies"}
     assert not list(run_dir.rglob("*.tmp"))
 
 
@@ -139,7 +139,7 @@ def test_prefect_has_every_task_run_and_the_outcome(sample_run) -> None:
     flow_run, task_runs = recorded(run_dir)
     record = read_record(run_dir)
     assert flow_run.state.type == "COMPLETED"
-    assert len(task_runs) == record.tasks == 5 * (2 + 2) + 1
+    assert len(task_runs) == record.tasks == 5 * (2 + 2) + 2
     assert {run.state.type for run in task_runs} == {"COMPLETED"}
     assert sum(run.name.startswith("baseline-") for run in task_runs) == 5
 
@@ -182,8 +182,8 @@ def test_report_is_written_and_rebuilt_byte_for_byte(sample_run) -> None:
 def test_quiet_terminal_talk_is_a_summary_and_nothing_of_prefect(sample_run) -> None:
     answer, _ = sample_run
     assert "28 classified, 4 refused, 1 failed" in answer.stderr
-    assert "21 of 21 task runs recorded" in answer.stderr
-    assert "prefect" not in answer.stderr.lower().replace("prefect      21 of 21", "")
+    assert "22 of 22 task runs recorded" in answer.stderr
+    assert "prefect" not in answer.stderr.lower().replace("prefect      22 of 22", "")
 
 
 def test_embedded_server_records_every_task_run(samples: Path, tmp_path: Path) -> None:
@@ -194,8 +194,8 @@ def test_embedded_server_records_every_task_run(samples: Path, tmp_path: Path) -
     }
     answer = classify(samples, tmp_path / "workspace", "--json", **environment)
     assert answer.returncode == 0, answer.stderr
-    assert json.loads(answer.stdout)["tasks"] == 33 * 4 + 1
-    assert "133 of 133 task runs recorded" in answer.stderr
+    assert json.loads(answer.stdout)["tasks"] == 33 * 4 + 2
+    assert "134 of 134 task runs recorded" in answer.stderr
 
 
 def test_half_garbage_batch_is_classified_and_every_file_accounted_for(

@@ -18,6 +18,7 @@ from artemis.labels import CATEGORIES, PROBABILITY_COLUMNS
 from artemis.predictions import (
     PREDICTIONS_SCHEMA,
     SLICES_SCHEMA,
+    STUDIES_SCHEMA,
     THUMBNAILS_SCHEMA,
     part_name,
     write_part,
@@ -53,6 +54,7 @@ class Tables:
     slices: list[dict[str, Any]] = field(default_factory=list)
     predictions: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     thumbnails: list[dict[str, Any]] = field(default_factory=list)
+    studies: list[dict[str, Any]] = field(default_factory=list)
 
 
 def jpeg(seed: int, side: int = 112, quality: int = 80) -> bytes:
@@ -127,7 +129,7 @@ def typical_tables(ok: int, models: Sequence[str] = MODELS, *, rejected: bool = 
             sharpness=float(rng.gamma(4, 60)),
         )
         tables.slices.append(row)
-        tables.thumbnails.append({"slice_id": slice_id, "jpeg": jpeg(index % 50)})
+        tables.thumbnails.append({"slice_id": slice_id, "jpeg": jpeg(index % 50), "overlay": None})
         for order, model in enumerate(models):
             tables.predictions[model].append(_typical_prediction(row, model, order, index, ok))
     if rejected:
@@ -163,6 +165,8 @@ def write_run(
         write_part(paths.slices / part_name(0), tables.slices, SLICES_SCHEMA)
     if tables.thumbnails:
         write_part(paths.thumbnails / part_name(0), tables.thumbnails, THUMBNAILS_SCHEMA)
+    if tables.studies:
+        write_part(paths.studies / part_name(0), tables.studies, STUDIES_SCHEMA)
     for model, rows in tables.predictions.items():
         if rows:
             write_part(paths.predictions(model) / part_name(0), rows, PREDICTIONS_SCHEMA)

@@ -1,0 +1,122 @@
+"""The page about one slice, in the design of the report of a batch."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from dataclasses import dataclass
+from pathlib import Path
+
+from artemis.explain import Explanation, Overlay
+from artemis.files import write_text_atomic
+from artemis.report.data import RunData, SliceItem, load_run
+from artemis.report.evidence import evidence_legend
+from artemis.report.page import render_page
+from artemis.report.words import (
+    CATEGORY_WORDS,
+    DASH,
+    QUALITY_WORDS,
+    TUMOR_WORDS,
+    joined,
+    percent,
+    sentence,
+    visible,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture of the page: its caption, and its ``data:`` address where there is one."""
+
+    caption: str
+    alt: str
+    address: str | None
+
+
+def build_explained_page(explanation: Explanation, target: Path) -> Path:
+    """Write the page about one slice as one self-contained HTML file; return `target`."""
+    write_text_atomic(target, explained_page(explanation))
+    return target
+
+
+def explained_page(explanation: Explanation) -> str:
+    """Return the page about one slice as HTML text."""
+    data = load_run(explanation.run_dir)
+    item = data.items[0]
+    return render_page(
+        "explained.html.j2",
+        data=data,
+        record=data.record,
+        item=item,
+        frames=explanation.frames,
+        verdict=verdict(item),
+        reasons=[sentence(reason) for reason in item.review_words()],
+        pictures=pictures(explanation, data, item),
+        legend=evidence_legend() if explanation.overlays else None,
+        evidence=evidence_note(explanation),
+        facts=facts(explanation, item),
+        distances=[
+            (visible(model.name), f"{item.answers[model.name].ood_score:.2f}", model.ood_threshold)
+            for model in explanation.models
+        ],
+    )
+
+
+def verdict(item: SliceItem) -> str:
+    """Return every model's answer in one sentence."""
+    words = [
+        f"{CATEGORY_WORDS[answer.category.name]} to {visible(model)} ({percent(answer.confidence)})"
+        for model, answer in item.answers.items()
+    ]
+    look = "a person should look first" if item.needs_review else "nothing calls for a second look"
+    return f"{sentence(joined(words))}; {look}."
+
+
+def pictures(explanation: Explanation, data: RunData, item: SliceItem) -> list[Picture]:
+    """Return the picture as it is, then each overlay."""
+    plain = data.thumbnails[item.slice_id]
+    return [
+        Picture(
+            "The slice as it was read, before it is cut to the head.",
+            "MRI slice",
+            _address(plain),
+        ),
+        *(_drawn(overlay) for overlay in explanation.overlays),
+    ]
+
+
+def evidence_note(explanation: Explanation) -> str:
+    """Return which models map no evidence, or nothing."""
+    without = [visible(model.name) for model in explanation.models if not model.evidence_maps]
+    return f"{joined(without)} give{'s' * (len(without) == 1)} no evidence maps." if without else ""
+
+
+def facts(explanation: Explanation, item: SliceItem) -> list[tuple[str, str]]:
+    """Return what is known of the slice before any model looked at it, as label and value."""
+    of = f" of {explanation.frames}, from 0" if explanation.frames > 1 else ""
+    measured = [
+        (QUALITY_WORDS[name], DASH if value is None else f"{value:.3g}")
+        for name, value in item.quality.items()
+    ]
+    return [
+        ("Format", visible(str(explanation.slice_row["format"]))),
+        ("Frame", f"{item.frame}{of}"),
+        ("Size, pixels", item.size or DASH),
+        ("Plane by its header", item.header_plane or "the header names none"),
+        ("Slice", item.slice_id),
+        *measured,
+    ]
+
+
+def _drawn(overlay: Overlay) -> Picture:
+    tumor, model = TUMOR_WORDS[overlay.tumor], visible(overlay.model)
+    what = "its rival, on the same scale" if overlay.rival else "its answer"
+    caption = f"Evidence of {model} for {tumor}, {what}."
+    if overlay.jpeg is None:
+        return Picture(f"{caption} No place speaks for it.", "", None)
+    return Picture(
+        caption, f"MRI slice with the evidence of {model} for {tumor}", _address(overlay.jpeg)
+    )
+
+
+def _address(jpeg: bytes) -> str:
+    return f"data:image/jpeg;base64,{b64encode(jpeg).decode('ascii')}"

@@ -1,0 +1,136 @@
+"""What the section of studies shows: each answer with its slices, and along the slices."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from artemis.labels import TUMORS
+from artemis.report import limits
+from artemis.report.data import RunData, SliceItem
+from artemis.report.sparkline import sparkline
+from artemis.report.study_data import StudyEntry
+from artemis.report.words import TUMOR_WORDS, counted, joined, percent, sentence, visible
+
+_KEY_DIGITS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class StudyCard:
+    """A series or study on the page.
+
+    Attributes
+    ----------
+    entry : StudyEntry
+        Its answers.
+    title : str
+        What it is, by its keys.
+    where : str
+        File of its first slice.
+    strip : list of (SliceItem, str, str or None)
+        The supporting slices of the first model, the probability of its answer in each, and
+        the picture's ``data:`` address where there is room for it.
+    trace : Markup or None
+        The probability along the slices of a series; slices of several have no order.
+    """
+
+    entry: StudyEntry
+    title: str
+    where: str
+    strip: list[tuple[SliceItem, str, str | None]]
+    trace: Markup | None
+
+
+def studies_view(data: RunData) -> dict[str, Any]:
+    """Return the studies that are shown, those that need a human first, and how many there are."""
+    ordered = sorted(data.studies, key=lambda entry: not entry.needs_review)
+    of_study, of_series = _members(data)
+    cards, left = [], limits.STRIP_CHARACTERS
+    for entry in ordered[: limits.STUDIES]:
+        whole = entry.series_key is None
+        members = (
+            of_study[entry.study_key] if whole else of_series[entry.study_key, entry.series_key]
+        )
+        strip, left = _strip(data, entry, members, left)
+        cards.append(
+            StudyCard(
+                entry=entry,
+                title=_title(data, entry),
+                where=members[0].path,
+                strip=strip,
+                trace=None if whole else _trace(entry, members),
+            )
+        )
+    return {"cards": cards, "found": len(data.studies), "tumors": TUMORS}
+
+
+def _members(
+    data: RunData,
+) -> tuple[dict[str | None, list[SliceItem]], dict[tuple[str | None, str | None], list[SliceItem]]]:
+    """Return the slices of each study, and of each series of a study, in their order."""
+    of_study: dict[str | None, list[SliceItem]] = {}
+    of_series: dict[tuple[str | None, str | None], list[SliceItem]] = {}
+    for item in sorted(data.items, key=lambda item: (item.series_index or 0, item.number)):
+        of_study.setdefault(item.study_key, []).append(item)
+        of_series.setdefault((item.study_key, item.series_key), []).append(item)
+    return of_study, of_series
+
+
+def _title(data: RunData, entry: StudyEntry) -> str:
+    study = f"Study {visible(entry.study_key[:_KEY_DIGITS])}" if entry.study_key else ""
+    if entry.series_key is None:
+        others = sum(
+            one.study_key == entry.study_key and one.series_key is not None for one in data.studies
+        )
+        return f"{study}, all {others} series" if others else study
+    is_file = entry.series_key.startswith("file-")
+    series = "volume" if is_file else f"series {visible(entry.series_key[:_KEY_DIGITS])}"
+    return ", ".join(part for part in (study, series) if part) if study else sentence(series)
+
+
+def _strip(
+    data: RunData, entry: StudyEntry, members: list[SliceItem], room: int
+) -> tuple[list[tuple[SliceItem, str, str | None]], int]:
+    model = next(iter(entry.answers))
+    first_of: dict[str, SliceItem] = {}
+    for item in members:
+        first_of.setdefault(item.slice_id, item)
+    strip: list[tuple[SliceItem, str, str | None]] = []
+    for slice_id in entry.answers[model].supporting:
+        if slice_id not in first_of:
+            continue
+        item = first_of[slice_id]
+        address = None
+        if (jpeg := data.thumbnails.get(slice_id)) is not None:
+            encoded = b64encode(jpeg).decode("ascii")
+            if len(encoded) <= room:
+                address = f"data:image/jpeg;base64,{encoded}"
+                room -= len(encoded)
+        strip.append((item, percent(_share(item, model, entry.answers[model].tumor)), address))
+    return strip, room
+
+
+def _trace(entry: StudyEntry, members: list[SliceItem]) -> Markup:
+    model, answer = next(iter(entry.answers.items()))
+    lines = [
+        [_share(item, name, answer.tumor) if name in item.answers else None for item in members]
+        for name in entry.answers
+    ]
+    marked = {k for k, item in enumerate(members) if item.slice_id in answer.supporting}
+    known = [value for value in lines[0] if value is not None]
+    words = (
+        f"Probability of {TUMOR_WORDS[answer.tumor]} along {counted(len(members), 'slice')}, "
+        f"{joined(list(entry.answers))}; to {model} from {percent(min(known))} to "
+        f"{percent(max(known))}."
+    )
+    return sparkline(lines, marked, words)
+
+
+def _share(item: SliceItem, model: str, tumor: str) -> float:
+    answer = item.answers[model]
+    planes = len(answer.probabilities) // len(TUMORS)
+    start = TUMORS.index(tumor) * planes
+    return min(1.0, sum(answer.probabilities[start : start + planes]))

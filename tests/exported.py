@@ -1,0 +1,42 @@
+"""A version of mobilenet_v2 with evidence maps: the real network, small and untrained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from artemis.files import sha256_file
+from artemis.models.manifest import REFERENCE_NAME, WEIGHTS_NAME, load_manifest
+from artemis.models.ood import fit_reference
+from artemis.models.registry import PRETRAINED
+
+SIDE = 64
+
+
+def export_mapping_model(folder: Path) -> Path:
+    """Write a model folder whose network maps its evidence; needs TensorFlow.
+
+    Its manifest is the shipped one with what differs replaced.
+    """
+    from artemis.models.architectures import build_stem, build_trunk, join
+    from artemis.training.network.export import export_litert
+
+    folder.mkdir(parents=True)
+    network = join(build_stem(SIDE, None), build_trunk(SIDE, imagenet=None, seed=3))
+    outputs = export_litert(network, folder / WEIGHTS_NAME)
+    features = np.random.default_rng(0).normal(size=(40, 1280)).astype(np.float32)
+    fit_reference(features, np.arange(40) % 12).save(folder / REFERENCE_NAME)
+    shipped = load_manifest(next((PRETRAINED / "mobilenet_v2").iterdir()))
+    files = {name: sha256_file(folder / name) for name in (WEIGHTS_NAME, REFERENCE_NAME)}
+    manifest = shipped.model_copy(
+        update={
+            "version": folder.name,
+            "input": shipped.input.model_copy(update={"side": SIDE}),
+            "outputs": outputs,
+            "temperature": 1.0,
+            "files": files,
+        }
+    )
+    (folder / "manifest.json").write_text(manifest.model_dump_json())
+    return folder

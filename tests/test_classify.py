@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import io
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from artemis.batch import plan_chunks, start_run, write_plans
+from artemis.classify import conclude_chunk, ingest_chunk, predict_chunk
+from artemis.predictions import read_studies, read_table
+from artemis.report.build import report_page
+from artemis.report.data import load_run
+from artemis.runs import RunPaths, RunRecord
+from artemis.settings import Settings
+from artemis.studies import write_studies
+from tests.exported import export_mapping_model
+
+
+def classify(batch: Path, workspace: Path, models: list[str]) -> tuple[RunPaths, RunRecord]:
+    settings = Settings(workspace=workspace)
+    run, record = start_run(batch, settings, models, "a test")
+    chunks = plan_chunks(batch, settings)
+    write_plans(run, chunks)
+    sides = sorted({model.side for model in record.models})
+    for chunk in range(len(chunks)):
+        ingest_chunk(run, record, chunk, sides)
+        for model in record.models:
+            predict_chunk(run, record, chunk, model.name, model.folder)
+        conclude_chunk(run, record, chunk)
+    return run, record
+
+
+@pytest.fixture
+def two_heads(samples: Path, tmp_path: Path) -> Path:
+    batch = tmp_path / "batch"
+    batch.mkdir()
+    for name in ("coronal_no_lesion.png", "sagittal_no_lesion.jpg", "broken_truncated.png"):
+        shutil.copy(samples / name, batch)
+    return batch
+
+
+@pytest.fixture
+def mapping_workspace(tmp_path: Path) -> Path:
+    pytest.importorskip("tensorflow", reason="needs the extra `train`")
+    workspace = tmp_path / "workspace"
+    models = workspace / "models" / "mobilenet_v2"
+    export_mapping_model(models / "mapping-1")
+    (models / "CHAMPION").write_text("mapping-1\n")
+    return workspace
+
+
+def test_models_without_maps_leave_thumbnails_without_overlays(
+    two_heads: Path, tmp_path: Path
+) -> None:
+    run, record = classify(two_heads, tmp_path / "workspace", ["baseline"])
+    assert [model.evidence_maps for model in record.models] == [False]
+    thumbnails = read_table(run.root, "thumbnails")
+    assert len(thumbnails) == 2
+    assert thumbnails["overlay"].isna().all()
+    assert not list(run.tensors.iterdir())
+
+
+def test_the_samples_hold_a_series_and_a_volume(samples: Path, tmp_path: Path) -> None:
+    run, record = classify(samples, tmp_path / "workspace", ["baseline"])
+    assert write_studies(run, record) == 3
+    table = read_studies(run.root)
+    assert table["slices"].tolist() == [11, 6, 6]
+    assert table["study_key"].notna().tolist() == [False, True, True]
+    assert table["series_key"].notna().tolist() == [True, False, True]
+    assert [list(planes) for planes in table["planes"]] == [
+        ["sagittal"],
+        ["transverse"],
+        ["transverse"],
+    ]
+    assert table["series_key"][0].startswith("file-")
+    data = load_run(run.root)
+    assert [entry.slices for entry in data.studies] == [11, 6]  # a study of one series is it
+    page = report_page(data)
+    assert page.count('class="study"') == 2
+    assert "Probability of" in page
+
+
+@pytest.mark.slow
+def test_every_classified_slice_of_a_model_with_maps_has_its_overlay(
+    two_heads: Path, mapping_workspace: Path
+) -> None:
+    run, record = classify(two_heads, mapping_workspace, ["mobilenet_v2", "baseline"])
+    assert [model.evidence_maps for model in record.models] == [True, False]
+    thumbnails = read_table(run.root, "thumbnails")
+    assert len(thumbnails) == 2
+    for row in thumbnails.itertuples():
+        plain = Image.open(io.BytesIO(row.jpeg))
+        drawn = Image.open(io.BytesIO(row.overlay))
+        assert drawn.size == plain.size
+        values = np.asarray(drawn.convert("RGB")).astype(int)
+        assert (values.max(axis=2) - values.min(axis=2)).max() > 40
+    assert load_run(run.root).mapping_model == "mobilenet_v2"

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from artemis.preprocess import square_box
+from artemis.thumbnails import finished_thumbnails, keep_thumbnails, thumbnail_row
+
+
+def test_a_thumbnail_gets_its_evidence_where_the_model_saw_it(tmp_path: Path) -> None:
+    picture = np.zeros((240, 300), dtype=np.uint8)
+    picture[20:220, 80:280] = 120  # the head, right of the middle
+    kept = tmp_path / "thumbnails.parquet"
+    box = square_box(picture)
+    keep_thumbnails(
+        kept, [thumbnail_row(slice_id, picture, box, 100) for slice_id in ("a", "b", "c")]
+    )
+    evidence = np.zeros((4, 4), dtype=np.float32)
+    evidence[0, 0] = 3
+    rows = finished_thumbnails(kept, {"a": evidence, "b": evidence * 0})
+    assert [row["slice_id"] for row in rows] == ["a", "b", "c"]
+    assert [row["overlay"] is None for row in rows] == [False, True, True]
+    plain = np.asarray(Image.open(io.BytesIO(rows[0]["jpeg"])))
+    drawn = np.asarray(Image.open(io.BytesIO(rows[0]["overlay"]))).astype(int)
+    assert plain.shape == (80, 100)
+    assert drawn.shape == (80, 100, 3)
+    coloured = (drawn.max(axis=2) - drawn.min(axis=2)) > 40
+    rows_hit, columns_hit = np.nonzero(coloured)
+    assert 5 <= rows_hit.mean() <= 20  # the upper left corner of the head, not of the picture
+    assert 27 <= columns_hit.mean() <= 42
+
+
+def test_a_chunk_without_slices_has_no_thumbnails(tmp_path: Path) -> None:
+    keep_thumbnails(tmp_path / "t.parquet", [])
+    assert finished_thumbnails(tmp_path / "t.parquet", {}) == []

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from artemis.study_rules import RULES
+from artemis.training.figures.study_figures import by_patient, compare_rules, diluted
+
+
+def slices(*rows: list[float]) -> np.ndarray:
+    return np.array(rows, dtype=np.float32)
+
+
+def drawn(patients: int = 20, each: int = 6):
+    """Return what a fair model says of patients who have one of three tumours, slice by slice."""
+    random = np.random.default_rng(0)
+    truth = np.repeat(np.arange(patients) % 3, each)
+    logits = 2.0 * np.eye(4)[truth] + random.normal(size=(len(truth), 4))
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    return p.astype(np.float32), truth, [f"p{k // each}" for k in range(len(truth))]
+
+
+def test_a_study_is_a_patient_with_several_slices() -> None:
+    p = slices([1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [1, 0, 0, 0])
+    studies = by_patient(p, np.array([0, 1, 2, 0]), ["a", "b", "c", "a"])
+    assert studies.tumors.tolist() == [0]
+    assert studies.slices[0].tolist() == [[1, 0, 0, 0], [1, 0, 0, 0]]
+
+
+def test_several_slices_say_more_than_one() -> None:
+    p, truth, patients = drawn()
+    figures = compare_rules(by_patient(p, truth, patients))
+    assert set(figures) == set(RULES)
+    by_slice = (p.argmax(axis=1) == truth).mean()
+    best = figures["mean_of_top_8"]
+    assert best.accuracy.value > by_slice
+    assert best.accuracy.low <= best.accuracy.value <= best.accuracy.high
+
+
+def test_figures_of_certain_right_answers_are_the_best_there_are() -> None:
+    studies = by_patient(slices(*[[0, 1, 0, 0]] * 4), np.full(4, 1), ["a", "a", "b", "b"])
+    figures = compare_rules(studies)["mean_of_top_3"]
+    assert (figures.accuracy.value, figures.accuracy.low) == (1, 1)
+    assert figures.brier == pytest.approx(0)
+    assert figures.nll == pytest.approx(0)
+
+
+def test_diluted_studies_hold_slices_without_tumour_and_as_many_hold_nothing_else() -> None:
+    p, truth, patients = drawn()
+    none = np.tile(slices([0.02, 0.02, 0.02, 0.94]), (30, 1))
+    mixed = diluted(by_patient(p, truth, patients), none, added=10)
+    assert len(mixed.slices) == len(mixed.tumors) == 40
+    assert [len(one) for one in mixed.slices[:20]] == [16] * 20
+    assert [len(one) for one in mixed.slices[20:]] == [10] * 20
+    assert (mixed.tumors[20:] == 3).all()
+
+
+def test_asking_every_slice_misses_a_tumour_that_asking_the_most_suspicious_finds() -> None:
+    p, truth, patients = drawn()
+    none = np.tile(slices([0.02, 0.02, 0.02, 0.94]), (60, 1))
+    figures = compare_rules(diluted(by_patient(p, truth, patients), none, added=60))
+    assert figures["mean_log_odds"].accuracy.value < 0.6
+    assert figures["mean_of_top_5"].accuracy.value > 0.9
