@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from artemis.errors import TrainingDataError
 from artemis.models.manifest import Evaluation
 from artemis.models.ood import fit_reference
+from artemis.progress import report_progress
 from artemis.training.figures.calibrate import fit_temperature
 from artemis.training.figures.out_of_fold import (
     PART_SCHEMA,
@@ -101,6 +102,7 @@ def samples_of(recipe: Recipe, data: TrainingSet, means: Means) -> Samples:
         data.boxes,
         imagenet=means.imagenet,
         cache=means.cache,
+        on_draw=lambda done, total: report_progress("variants of every picture", done, total),
     )
 
 
