@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from artemis import __version__
 from artemis.errors import RunRecordError
 from artemis.ingest.plan import PlanEntry, plan_batch, write_plan
-from artemis.models.manifest import load_manifest
+from artemis.models.manifest import Interval, load_manifest
 from artemis.models.registry import check_names, model_folder
 from artemis.predictions import part_name
 from artemis.runs import (
@@ -159,6 +159,7 @@ def start_run(
                 ood_threshold=manifest.out_of_distribution.threshold,
                 accuracy=round(manifest.evaluation.metrics["accuracy"].value, 3),
                 macro_f1=round(manifest.evaluation.metrics["macro_f1"].value, 3),
+                ece=_rounded(manifest.evaluation.metrics.get("ece")),
                 protocol=manifest.evaluation.protocol,
             )
         )
@@ -180,6 +181,10 @@ def start_run(
     )
     write_record(paths, record)
     return paths, record
+
+
+def _rounded(figure: Interval | None) -> float | None:
+    return None if figure is None else round(figure.value, 3)
 
 
 def write_plans(paths: RunPaths, chunks: Sequence[Sequence[PlanEntry]]) -> None:

@@ -28,7 +28,11 @@ class RunStatus(StrEnum):
 
 
 class ModelRecord(BaseModel):
-    """A model as a run used it; its figures are of twelve categories, by its protocol."""
+    """A model as a run used it; its figures are of twelve categories, by its protocol.
+
+    `ece` is its expected calibration error, None where that was not measured: how finely its
+    confidence may be printed.
+    """
 
     name: str
     version: str
@@ -38,6 +42,7 @@ class ModelRecord(BaseModel):
     ood_threshold: float
     accuracy: float
     macro_f1: float
+    ece: float | None = None
     protocol: str
 
 

@@ -15,7 +15,15 @@ import pandas as pd
 from artemis.errors import RunRecordError
 from artemis.labels import CATEGORIES, CATEGORY_NAMES, PROBABILITY_COLUMNS, Category
 from artemis.predictions import QUALITY_COLUMNS, read_table
-from artemis.report.words import REVIEW_REASON_WORDS, joined, visible
+from artemis.report.words import (
+    REVIEW_REASON_WORDS,
+    UNLIKE,
+    confidence_step,
+    joined,
+    percent,
+    visible,
+)
+from artemis.review import ReviewReason
 from artemis.runs import RunRecord, read_record
 
 _ANCHOR_DIGITS: Final = 16
@@ -40,6 +48,8 @@ class Answer:
         Whether this model's answer sends the slice to a human.
     review_reasons : tuple of str
         Codes of `artemis.report.words.REVIEW_REASON_WORDS`.
+    step : int
+        Per cent to which the model's probabilities may be printed.
     """
 
     category: Category
@@ -48,6 +58,16 @@ class Answer:
     ood_score: float
     needs_review: bool
     review_reasons: tuple[str, ...]
+    step: int = 1
+
+    @property
+    def far(self) -> bool:
+        """Whether the slice is unlike the training images, so that probabilities mean nothing."""
+        return ReviewReason.OUT_OF_DISTRIBUTION in self.review_reasons
+
+    def said(self, probability: float) -> str:
+        """Return a probability no finer than the model's calibration deserves."""
+        return UNLIKE if self.far else percent(probability, self.step)
 
     def top(self, count: int = 3) -> list[tuple[Category, float]]:
         """Return the `count` most probable categories, most probable first."""
@@ -209,7 +229,8 @@ def load_run(run_dir: Path) -> RunData:
         this version of Artemis does not know.
     """
     record = read_record(run_dir)
-    answers, answering = _answers(run_dir)
+    steps = {model.name: confidence_step(model.ece) for model in record.models}
+    answers, answering = _answers(run_dir, steps)
     models = dict.fromkeys([*(model.name for model in record.models), *answering])
     thumbnails = read_table(run_dir, "thumbnails")
     return RunData(
@@ -220,7 +241,7 @@ def load_run(run_dir: Path) -> RunData:
     )
 
 
-def _answers(run_dir: Path) -> tuple[_AnswersBySlice, list[str]]:
+def _answers(run_dir: Path, steps: Mapping[str, int]) -> tuple[_AnswersBySlice, list[str]]:
     by_slice: _AnswersBySlice = {}
     models: dict[str, None] = {}
     for row in _rows(read_table(run_dir, "predictions")):
@@ -238,6 +259,7 @@ def _answers(run_dir: Path) -> tuple[_AnswersBySlice, list[str]]:
             ood_score=row["ood_score"],
             needs_review=row["needs_review"],
             review_reasons=tuple(row["review_reasons"]),
+            step=steps.get(row["model"], confidence_step(None)),
         )
     return by_slice, list(models)
 

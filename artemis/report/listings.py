@@ -31,6 +31,7 @@ _FIELD_WORDS: Final[Mapping[str, str]] = {
     "side": "Input side, pixels",
     "accuracy": "Accuracy",
     "macro_f1": "Macro F1",
+    "ece": "Expected calibration error",
     "protocol": "Measured on",
 }
 """Words for what a run records of a model; a field without words is shown by its name."""

@@ -214,6 +214,7 @@ def _test(model: Trained, building: Path) -> Evaluation:
         table["group"].tolist(),
         table["source"].tolist(),
         f"Patient-disjoint: {model.split}, never trained on.",
+        uncalibrated=softmax(logits),
     )
 
 

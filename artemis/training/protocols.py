@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from artemis.errors import TrainingDataError
 from artemis.models.manifest import Evaluation
 from artemis.models.runtime import softmax
-from artemis.training.figures.calibrate import fit_temperature
+from artemis.training.figures.calibrate import cross_fitted
+from artemis.training.figures.confidence import calibration_error
 from artemis.training.figures.evaluate import evaluate
 from artemis.training.figures.out_of_fold import PART_SCHEMA, logits_of, read_frame, write_frame
 from artemis.training.labelled.dataset import TrainingSet
@@ -225,6 +226,7 @@ def _measure(variant: str, paths: list[Path]) -> Outcome:
         predictions["group"].tolist(),
         predictions["source"].tolist(),
         _WORDS[variant],
+        uncalibrated=softmax(logits_of(predictions)),
     )
     if variant == "patient":
         answers = _join([_shortcuts_of(path) for path in paths], SHORTCUT_SCHEMA)
@@ -235,16 +237,14 @@ def _measure(variant: str, paths: list[Path]) -> Outcome:
 def calibrated_across(predictions: pd.DataFrame) -> NDArray[np.float32]:
     """Return probabilities, ``(n, 12)``, each fold's at a temperature fitted on the others.
 
-    A single fold stays as it is: there is nothing else to fit a temperature on.
+    As a model is served: where that makes the calibration error worse than no temperature, there
+    is none.
     """
     logits, categories = logits_of(predictions), predictions["category"].to_numpy()
-    folds = predictions["fold"].to_numpy()
-    scaled = logits.copy()
-    for fold in set(folds.tolist()):
-        others = folds != fold
-        if others.any():
-            scaled[~others] /= fit_temperature(logits[others], categories[others])
-    return softmax(scaled)
+    crossed = cross_fitted(logits, categories, predictions["fold"].to_numpy())
+    plain = softmax(logits)
+    worse = calibration_error(crossed, categories) > calibration_error(plain, categories)
+    return plain if worse else crossed
 
 
 def _key(recipe: Recipe, data: TrainingSet) -> str:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from artemis.errors import TrainingDataError
 from artemis.models.manifest import Evaluation
 from artemis.models.ood import fit_reference
-from artemis.training.figures.calibrate import fit_temperature
+from artemis.training.figures.calibrate import choose_temperature, group_parts
 from artemis.training.figures.out_of_fold import (
     PART_SCHEMA,
     logits_of,
@@ -255,11 +255,20 @@ def calibrate_on(predictions: pd.DataFrame, words: str) -> Calibration:
         What they are, for the manifest.
     """
     categories = predictions["category"].to_numpy()
+    temperature = choose_temperature(logits_of(predictions), categories, parts_of(predictions))
     return Calibration(
-        temperature=fit_temperature(logits_of(predictions), categories),
+        temperature=temperature.value,
         threshold=float(np.quantile(predictions["ood_score"], 1 - FALSE_REFUSALS)),
-        fitted_on=words,
+        fitted_on=f"{words} ({temperature.words})",
     )
+
+
+def parts_of(predictions: pd.DataFrame) -> NDArray[np.int64]:
+    """Return the folds of out-of-fold predictions; of a single one, parts of whole groups."""
+    folds = predictions["fold"].to_numpy()
+    if len(set(folds.tolist())) > 1:
+        return folds
+    return group_parts(predictions["group"].tolist())
 
 
 def _sister(
