@@ -160,6 +160,7 @@ def start_run(
                 accuracy=round(manifest.evaluation.metrics["accuracy"].value, 3),
                 macro_f1=round(manifest.evaluation.metrics["macro_f1"].value, 3),
                 ece=_rounded(manifest.evaluation.metrics.get("ece")),
+                set_thresholds=sets.thresholds if (sets := manifest.prediction_sets) else None,
                 protocol=manifest.evaluation.protocol,
             )
         )

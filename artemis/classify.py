@@ -25,6 +25,7 @@ from artemis.ingest.identity import IdentityKey
 from artemis.ingest.plan import read_plan
 from artemis.ingest.read import read_chunk
 from artemis.labels import CATEGORIES, NO_TUMOR, PROBABILITY_COLUMNS
+from artemis.models.conformal import prediction_sets
 from artemis.models.registry import load_model
 from artemis.predictions import (
     PREDICTIONS_SCHEMA,
@@ -35,7 +36,7 @@ from artemis.predictions import (
 )
 from artemis.preprocess import model_input, square_box
 from artemis.review import Answer, review_reasons
-from artemis.runs import IDENTITY_KEY, Counts, RunPaths, RunRecord
+from artemis.runs import IDENTITY_KEY, Counts, ModelRecord, RunPaths, RunRecord
 
 _THUMBNAIL_QUALITY: Final = 80
 _NO_TUMOR_INDICES: Final = [c.index for c in CATEGORIES if c.tumor == NO_TUMOR]
@@ -165,6 +166,7 @@ def conclude_chunk(run: RunPaths, record: RunRecord, chunk: int) -> int:
     needing_review = 0
     for position, model in enumerate(record.models):
         others = [name for name in answers if name != model.name]
+        sets = _sets(outputs[model.name][0], model)
         part = []
         for index, row in enumerate(rows):
             reasons = review_reasons(
@@ -178,6 +180,7 @@ def conclude_chunk(run: RunPaths, record: RunRecord, chunk: int) -> int:
             part.append(
                 _prediction(row, model.name, model.version, probabilities)
                 | {
+                    "set_90": sets[index],
                     "ood_score": answers[model.name][index].ood_score,
                     "needs_review": bool(reasons),
                     "review_reasons": reasons,
@@ -187,6 +190,13 @@ def conclude_chunk(run: RunPaths, record: RunRecord, chunk: int) -> int:
         write_part(run.predictions(model.name) / part_name(chunk), part, PREDICTIONS_SCHEMA)
     shutil.rmtree(scratch.folder, ignore_errors=True)
     return needing_review
+
+
+def _sets(probabilities: NDArray[np.float32], model: ModelRecord) -> list[list[str] | None]:
+    """Return each slice's prediction set, or None where the model has no thresholds."""
+    if model.set_thresholds is None:
+        return [None] * len(probabilities)
+    return [*prediction_sets(probabilities, model.set_thresholds)]
 
 
 def _answer(probabilities: NDArray[np.float32], score: float, threshold: float) -> Answer:

@@ -31,7 +31,8 @@ class ModelRecord(BaseModel):
     """A model as a run used it; its figures are of twelve categories, by its protocol.
 
     `ece` is its expected calibration error, None where that was not measured: how finely its
-    confidence may be printed.
+    confidence may be printed. `set_thresholds` make its prediction sets, see
+    `artemis.models.conformal`; None where the model has none.
     """
 
     name: str
@@ -43,6 +44,7 @@ class ModelRecord(BaseModel):
     accuracy: float
     macro_f1: float
     ece: float | None = None
+    set_thresholds: dict[str, float] | None = None
     protocol: str
 
 

@@ -28,6 +28,7 @@ from artemis.models.manifest import (
     Manifest,
     ModelInput,
     OutOfDistribution,
+    PredictionSets,
     Training,
 )
 from artemis.models.ood import METHOD, fit_reference
@@ -54,11 +55,12 @@ _COMPARED: Final = 600  # slices on which the exported network is compared with 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What held-out slices set: temperature and distance threshold."""
+    """What held-out slices set: temperature, distance threshold and prediction sets."""
 
     temperature: float
     threshold: float
     fitted_on: str
+    sets: PredictionSets
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +198,7 @@ def _describe(
             held_out_false_refusals=FALSE_REFUSALS,
             fitted_on=calibration.fitted_on,
         ),
+        prediction_sets=calibration.sets,
         training=_describe_training(model),
         evaluation=model.evaluation or _test(model, building),
         export_agreement=agreement,

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from artemis.errors import TrainingDataError
 from artemis.models.manifest import Evaluation
 from artemis.models.ood import fit_reference
-from artemis.training.figures.calibrate import choose_temperature, group_parts
+from artemis.models.runtime import softmax
+from artemis.training.figures.calibrate import choose_temperature, cross_fitted, group_parts
+from artemis.training.figures.conformal import fit_sets
 from artemis.training.figures.out_of_fold import (
     PART_SCHEMA,
     logits_of,
@@ -245,7 +247,7 @@ def predict_unseen(
 
 
 def calibrate_on(predictions: pd.DataFrame, words: str) -> Calibration:
-    """Return temperature and distance threshold of out-of-fold predictions.
+    """Return temperature, distance threshold and prediction sets of out-of-fold predictions.
 
     Parameters
     ----------
@@ -255,11 +257,20 @@ def calibrate_on(predictions: pd.DataFrame, words: str) -> Calibration:
         What they are, for the manifest.
     """
     categories = predictions["category"].to_numpy()
-    temperature = choose_temperature(logits_of(predictions), categories, parts_of(predictions))
+    logits, parts = logits_of(predictions), parts_of(predictions)
+    temperature = choose_temperature(logits, categories, parts)
     return Calibration(
         temperature=temperature.value,
         threshold=float(np.quantile(predictions["ood_score"], 1 - FALSE_REFUSALS)),
         fitted_on=f"{words} ({temperature.words})",
+        sets=fit_sets(
+            softmax(logits / np.float32(temperature.value)),
+            softmax(logits) if temperature.value == 1 else cross_fitted(logits, categories, parts),
+            categories,
+            predictions["group"].tolist(),
+            parts,
+            words,
+        ),
     )
 
 

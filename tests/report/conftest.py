@@ -95,6 +95,7 @@ def prediction_row(
         "confidence": confidence,
         "p_tumor": 1 - probabilities[9:].sum(),
         **dict(zip(PROBABILITY_COLUMNS, probabilities, strict=True)),
+        "set_90": None,
         "ood_score": 2.0,
         "needs_review": False,
         "review_reasons": [],

@@ -8,7 +8,7 @@ on every resample of groups.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +23,12 @@ _LEAST: Final = 1e-12  # a probability of zero has no logarithm
 _BLOCK: Final = 200  # resamples at once; bounds the memory
 
 
-def equal_width_bins(confidence: NDArray[np.float32]) -> NDArray[np.int64]:
+def equal_width_bins(confidence: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
     """Return the bin, 0 to 14, of each confidence in [0, 1]: fifteen of equal width."""
     return np.minimum((confidence.astype(np.float64) * BINS).astype(np.int64), BINS - 1)
 
 
-def equal_mass_bins(confidence: NDArray[np.float32]) -> NDArray[np.int64]:
+def equal_mass_bins(confidence: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
     """Return the bin, 0 to 14, of each confidence: by rank, so that bins hold equally many.
 
     Slices of equal confidence stand in the order given and may be in two neighbouring bins.
