@@ -139,7 +139,7 @@ def predict_chunk(run: RunPaths, record: RunRecord, chunk: int, model: str, fold
         np.savez(
             stream,
             probabilities=loaded.probabilities(output.logits),
-            ood_score=loaded.reference.score(output.features),
+            ood_score=loaded.reference.score(output.features, pictures),
         )
     return len(pictures)
 

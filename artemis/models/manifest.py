@@ -34,12 +34,19 @@ class ModelInput(BaseModel):
 
 
 class OutOfDistribution(BaseModel):
-    """Reference of the training features, and the score above which a slice is far from them."""
+    """Reference of the training slices, and the score above which a slice is far from them.
+
+    `far_auroc` is the area under the ROC curve of drawn pictures that are no brain MRI against
+    held-out slices, and `far_refused` the share of each kind beyond the threshold; None and
+    empty where they were not measured.
+    """
 
     method: str
     threshold: float
     held_out_false_refusals: float
     fitted_on: str
+    far_auroc: float | None = None
+    far_refused: dict[str, float] = {}
 
 
 class Interval(BaseModel):

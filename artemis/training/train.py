@@ -240,9 +240,9 @@ def predict_unseen(
     """Return a network's predictions of slices that it was not trained on."""
     rows = np.flatnonzero(unseen)
     seen = fitted.predict(samples, np.flatnonzero(train))["features"]
-    reference = fit_reference(seen, samples.categories[train])
+    reference = fit_reference(seen, samples.categories[train], samples.pictures[train])
     outputs = fitted.predict(samples, rows)
-    scores = reference.score(outputs["features"])
+    scores = reference.score(outputs["features"], samples.pictures[rows])
     return make_part(table.iloc[rows], fold, outputs["logits"], scores)
 
 
@@ -263,6 +263,7 @@ def calibrate_on(predictions: pd.DataFrame, words: str) -> Calibration:
         temperature=temperature.value,
         threshold=float(np.quantile(predictions["ood_score"], 1 - FALSE_REFUSALS)),
         fitted_on=f"{words} ({temperature.words})",
+        scores=predictions["ood_score"].to_numpy(dtype=np.float32),
         sets=fit_sets(
             softmax(logits / np.float32(temperature.value)),
             softmax(logits) if temperature.value == 1 else cross_fitted(logits, categories, parts),
