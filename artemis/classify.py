@@ -35,8 +35,9 @@ from artemis.predictions import (
     write_part,
 )
 from artemis.preprocess import model_input, square_box
-from artemis.review import Answer, review_reasons
+from artemis.review import Answer, doubt_of, review_reasons
 from artemis.runs import IDENTITY_KEY, Counts, ModelRecord, RunPaths, RunRecord
+from artemis.settings import ReviewSettings
 
 _THUMBNAIL_QUALITY: Final = 80
 _NO_TUMOR_INDICES: Final = [c.index for c in CATEGORIES if c.tumor == NO_TUMOR]
@@ -152,54 +153,70 @@ def conclude_chunk(run: RunPaths, record: RunRecord, chunk: int) -> int:
     """
     scratch = ChunkPaths.of(run, chunk)
     rows = json.loads(scratch.rows.read_text(encoding="utf-8"))
-    outputs = {}
-    for model in record.models:
-        with np.load(scratch.outputs(model.name), allow_pickle=False) as arrays:
-            outputs[model.name] = (arrays["probabilities"], arrays["ood_score"])
-    answers = {
-        model.name: [
-            _answer(p, float(score), model.ood_threshold)
-            for p, score in zip(*outputs[model.name], strict=True)
-        ]
-        for model in record.models
-    }
+    outputs = {model.name: _read_outputs(scratch, model) for model in record.models}
     needing_review = 0
     for position, model in enumerate(record.models):
-        others = [name for name in answers if name != model.name]
-        sets = _sets(outputs[model.name][0], model)
-        part = []
-        for index, row in enumerate(rows):
-            reasons = review_reasons(
-                answers[model.name][index],
-                [answers[name][index] for name in others],
-                row,
-                record.settings.review,
-            )
-            needing_review += bool(reasons) and position == 0
-            probabilities = outputs[model.name][0][index]
-            part.append(
-                _prediction(row, model.name, model.version, probabilities)
-                | {
-                    "set_90": sets[index],
-                    "ood_score": answers[model.name][index].ood_score,
-                    "needs_review": bool(reasons),
-                    "review_reasons": reasons,
-                    "run_id": run.run_id,
-                }
-            )
+        own = outputs[model.name]
+        others = [output for name, output in outputs.items() if name != model.name]
+        part = [
+            _prediction(row, model.name, model.version, own.probabilities[index])
+            | _judged(row, index, own, others, record.settings.review)
+            | {"run_id": run.run_id}
+            for index, row in enumerate(rows)
+        ]
+        if position == 0:
+            needing_review = sum(row["needs_review"] for row in part)
         write_part(run.predictions(model.name) / part_name(chunk), part, PREDICTIONS_SCHEMA)
     shutil.rmtree(scratch.folder, ignore_errors=True)
     return needing_review
 
 
-def _sets(probabilities: NDArray[np.float32], model: ModelRecord) -> list[list[str] | None]:
-    """Return each slice's prediction set, or None where the model has no thresholds."""
-    if model.set_thresholds is None:
-        return [None] * len(probabilities)
-    return [*prediction_sets(probabilities, model.set_thresholds)]
+@dataclass(frozen=True, slots=True)
+class _Outputs:
+    """What one model said of a chunk: probabilities, answers, sets (None without thresholds)."""
+
+    probabilities: NDArray[np.float32]
+    answers: list[Answer]
+    sets: list[list[str] | None]
 
 
-def _answer(probabilities: NDArray[np.float32], score: float, threshold: float) -> Answer:
+def _read_outputs(scratch: ChunkPaths, model: ModelRecord) -> _Outputs:
+    with np.load(scratch.outputs(model.name), allow_pickle=False) as arrays:
+        probabilities, scores = arrays["probabilities"], arrays["ood_score"]
+    sets: list[list[str] | None] = [None] * len(probabilities)
+    if model.set_thresholds is not None:
+        sets = [*prediction_sets(probabilities, model.set_thresholds)]
+    answers = [
+        _answer(p, float(score), model.ood_threshold, None if chosen is None else len(chosen))
+        for p, score, chosen in zip(probabilities, scores, sets, strict=True)
+    ]
+    return _Outputs(probabilities, answers, sets)
+
+
+def _judged(
+    row: dict[str, Any],
+    index: int,
+    own: _Outputs,
+    others: Sequence[_Outputs],
+    settings: ReviewSettings,
+) -> dict[str, Any]:
+    """Return the columns of a prediction that say how far to trust it."""
+    answer = own.answers[index]
+    reasons = review_reasons(answer, [other.answers[index] for other in others], row, settings)
+    category = int(own.probabilities[index].argmax())
+    supported = [float(other.probabilities[index, category]) for other in others]
+    return {
+        "set_90": own.sets[index],
+        "ood_score": answer.ood_score,
+        "doubt": doubt_of(answer, supported, reasons, settings),
+        "needs_review": bool(reasons),
+        "review_reasons": reasons,
+    }
+
+
+def _answer(
+    probabilities: NDArray[np.float32], score: float, threshold: float, set_size: int | None
+) -> Answer:
     category = CATEGORIES[int(probabilities.argmax())]
     return Answer(
         tumor=category.tumor,
@@ -207,6 +224,7 @@ def _answer(probabilities: NDArray[np.float32], score: float, threshold: float) 
         confidence=float(probabilities[category.index]),
         ood_score=score,
         ood_threshold=threshold,
+        set_size=set_size,
     )
 
 

@@ -65,6 +65,7 @@ PREDICTIONS_SCHEMA: Final = pa.schema(
         pa.field("set_90", pa.list_(pa.field("element", pa.string(), nullable=False))),
         *(pa.field(name, pa.float32(), nullable=False) for name in PROBABILITY_COLUMNS),
         pa.field("ood_score", pa.float32(), nullable=False),
+        pa.field("doubt", pa.float32(), nullable=False),
         pa.field("needs_review", pa.bool_(), nullable=False),
         pa.field("review_reasons", pa.list_(pa.string()), nullable=False),
         pa.field("run_id", pa.string(), nullable=False),

@@ -41,6 +41,7 @@ def prediction_row(path: str, model: str) -> dict[str, Any]:
         **dict.fromkeys(PROBABILITY_COLUMNS, 1 / 12),
         "set_90": ["none_coronal", "none_sagittal"],
         "ood_score": 1.0,
+        "doubt": 0.5,
         "needs_review": True,
         "review_reasons": ["low_confidence"],
         "run_id": "r",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -48,6 +48,11 @@ class Answer:
         Whether this model's answer sends the slice to a human.
     review_reasons : tuple of str
         Codes of `artemis.report.words.REVIEW_REASON_WORDS`.
+    set_90 : tuple of Category or None
+        Categories that hold the truth of nine slices in ten, most probable first; None where
+        the model has no such sets.
+    doubt : float
+        From 0 (sure) to 1, see `artemis.review.doubt_of`.
     step : int
         Per cent to which the model's probabilities may be printed.
     """
@@ -58,7 +63,9 @@ class Answer:
     ood_score: float
     needs_review: bool
     review_reasons: tuple[str, ...]
-    step: int = 1
+    set_90: tuple[Category, ...] | None
+    doubt: float
+    step: int
 
     @property
     def far(self) -> bool:
@@ -124,18 +131,13 @@ class SliceItem:
         """
         return any(answer.needs_review for answer in [*self.answers.values()][:1])
 
-    @cached_property
+    @property
     def doubt(self) -> float:
-        """One minus the highest probability in the mean of the models' answers, in [0, 1].
+        """Doubt of the first model's answer, from 0 (sure) to 1; 0 where there is none.
 
-        Of one model, this is one minus its confidence. Of several it is also high where each
-        is sure of another answer, and not where one is sure and another merely less so.
+        It holds what the other models say; their own doubts are of their own answers.
         """
-        if not self.answers:
-            return 0.0
-        given = [answer.probabilities for answer in self.answers.values()]
-        highest: float = max(sum(column) for column in zip(*given, strict=True))
-        return 1.0 - highest / len(given)
+        return next((answer.doubt for answer in self.answers.values()), 0.0)
 
     @cached_property
     def disagreement(self) -> str | None:
@@ -259,9 +261,17 @@ def _answers(run_dir: Path, steps: Mapping[str, int]) -> tuple[_AnswersBySlice, 
             ood_score=row["ood_score"],
             needs_review=row["needs_review"],
             review_reasons=tuple(row["review_reasons"]),
+            set_90=_categories(row["set_90"]),
+            doubt=row["doubt"],
             step=steps.get(row["model"], confidence_step(None)),
         )
     return by_slice, list(models)
+
+
+def _categories(names: Iterable[str] | None) -> tuple[Category, ...] | None:
+    if names is None:
+        return None
+    return tuple(CATEGORIES[CATEGORY_NAMES.index(name)] for name in names)
 
 
 def _items(

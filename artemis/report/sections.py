@@ -63,9 +63,10 @@ SECTIONS: Final = (
         key="review",
         title="Look at these first",
         caption="Slices that a person should check before anything else is believed, the most "
-        "doubtful first: where the models taken together (the mean of their probabilities) are "
-        "least sure. Bars show the three most probable categories of each model, from 0 to "
-        "100%; the fine upright line marks {min_confidence}, below which an answer is sent here.",
+        "doubtful first: where the models taken together are least sure, and what is unlike the "
+        "training images, against its header or of poor quality before the rest. Bars show the "
+        "three most probable categories of each model, from 0 to 100%; the fine upright line "
+        "marks {min_confidence}, below which an answer is sent here.",
         build=review_view,
     ),
     Section(

@@ -36,6 +36,7 @@ STATUS_WORDS: Final[Mapping[str, str]] = {
 
 REVIEW_REASON_WORDS: Final[Mapping[str, str]] = {
     "models_disagree": "the models disagree",
+    "set_larger_than_one": "more than one category is plausible",
     "low_confidence": "low confidence",
     "out_of_distribution": "unlike the training images",
     "plane_mismatch": "plane differs from the header\u2019s",

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +28,7 @@ from artemis.training.figures.calibrate import cross_fitted
 from artemis.training.figures.confidence import calibration_error
 from artemis.training.figures.evaluate import evaluate
 from artemis.training.figures.out_of_fold import PART_SCHEMA, logits_of, read_frame, write_frame
+from artemis.training.figures.together import together_figures
 from artemis.training.labelled.dataset import TrainingSet
 from artemis.training.labelled.split import disjoint
 from artemis.training.network.fit import fit
@@ -245,6 +246,39 @@ def calibrated_across(predictions: pd.DataFrame) -> NDArray[np.float32]:
     plain = softmax(logits)
     worse = calibration_error(crossed, categories) > calibration_error(plain, categories)
     return plain if worse else crossed
+
+
+def measured_together(outcomes: Mapping[str, Outcome], weight: float) -> dict[str, Outcome] | None:
+    """Return outcomes with the figures of all models' shared doubt, see `together_figures`.
+
+    Parameters
+    ----------
+    outcomes : mapping of str to Outcome
+        By model.
+    weight : float
+        Of the other models.
+
+    Returns
+    -------
+    dict of str to Outcome or None
+        None of fewer than two models, or of another protocol than ``patient``.
+    """
+    if len(outcomes) < 2 or {one.protocol for one in outcomes.values()} != {"patient"}:
+        return None
+    figures = together_figures(
+        {name: one.predictions for name, one in outcomes.items()},
+        {name: calibrated_across(one.predictions) for name, one in outcomes.items()},
+        weight,
+    )
+    return {
+        name: replace(
+            one,
+            evaluation=one.evaluation.model_copy(
+                update={"metrics": one.evaluation.metrics | figures[name]}
+            ),
+        )
+        for name, one in outcomes.items()
+    }
 
 
 def _key(recipe: Recipe, data: TrainingSet) -> str:

@@ -97,6 +97,7 @@ def prediction_row(
         **dict(zip(PROBABILITY_COLUMNS, probabilities, strict=True)),
         "set_90": None,
         "ood_score": 2.0,
+        "doubt": 1 - confidence,
         "needs_review": False,
         "review_reasons": [],
         "run_id": RUN_ID,

@@ -17,12 +17,14 @@ METRICS: Final = {
     "tumor_accuracy": "Accuracy, tumour type",
     "plane_accuracy": "Accuracy, plane",
     "accuracy_surest_80": "Accuracy on the surest 80 %",
+    "accuracy_surest_80_together": "Accuracy on the surest 80 %, by the doubt of both models",
     "ece": "Expected calibration error, 15 bins of equal width (lower is better)",
     "ece_equal_mass": "Expected calibration error, 15 bins of equal mass (lower is better)",
     "ece_uncalibrated": "Expected calibration error before calibration, equal width",
     "brier": "Brier score (lower is better)",
     "nll": "Negative log likelihood, nats (lower is better)",
     "aurc": "Area under the risk-coverage curve (lower is better)",
+    "aurc_together": "Area under the risk-coverage curve, by the doubt of both models",
 }
 """Figures in the order in which they are shown, in words."""
 
