@@ -17,7 +17,7 @@ from artemis import __version__
 from artemis.errors import RunRecordError
 from artemis.evidence_map import gives_evidence
 from artemis.ingest.plan import PlanEntry, plan_batch, write_plan
-from artemis.models.manifest import load_manifest
+from artemis.models.manifest import Interval, load_manifest
 from artemis.models.registry import check_names, model_folder
 from artemis.predictions import part_name
 from artemis.runs import (
@@ -185,6 +185,8 @@ def model_records(workspace: Path, models: Sequence[str]) -> list[ModelRecord]:
                 ood_threshold=manifest.out_of_distribution.threshold,
                 accuracy=round(manifest.evaluation.metrics["accuracy"].value, 3),
                 macro_f1=round(manifest.evaluation.metrics["macro_f1"].value, 3),
+                ece=_rounded(manifest.evaluation.metrics.get("ece")),
+                set_thresholds=sets.thresholds if (sets := manifest.prediction_sets) else None,
                 protocol=manifest.evaluation.protocol,
                 evidence_maps=gives_evidence(manifest.outputs),
             )
@@ -199,6 +201,10 @@ def versions() -> dict[str, str]:
         "python": platform.python_version(),
         **{name: version(name) for name in _VERSIONED},
     }
+
+
+def _rounded(figure: Interval | None) -> float | None:
+    return None if figure is None else round(figure.value, 3)
 
 
 def write_plans(paths: RunPaths, chunks: Sequence[Sequence[PlanEntry]]) -> None:

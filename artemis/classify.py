@@ -24,6 +24,7 @@ from artemis.ingest.identity import IdentityKey
 from artemis.ingest.plan import read_plan
 from artemis.ingest.read import read_chunk
 from artemis.labels import CATEGORIES, NO_TUMOR, PLANES, PROBABILITY_COLUMNS
+from artemis.models.conformal import prediction_sets
 from artemis.models.registry import load_model
 from artemis.predictions import (
     PREDICTIONS_SCHEMA,
@@ -33,8 +34,9 @@ from artemis.predictions import (
     write_part,
 )
 from artemis.preprocess import model_input, square_box
-from artemis.review import Answer, review_reasons
-from artemis.runs import IDENTITY_KEY, Counts, RunPaths, RunRecord
+from artemis.review import Answer, doubt_of, review_reasons
+from artemis.runs import IDENTITY_KEY, Counts, ModelRecord, RunPaths, RunRecord
+from artemis.settings import ReviewSettings
 from artemis.thumbnails import finished_thumbnails, keep_thumbnails, thumbnail_row
 
 _NO_TUMOR_INDICES: Final = [c.index for c in CATEGORIES if c.tumor == NO_TUMOR]
@@ -137,7 +139,7 @@ def predict_chunk(run: RunPaths, record: RunRecord, chunk: int, model: str, fold
     output = loaded.predict(pictures)
     arrays: dict[str, Any] = {
         "probabilities": loaded.probabilities(output.logits),
-        "ood_score": loaded.reference.score(output.features),
+        "ood_score": loaded.reference.score(output.features, pictures),
     }
     if output.maps is not None and gives_evidence(loaded.manifest.outputs):
         shown = arrays["probabilities"].argmax(axis=1) // len(PLANES)
@@ -155,42 +157,22 @@ def conclude_chunk(run: RunPaths, record: RunRecord, chunk: int) -> int:
     """
     scratch = ChunkPaths.of(run, chunk)
     rows = json.loads(scratch.rows.read_text(encoding="utf-8"))
-    outputs = {}
-    for model in record.models:
-        with np.load(scratch.outputs(model.name), allow_pickle=False) as arrays:
-            outputs[model.name] = (arrays["probabilities"], arrays["ood_score"])
+    outputs = {model.name: _read_outputs(scratch, model) for model in record.models}
     evidence = _evidence(scratch, record, rows)
     thumbnails = finished_thumbnails(scratch.thumbnails, evidence)
     write_part(run.thumbnails / part_name(chunk), thumbnails, THUMBNAILS_SCHEMA)
-    answers = {
-        model.name: [
-            _answer(p, float(score), model.ood_threshold)
-            for p, score in zip(*outputs[model.name], strict=True)
-        ]
-        for model in record.models
-    }
     needing_review = 0
     for position, model in enumerate(record.models):
-        others = [name for name in answers if name != model.name]
-        part = []
-        for index, row in enumerate(rows):
-            reasons = review_reasons(
-                answers[model.name][index],
-                [answers[name][index] for name in others],
-                row,
-                record.settings.review,
-            )
-            needing_review += bool(reasons) and position == 0
-            probabilities = outputs[model.name][0][index]
-            part.append(
-                _prediction(row, model.name, model.version, probabilities)
-                | {
-                    "ood_score": answers[model.name][index].ood_score,
-                    "needs_review": bool(reasons),
-                    "review_reasons": reasons,
-                    "run_id": run.run_id,
-                }
-            )
+        own = outputs[model.name]
+        others = [output for name, output in outputs.items() if name != model.name]
+        part = [
+            _prediction(row, model.name, model.version, own.probabilities[index])
+            | _judged(row, index, own, others, record.settings.review)
+            | {"run_id": run.run_id}
+            for index, row in enumerate(rows)
+        ]
+        if position == 0:
+            needing_review = sum(row["needs_review"] for row in part)
         write_part(run.predictions(model.name) / part_name(chunk), part, PREDICTIONS_SCHEMA)
     shutil.rmtree(scratch.folder, ignore_errors=True)
     return needing_review
@@ -207,7 +189,52 @@ def _evidence(
         return {row["slice_id"]: one for row, one in zip(rows, arrays["evidence"], strict=True)}
 
 
-def _answer(probabilities: NDArray[np.float32], score: float, threshold: float) -> Answer:
+@dataclass(frozen=True, slots=True)
+class _Outputs:
+    """What one model said of a chunk: probabilities, answers, sets (None without thresholds)."""
+
+    probabilities: NDArray[np.float32]
+    answers: list[Answer]
+    sets: list[list[str] | None]
+
+
+def _read_outputs(scratch: ChunkPaths, model: ModelRecord) -> _Outputs:
+    with np.load(scratch.outputs(model.name), allow_pickle=False) as arrays:
+        probabilities, scores = arrays["probabilities"], arrays["ood_score"]
+    sets: list[list[str] | None] = [None] * len(probabilities)
+    if model.set_thresholds is not None:
+        sets = [*prediction_sets(probabilities, model.set_thresholds)]
+    answers = [
+        _answer(p, float(score), model.ood_threshold, None if chosen is None else len(chosen))
+        for p, score, chosen in zip(probabilities, scores, sets, strict=True)
+    ]
+    return _Outputs(probabilities, answers, sets)
+
+
+def _judged(
+    row: dict[str, Any],
+    index: int,
+    own: _Outputs,
+    others: Sequence[_Outputs],
+    settings: ReviewSettings,
+) -> dict[str, Any]:
+    """Return the columns of a prediction that say how far to trust it."""
+    answer = own.answers[index]
+    reasons = review_reasons(answer, [other.answers[index] for other in others], row, settings)
+    category = int(own.probabilities[index].argmax())
+    supported = [float(other.probabilities[index, category]) for other in others]
+    return {
+        "set_90": own.sets[index],
+        "ood_score": answer.ood_score,
+        "doubt": doubt_of(answer, supported, reasons, settings),
+        "needs_review": bool(reasons),
+        "review_reasons": reasons,
+    }
+
+
+def _answer(
+    probabilities: NDArray[np.float32], score: float, threshold: float, set_size: int | None
+) -> Answer:
     category = CATEGORIES[int(probabilities.argmax())]
     return Answer(
         tumor=category.tumor,
@@ -215,6 +242,7 @@ def _answer(probabilities: NDArray[np.float32], score: float, threshold: float) 
         confidence=float(probabilities[category.index]),
         ood_score=score,
         ood_threshold=threshold,
+        set_size=set_size,
     )
 
 

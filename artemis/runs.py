@@ -31,6 +31,9 @@ class ModelRecord(BaseModel):
     """A model as a run used it; its figures are of twelve categories, by its protocol.
 
     `evidence_maps` says whether it maps its evidence, see `artemis.evidence_map`.
+    `ece` is its expected calibration error, None where that was not measured: how finely its
+    confidence may be printed. `set_thresholds` make its prediction sets, see
+    `artemis.models.conformal`; None where the model has none.
     """
 
     name: str
@@ -41,6 +44,8 @@ class ModelRecord(BaseModel):
     ood_threshold: float
     accuracy: float
     macro_f1: float
+    ece: float | None = None
+    set_thresholds: dict[str, float] | None = None
     protocol: str
     evidence_maps: bool = False
 

@@ -45,14 +45,32 @@ class IngestSettings(BaseModel):
 
 
 class ReviewSettings(BaseModel):
-    """Thresholds that send a slice to a human."""
+    """Thresholds that send a slice to a human, and what the order of the queue is made of."""
 
     min_confidence: float = Field(
         0.60, ge=0, le=1, description="Calibrated confidence below which a slice is reviewed."
     )
+    max_set_size: int = Field(
+        1, ge=1, description="Categories of the 90 % set above which a slice is reviewed."
+    )
+    max_ood_ratio: float = Field(
+        1.0,
+        gt=0,
+        description="Out-of-distribution score, in units of the model's own threshold, above "
+        "which a slice is reviewed and its confidence not shown.",
+    )
     min_side: int = Field(96, description="Shorter side, in pixels, below which quality is poor.")
     min_contrast: float = Field(
         40.0, description="1st to 99th percentile range, of 255, below which quality is poor."
+    )
+    others_weight: float = Field(
+        0.2, ge=0, le=1, description="Weight of the other models' answers in the doubt of one."
+    )
+    plane_mismatch_doubt: float = Field(
+        0.5, ge=0, le=1, description="Doubt that a plane other than the header's adds."
+    )
+    poor_quality_doubt: float = Field(
+        0.25, ge=0, le=1, description="Doubt that a picture of poor quality adds."
     )
 
 

@@ -40,7 +40,9 @@ def prediction_row(path: str, model: str) -> dict[str, Any]:
         "confidence": 0.5,
         "p_tumor": 0.5,
         **dict.fromkeys(PROBABILITY_COLUMNS, 1 / 12),
+        "set_90": ["none_coronal", "none_sagittal"],
         "ood_score": 1.0,
+        "doubt": 0.5,
         "needs_review": True,
         "review_reasons": ["low_confidence"],
         "run_id": "r",
@@ -79,6 +81,7 @@ def test_polars_opens_the_parts_as_they_are(run_dir: Path) -> None:
     assert frame.height == 4
     assert set(frame["model"]) == {"mobilenet_v2", "baseline"}
     assert frame["review_reasons"].to_list()[0] == ["low_confidence"]
+    assert frame["set_90"].to_list()[0] == ["none_coronal", "none_sagittal"]
 
 
 def test_duckdb_opens_the_parts_as_they_are(run_dir: Path) -> None:

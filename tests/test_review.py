@@ -1,8 +1,12 @@
 from __future__ import annotations
 
-import pytest
+from dataclasses import replace
 
-from artemis.review import Answer, review_reasons
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from artemis.review import Answer, doubt_of, review_reasons
 from artemis.settings import ReviewSettings
 
 SETTINGS = ReviewSettings(min_confidence=0.6, min_side=96, min_contrast=40)
@@ -19,6 +23,7 @@ def test_sure_agreed_good_slice_needs_no_review() -> None:
     [
         ({}, {"tumor": "none"}, {}, "models_disagree"),
         ({}, {"plane": "sagittal"}, {}, "models_disagree"),
+        ({"set_size": 2}, {}, {}, "set_larger_than_one"),
         ({"confidence": 0.59}, {}, {}, "low_confidence"),
         ({"ood_score": 2.1}, {}, {}, "out_of_distribution"),
         ({}, {}, {"header_plane": "sagittal"}, "plane_mismatch"),
@@ -28,7 +33,7 @@ def test_sure_agreed_good_slice_needs_no_review() -> None:
 )
 def test_each_doubt_is_named(answer: dict, other: dict, row: dict, reason: str) -> None:
     def changed(by: dict) -> Answer:
-        fields = ("tumor", "plane", "confidence", "ood_score", "ood_threshold")
+        fields = ("tumor", "plane", "confidence", "ood_score", "ood_threshold", "set_size")
         return Answer(**{name: by.get(name, getattr(SURE, name)) for name in fields})
 
     assert review_reasons(changed(answer), [changed(other)], GOOD | row, SETTINGS) == [reason]
@@ -42,3 +47,53 @@ def test_undecided_header_plane_contradicts_nothing(plane: str | None) -> None:
 def test_far_slice_of_another_model_does_not_flag_this_one() -> None:
     far = Answer("glioma", "coronal", 0.9, ood_score=9.0, ood_threshold=2.0)
     assert review_reasons(SURE, [far], GOOD, SETTINGS) == []
+
+
+@pytest.mark.parametrize("size", [None, 1])
+def test_set_of_one_or_none_calls_for_nobody(size: int | None) -> None:
+    assert review_reasons(replace(SURE, set_size=size), [], GOOD, SETTINGS) == []
+
+
+def test_limits_are_those_of_the_settings() -> None:
+    loose = ReviewSettings(max_set_size=3, max_ood_ratio=2.0)
+    answer = replace(SURE, set_size=3, ood_score=3.9)
+    assert review_reasons(answer, [], GOOD, loose) == []
+    assert review_reasons(replace(answer, set_size=4, ood_score=4.1), [], GOOD, loose) == [
+        "set_larger_than_one",
+        "out_of_distribution",
+    ]
+
+
+def test_doubt_of_a_single_model_is_what_its_confidence_leaves() -> None:
+    assert doubt_of(SURE, [], [], SETTINGS) == pytest.approx(0.1)
+
+
+def test_other_models_share_in_the_doubt_by_their_weight() -> None:
+    assert doubt_of(SURE, [0.4], [], SETTINGS) == pytest.approx(1 - 0.8 * 0.9 - 0.2 * 0.4)
+    assert doubt_of(SURE, [0.4, 0.0], [], SETTINGS) == pytest.approx(1 - 0.8 * 0.9 - 0.2 * 0.2)
+
+
+def test_far_slice_is_in_doubt_however_sure_the_models_are() -> None:
+    far = replace(SURE, confidence=1.0, ood_score=4.0)
+    assert doubt_of(far, [1.0], [], SETTINGS) == pytest.approx(0.75)
+
+
+def test_header_and_quality_add_their_doubt() -> None:
+    assert doubt_of(SURE, [], ["plane_mismatch"], SETTINGS) == pytest.approx(1 - 0.9 * 0.5)
+    both = ["plane_mismatch", "poor_quality"]
+    assert doubt_of(SURE, [], both, SETTINGS) == pytest.approx(1 - 0.9 * 0.5 * 0.75)
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1), st.floats(0.01, 9), st.floats(0.01, 9))
+def test_doubt_is_monotone_in_what_it_is_made_of(
+    low: float, high: float, other: float, near: float, far: float
+) -> None:
+    (low, high), (near, far) = sorted((low, high)), sorted((near, far))
+
+    def doubt(confidence: float, score: float, *reasons: str) -> float:
+        answer = replace(SURE, confidence=confidence, ood_score=score)
+        return doubt_of(answer, [other], reasons, SETTINGS)
+
+    assert 0 <= doubt(high, near) <= doubt(low, near) <= 1
+    assert doubt(high, near) <= doubt(high, far)
+    assert doubt(high, near) <= doubt(high, near, "poor_quality")

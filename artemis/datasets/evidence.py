@@ -138,12 +138,13 @@ def _ask(pictures: list[NDArray[np.uint8]], model: ClassificationModel) -> _Part
     side = model.manifest.input.side
     boxes = [square_box(picture) for picture in pictures]
     heads = _stack(pictures, boxes, _PRINT_SIDE)
-    output = model.predict(_stack(pictures, boxes, side))
+    inputs = _stack(pictures, boxes, side)
+    output = model.predict(inputs)
     return _Part(
         prints=fingerprint(heads),
         features=output.features,
         probabilities=model.probabilities(output.logits),
-        ood_scores=model.reference.score(output.features),
+        ood_scores=model.reference.score(output.features, inputs),
     )
 
 

@@ -6,11 +6,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from artemis.errors import ModelError
 from artemis.files import sha256_file
-from artemis.labels import CATEGORY_NAMES
+from artemis.labels import CATEGORY_NAMES, TUMORS
 from artemis.preprocess import PREPROCESSING_ID
 
 MANIFEST_NAME: Final = "manifest.json"
@@ -34,12 +34,19 @@ class ModelInput(BaseModel):
 
 
 class OutOfDistribution(BaseModel):
-    """Reference of the training features, and the score above which a slice is far from them."""
+    """Reference of the training slices, and the score above which a slice is far from them.
+
+    `far_auroc` is the area under the ROC curve of drawn pictures that are no brain MRI against
+    held-out slices, and `far_refused` the share of each kind beyond the threshold; None and
+    empty where they were not measured.
+    """
 
     method: str
     threshold: float
     held_out_false_refusals: float
     fitted_on: str
+    far_auroc: float | None = None
+    far_refused: dict[str, float] = {}
 
 
 class Interval(BaseModel):
@@ -105,6 +112,44 @@ class Evaluation(BaseModel):
     shortcuts: Shortcuts | None = None
 
 
+class PredictionSets(BaseModel):
+    """Thresholds of the prediction sets, and how they did on groups they were not fitted on.
+
+    Attributes
+    ----------
+    level : float
+        Rate at which a set is to hold the truth, of slices of unseen patients.
+    method : str
+        See `artemis.training.figures.conformal`.
+    thresholds : dict of str to float
+        By tumour type: a category is in the set if one minus its probability is at most this.
+    fitted_on : str
+        What slices.
+    coverage, mean_size : Interval
+        Share of slices whose set holds the truth, and categories in a set, cross-fitted.
+    group_coverage : float
+        Share of a patient's slices, averaged over patients.
+    tumor_coverage : dict of str to float
+        Share of slices by true tumour type.
+    """
+
+    level: float = Field(gt=0, lt=1)
+    method: str
+    thresholds: dict[str, float]
+    fitted_on: str
+    coverage: Interval
+    mean_size: Interval
+    group_coverage: float
+    tumor_coverage: dict[str, float]
+
+    @field_validator("thresholds")
+    @classmethod
+    def _check_thresholds(cls, value: dict[str, float]) -> dict[str, float]:
+        if set(value) != set(TUMORS) or not all(0 <= limit <= 1 for limit in value.values()):
+            raise ValueError(f"a threshold from 0 to 1 for each of {', '.join(TUMORS)}")
+        return value
+
+
 class Training(BaseModel):
     """What the model was trained on, and how."""
 
@@ -119,7 +164,10 @@ class Training(BaseModel):
 
 
 class Manifest(BaseModel):
-    """Everything that must be known of a model to use it, as in ``manifest.json``."""
+    """Everything that must be known of a model to use it, as in ``manifest.json``.
+
+    A model without `prediction_sets` was made before there were any: its sets are not known.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -133,6 +181,7 @@ class Manifest(BaseModel):
     temperature: float = Field(gt=0)
     temperature_fitted_on: str
     out_of_distribution: OutOfDistribution
+    prediction_sets: PredictionSets | None = None
     training: Training
     evaluation: Evaluation
     export_agreement: float = Field(ge=0)

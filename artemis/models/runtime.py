@@ -108,7 +108,9 @@ class ClassificationModel:
     def __init__(self, folder: Path, threads: int = 0) -> None:
         self.folder = folder
         self.manifest: Manifest = load_manifest(folder)
-        self.reference: FeatureReference = load_reference(folder / REFERENCE_NAME)
+        self.reference: FeatureReference = load_reference(
+            folder / REFERENCE_NAME, self.manifest.out_of_distribution.method
+        )
         self._network = Network(folder / WEIGHTS_NAME, threads)
         if self._network.outputs != self.manifest.outputs or self.manifest.outputs["logits"] != [
             len(CATEGORIES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,15 @@ from artemis.errors import RunRecordError
 from artemis.labels import CATEGORIES, CATEGORY_NAMES, PROBABILITY_COLUMNS, Category
 from artemis.predictions import QUALITY_COLUMNS, read_studies, read_table
 from artemis.report.study_data import StudyEntry, study_entries
-from artemis.report.words import REVIEW_REASON_WORDS, joined, visible
+from artemis.report.words import (
+    REVIEW_REASON_WORDS,
+    UNLIKE,
+    confidence_step,
+    joined,
+    percent,
+    visible,
+)
+from artemis.review import ReviewReason
 from artemis.runs import RunRecord, read_record
 from artemis.studies import with_series
 
@@ -42,6 +50,13 @@ class Answer:
         Whether this model's answer sends the slice to a human.
     review_reasons : tuple of str
         Codes of `artemis.report.words.REVIEW_REASON_WORDS`.
+    set_90 : tuple of Category or None
+        Categories that hold the truth of nine slices in ten, most probable first; None where
+        the model has no such sets.
+    doubt : float
+        From 0 (sure) to 1, see `artemis.review.doubt_of`.
+    step : int
+        Per cent to which the model's probabilities may be printed.
     """
 
     category: Category
@@ -50,6 +65,18 @@ class Answer:
     ood_score: float
     needs_review: bool
     review_reasons: tuple[str, ...]
+    set_90: tuple[Category, ...] | None
+    doubt: float
+    step: int
+
+    @property
+    def far(self) -> bool:
+        """Whether the slice is unlike the training images, so that probabilities mean nothing."""
+        return ReviewReason.OUT_OF_DISTRIBUTION in self.review_reasons
+
+    def said(self, probability: float) -> str:
+        """Return a probability no finer than the model's calibration deserves."""
+        return UNLIKE if self.far else percent(probability, self.step)
 
     def top(self, count: int = 3) -> list[tuple[Category, float]]:
         """Return the `count` most probable categories, most probable first."""
@@ -111,18 +138,13 @@ class SliceItem:
         """
         return any(answer.needs_review for answer in [*self.answers.values()][:1])
 
-    @cached_property
+    @property
     def doubt(self) -> float:
-        """One minus the highest probability in the mean of the models' answers, in [0, 1].
+        """Doubt of the first model's answer, from 0 (sure) to 1; 0 where there is none.
 
-        Of one model, this is one minus its confidence. Of several it is also high where each
-        is sure of another answer, and not where one is sure and another merely less so.
+        It holds what the other models say; their own doubts are of their own answers.
         """
-        if not self.answers:
-            return 0.0
-        given = [answer.probabilities for answer in self.answers.values()]
-        highest: float = max(sum(column) for column in zip(*given, strict=True))
-        return 1.0 - highest / len(given)
+        return next((answer.doubt for answer in self.answers.values()), 0.0)
 
     @cached_property
     def disagreement(self) -> str | None:
@@ -227,7 +249,8 @@ def load_run(run_dir: Path) -> RunData:
         this version of Artemis does not know.
     """
     record = read_record(run_dir)
-    answers, answering = _answers(run_dir)
+    steps = {model.name: confidence_step(model.ece) for model in record.models}
+    answers, answering = _answers(run_dir, steps)
     models = dict.fromkeys([*(model.name for model in record.models), *answering])
     thumbnails = read_table(run_dir, "thumbnails")
     slices = read_table(run_dir, "slices")
@@ -246,7 +269,7 @@ def load_run(run_dir: Path) -> RunData:
     )
 
 
-def _answers(run_dir: Path) -> tuple[_AnswersBySlice, list[str]]:
+def _answers(run_dir: Path, steps: Mapping[str, int]) -> tuple[_AnswersBySlice, list[str]]:
     by_slice: _AnswersBySlice = {}
     models: dict[str, None] = {}
     for row in _rows(read_table(run_dir, "predictions")):
@@ -264,8 +287,17 @@ def _answers(run_dir: Path) -> tuple[_AnswersBySlice, list[str]]:
             ood_score=row["ood_score"],
             needs_review=row["needs_review"],
             review_reasons=tuple(row["review_reasons"]),
+            set_90=_categories(row["set_90"]),
+            doubt=row["doubt"],
+            step=steps.get(row["model"], confidence_step(None)),
         )
     return by_slice, list(models)
+
+
+def _categories(names: Iterable[str] | None) -> tuple[Category, ...] | None:
+    if names is None:
+        return None
+    return tuple(CATEGORIES[CATEGORY_NAMES.index(name)] for name in names)
 
 
 def _items(

@@ -40,7 +40,9 @@ def confidence_plots(data: RunData) -> Plots:
     threshold = data.record.settings.review.min_confidence
     axis = percent_axis()
     series = {
-        model: Series(f"m{order % 4}", _values(a.confidence for a in data.answers(model)))
+        model: Series(
+            f"m{order % 4}", _values(a.confidence for a in data.answers(model) if not a.far)
+        )
         for order, model in enumerate(data.models)
     }
     peak = max((int(bin_counts([one], axis)[0].max()) for one in series.values()), default=0)

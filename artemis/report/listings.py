@@ -32,8 +32,10 @@ _FIELD_WORDS: Final[Mapping[str, str]] = {
     "side": "Input side, pixels",
     "accuracy": "Accuracy",
     "macro_f1": "Macro F1",
+    "ece": "Expected calibration error",
     "protocol": "Measured on",
     "evidence_maps": "Maps its evidence",
+    **{f"set_{tumor}": f"Set threshold, {words}" for tumor, words in TUMOR_WORDS.items()},
 }
 """Words for what a run records of a model; a field without words is shown by its name."""
 
@@ -112,6 +114,9 @@ def cards_view(data: RunData) -> dict[str, Any]:
         fields = model.model_dump(mode="json")
         name = visible(fields.pop("name"))
         del fields["folder"]  # of the machine; the hash says which model it was
+        thresholds = fields.pop("set_thresholds")
+        if thresholds is not None:
+            fields |= {f"set_{tumor}": f"{limit:.3f}" for tumor, limit in thresholds.items()}
         cards.append(
             (name, [(_FIELD_WORDS.get(key, key), _plain(value)) for key, value in fields.items()])
         )

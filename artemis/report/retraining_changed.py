@@ -14,8 +14,15 @@ from artemis.report.retraining_data import (
     ChangedAnswer,
     RetrainingData,
 )
-from artemis.report.words import CATEGORY_WORDS, DASH, percent, sentence, visible
-from artemis.retrainings import CHANGED_NAME
+from artemis.report.words import (
+    CATEGORY_WORDS,
+    DASH,
+    confidence_step,
+    percent,
+    sentence,
+    visible,
+)
+from artemis.retrainings import CHANGED_NAME, Outcome
 
 CHANGED_CARDS: Final = 24
 """Changed answers shown of each model and kind; the rest are in the table."""
@@ -36,7 +43,10 @@ def changed_view(data: RetrainingData) -> dict[str, Any]:
         kinds = []
         for kind, title, style, words in _KINDS:
             found = data.changed_of(model, kind)
-            cards = [_card(row, pictures.address(row.jpeg)) for row in found[:CHANGED_CARDS]]
+            cards = [
+                _card(row, pictures.address(row.jpeg), _steps(outcome))
+                for row in found[:CHANGED_CARDS]
+            ]
             kinds.append((title, style, words, len(found), cards))
         models.append(
             {
@@ -65,7 +75,19 @@ class _Pictures:
         return address
 
 
-def _card(row: ChangedAnswer, picture: str) -> dict[str, Any]:
+def _steps(outcome: Outcome) -> tuple[int, int]:
+    """Return how finely the confidence of champion and challenger may be printed, in per cent."""
+    before, now = (
+        confidence_step(figure.value if figure else None)
+        for figure in (
+            one.metrics.get("ece") if one else None
+            for one in (outcome.champion_evaluation, outcome.evaluation)
+        )
+    )
+    return before, now
+
+
+def _card(row: ChangedAnswer, picture: str, steps: tuple[int, int]) -> dict[str, Any]:
     return {
         "picture": picture,
         "slice": visible(row.slice_id[:_SHORT]),
@@ -76,12 +98,12 @@ def _card(row: ChangedAnswer, picture: str) -> dict[str, Any]:
                 "category": _category(answer),
                 "right": answer == row.truth,
                 # Probabilities that are not finite are a finding of the gate, to be shown.
-                "confidence": percent(confidence) if isfinite(confidence) else DASH,
+                "confidence": percent(confidence, step) if isfinite(confidence) else DASH,
                 "width": round(100 * confidence, 1) if isfinite(confidence) else 0,
             }
-            for when, answer, confidence in (
-                ("Before", row.champion, row.champion_confidence),
-                ("Now", row.challenger, row.challenger_confidence),
+            for when, answer, confidence, step in (
+                ("Before", row.champion, row.champion_confidence, steps[0]),
+                ("Now", row.challenger, row.challenger_confidence, steps[1]),
             )
         ],
     }

@@ -50,8 +50,11 @@ METRIC_WORDS: Final[Mapping[str, str]] = {
     "macro_f1": "Macro F1, twelve categories",
     "tumor_accuracy": "Accuracy, tumour type",
     "plane_accuracy": "Accuracy, plane",
+    "accuracy_surest_80": "Accuracy on the surest 80%",
     "ece": "Calibration error, lower is better",
+    "ece_equal_mass": "Calibration error, bins of equal mass",
     "brier": "Brier score, lower is better",
+    "nll": "Negative log likelihood, lower is better",
 }
 
 DIFFERENCE_WORDS: Final[Mapping[str, str]] = {

@@ -67,9 +67,10 @@ SECTIONS: Final = (
         key="review",
         title="Look at these first",
         caption="Slices that a person should check before anything else is believed, the most "
-        "doubtful first: where the models taken together (the mean of their probabilities) are "
-        "least sure. Bars show the three most probable categories of each model, from 0 to "
-        "100%; the fine upright line marks {min_confidence}, below which an answer is sent here.",
+        "doubtful first: where the models taken together are least sure, and what is unlike the "
+        "training images, against its header or of poor quality before the rest. Bars show the "
+        "three most probable categories of each model, from 0 to 100%; the fine upright line "
+        "marks {min_confidence}, below which an answer is sent here.",
         build=review_view,
     ),
     Section(
@@ -92,7 +93,8 @@ SECTIONS: Final = (
                 "Confidence",
                 "Slices by the calibrated confidence of each model in its answer. Most should "
                 "stand at the right; what lies left of the dashed line ({min_confidence}) is sent "
-                "to review. All panels share one scale.",
+                "to review. Slices unlike the training images are left out, since their confidence "
+                "means nothing. All panels share one scale.",
             ),
             Figure(
                 "categories",
@@ -121,7 +123,9 @@ SECTIONS: Final = (
         key="slices",
         title="Every slice",
         caption="One row for each slice found, in the order of the batch. Confidence is the "
-        "calibrated probability of the answer beside it. Each row has an address of its own: "
+        "calibrated probability of the answer beside it, in whole per cent, fives or tens, as "
+        "the model\u2019s calibration error deserves, and not said of a slice unlike the training "
+        "images; the Parquet tables hold it exactly. Each row has an address of its own: "
         "follow its number and copy the link.",
         build=table_view,
     ),

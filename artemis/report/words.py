@@ -6,6 +6,7 @@ rebuilt byte for byte.
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -35,6 +36,7 @@ STATUS_WORDS: Final[Mapping[str, str]] = {
 
 REVIEW_REASON_WORDS: Final[Mapping[str, str]] = {
     "models_disagree": "the models disagree",
+    "set_larger_than_one": "more than one category is plausible",
     "low_confidence": "low confidence",
     "out_of_distribution": "unlike the training images",
     "plane_mismatch": "plane differs from the header\u2019s",
@@ -47,6 +49,11 @@ STUDY_REASON_WORDS: Final[Mapping[str, str]] = {
     "out_of_distribution": "most supporting slices are unlike the training images",
     "series_disagree": "its series name different tumours",
 }
+UNLIKE: Final = REVIEW_REASON_WORDS["out_of_distribution"]
+"""What stands in the place of a confidence that means nothing."""
+
+_WHOLE: Final = 0.02  # calibration errors up to which whole per cent, and fives, are printed
+_FIVES: Final = 0.05
 
 QUALITY_WORDS: Final[Mapping[str, str]] = {
     "mean_intensity": "Mean intensity, 0 to 255",
@@ -75,14 +82,54 @@ def visible(text: str) -> str:
     )
 
 
-def percent(share: float) -> str:
-    """Return a share in [0, 1] as whole per cent; only exactly 0 and 1 read ``0%`` and ``100%``."""
-    rounded = round(100 * share)
+def percent(share: float, step: int = 1) -> str:
+    """Return a share in [0, 1] in steps of whole per cent, ``41%``.
+
+    Only exactly 0 and 1 read ``0%`` and ``100%``; what would be rounded to them reads ``<1%``
+    and ``>99%``, or with a step of five ``<5%`` and ``>95%``.
+
+    Parameters
+    ----------
+    share : float
+        In [0, 1].
+    step : int
+        Per cent between the values that are told apart; divides 100.
+    """
+    rounded = step * math.floor(100 * share / step + 0.5) if step > 1 else round(100 * share)
     if rounded >= 100 and share < 1:
-        return ">99%"
+        return f">{100 - step}%"
     if rounded <= 0 and share > 0:
-        return "<1%"
+        return f"<{step}%"
     return f"{rounded}%"
+
+
+def confidence_step(ece: float | None) -> int:
+    """Return how finely a model's confidence may be printed, in per cent: 1, 5 or 10.
+
+    Parameters
+    ----------
+    ece : float or None
+        The expected calibration error that its manifest states: at most 0.02 deserves whole per
+        cent, at most 0.05 fives, more deserves tens; and so does a model that was not measured.
+    """
+    if ece is None or not ece <= _FIVES:
+        return 10
+    return 1 if ece <= _WHOLE else 5
+
+
+def confidence_words(confidence: float, ece: float | None, *, far: bool = False) -> str:
+    """Return a confidence as people may read it: no finer than it deserves.
+
+    Parameters
+    ----------
+    confidence : float
+        Calibrated probability, in [0, 1].
+    ece : float or None
+        See `confidence_step`.
+    far : bool
+        Whether the slice is out of distribution. Its confidence means nothing, and is not said.
+    """
+    return UNLIKE if far else percent(confidence, confidence_step(ece))
 
 
 def share_of(part: int, whole: int) -> str:

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from artemis import RESEARCH_USE
-from artemis.models.manifest import Manifest
-from artemis.training.figures.tables import class_table, metrics_table, shortcut_table, source_table
+from artemis.models.manifest import Manifest, OutOfDistribution, PredictionSets
+from artemis.training.figures.tables import (
+    class_table,
+    figure,
+    metrics_table,
+    shortcut_table,
+    source_table,
+)
 
 
 def render_card(manifest: Manifest) -> str:
@@ -79,9 +85,32 @@ def _confidence(manifest: Manifest) -> str:
     return (
         "## Confidence\n\n"
         f"Logits are divided by a temperature of {manifest.temperature:.3f}, fitted on "
-        f"{manifest.temperature_fitted_on}. A slice whose features lie further than "
-        f"{far.threshold:.2f} from the training features ({far.method}) is sent to review; "
+        f"{manifest.temperature_fitted_on}. A slice that lies further than "
+        f"{far.threshold:.2f} from the training slices ({far.method}) is sent to review; "
         f"{100 * far.held_out_false_refusals:.0f} % of held-out slices lie beyond it."
+        + _far(far)
+        + (f"\n\n{_sets(manifest.prediction_sets)}" if manifest.prediction_sets else "")
+    )
+
+
+def _far(far: OutOfDistribution) -> str:
+    if far.far_auroc is None:
+        return ""
+    refused = ", ".join(f"{kind} {100 * share:.0f} %" for kind, share in far.far_refused.items())
+    return (
+        f" Drawn pictures that are no brain MRI are told from held-out slices with an area under "
+        f"the ROC curve of {far.far_auroc:.3f}; beyond the distance lie, by kind: {refused}."
+    )
+
+
+def _sets(sets: PredictionSets) -> str:
+    by_tumor = ", ".join(f"{name} {share:.2f}" for name, share in sets.tumor_coverage.items())
+    return (
+        f"Sets of categories are to hold the truth of {100 * sets.level:.0f} % of the slices of "
+        f"unseen patients ({sets.method}, fitted on {sets.fitted_on}). Measured on patient groups "
+        f"that their thresholds were not fitted on: {figure(sets.coverage)} of slices, with "
+        f"{figure(sets.mean_size)} categories a set; {sets.group_coverage:.3f} of a patient's "
+        f"slices on average; by true tumour type {by_tumor}."
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -78,7 +78,6 @@ def evaluate_all(
     require_tensorflow()
     recipes = choose_recipes(models, recipe, epochs)
     training_set = read_training_set(data, settings, [*recipes.values()])
-    from artemis.training.figures.tables import describe
     from artemis.training.protocols import run
 
     evaluated = []
@@ -87,16 +86,31 @@ def evaluate_all(
         means = means_of(settings, chosen, on_epoch=on_epoch, work=parts / "unfinished")
         for variant, outcome in run(protocol, chosen, training_set, parts, means).items():
             folder = parts / variant
-            write_text_atomic(
-                folder / OUTCOME_NAME, outcome.evaluation.model_dump_json(indent=2) + "\n"
-            )
-            write_text_atomic(
-                folder / TABLES_NAME, describe(f"{name}, {variant}", outcome.evaluation)
-            )
+            _write_evaluation(folder, f"{name}, {variant}", outcome.evaluation)
             evaluated.append(
                 Evaluated(name, outcome, folder, _price(parts, outcome.evaluation, variant))
             )
-    return evaluated
+    return _together(evaluated, settings)
+
+
+def _together(evaluated: list[Evaluated], settings: Settings) -> list[Evaluated]:
+    """Add what the doubt of all models together sets aside, and write that down."""
+    from artemis.training.protocols import measured_together
+
+    outcomes = {one.recipe: one.outcome for one in evaluated}
+    added = measured_together(outcomes, settings.review.others_weight)
+    if added is None:
+        return evaluated
+    for one in evaluated:
+        _write_evaluation(one.folder, one.title, added[one.recipe].evaluation)
+    return [replace(one, outcome=added[one.recipe]) for one in evaluated]
+
+
+def _write_evaluation(folder: Path, title: str, evaluation: Evaluation) -> None:
+    from artemis.training.figures.tables import describe
+
+    write_text_atomic(folder / OUTCOME_NAME, evaluation.model_dump_json(indent=2) + "\n")
+    write_text_atomic(folder / TABLES_NAME, describe(title, evaluation))
 
 
 def train_on_every_slice(

@@ -28,13 +28,15 @@ from artemis.models.manifest import (
     Manifest,
     ModelInput,
     OutOfDistribution,
+    PredictionSets,
     Training,
 )
-from artemis.models.ood import METHOD, fit_reference
+from artemis.models.ood import METHOD, fit_reference, load_reference
 from artemis.models.runtime import Network, softmax
 from artemis.preprocess import PREPROCESSING_ID
 from artemis.training.card import render_card
 from artemis.training.figures.evaluate import evaluate
+from artemis.training.figures.far import auroc, far_pictures
 from artemis.training.figures.out_of_fold import OUT_OF_FOLD_SCHEMA, write_frame
 from artemis.training.labelled.dataset import TrainingSet
 from artemis.training.network.export import export_litert
@@ -49,16 +51,23 @@ EXPORT_TOLERANCE: Final = 1e-2
 FALSE_REFUSALS: Final = 0.03
 """Share of held-out slices that may lie beyond the out-of-distribution threshold."""
 
+_FAR_PER_KIND: Final = 10
+_FAR_HEADS: Final = 256
 _COMPARED: Final = 600  # slices on which the exported network is compared with Keras's
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What held-out slices set: temperature and distance threshold."""
+    """What held-out slices set: temperature, distance threshold and prediction sets.
+
+    `scores` are their out-of-distribution scores, ``(n,)`` float32.
+    """
 
     temperature: float
     threshold: float
     fitted_on: str
+    sets: PredictionSets
+    scores: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +144,9 @@ def write_model(model: Trained, output: Path) -> Path:
         shapes, agreement = _export(model, building)
         rows = np.flatnonzero(model.train)
         features = model.fitted.predict(model.samples, rows)["features"]
-        fit_reference(features, model.samples.categories[rows]).save(building / REFERENCE_NAME)
+        fit_reference(features, model.samples.categories[rows], model.samples.pictures[rows]).save(
+            building / REFERENCE_NAME
+        )
         save_weights(model.start, building / START_NAME)
         write_frame(building / OUT_OF_FOLD_NAME, model.out_of_fold, OUT_OF_FOLD_SCHEMA)
         manifest = _describe(model, building, folder.name, created, shapes, agreement)
@@ -180,6 +191,7 @@ def _describe(
     agreement: float,
 ) -> Manifest:
     calibration = model.calibration
+    far_auroc, far_refused = _measure_far(model, building)
     hashed = (WEIGHTS_NAME, REFERENCE_NAME, START_NAME, OUT_OF_FOLD_NAME)
     return Manifest(
         name=model.recipe.model,
@@ -195,12 +207,28 @@ def _describe(
             threshold=calibration.threshold,
             held_out_false_refusals=FALSE_REFUSALS,
             fitted_on=calibration.fitted_on,
+            far_auroc=far_auroc,
+            far_refused=far_refused,
         ),
+        prediction_sets=calibration.sets,
         training=_describe_training(model),
         evaluation=model.evaluation or _test(model, building),
         export_agreement=agreement,
         files={name: sha256_file(building / name) for name in hashed},
     )
+
+
+def _measure_far(model: Trained, building: Path) -> tuple[float, dict[str, float]]:
+    """Score drawn pictures that are no brain MRI with the very files that serve."""
+    network, reference = Network(building / WEIGHTS_NAME), load_reference(building / REFERENCE_NAME)
+    drawn = far_pictures(_FAR_PER_KIND, model.recipe.side, model.samples.pictures[:_FAR_HEADS])
+    scores = {
+        kind: reference.score(network.run(pictures)["features"], pictures)
+        for kind, pictures in drawn.items()
+    }
+    area = auroc(model.calibration.scores, np.concatenate([*scores.values()]))
+    limit = model.calibration.threshold
+    return area, {kind: float((values > limit).mean()) for kind, values in scores.items()}
 
 
 def _test(model: Trained, building: Path) -> Evaluation:
@@ -214,6 +242,7 @@ def _test(model: Trained, building: Path) -> Evaluation:
         table["group"].tolist(),
         table["source"].tolist(),
         f"Patient-disjoint: {model.split}, never trained on.",
+        uncalibrated=softmax(logits),
     )
 
 

@@ -13,8 +13,8 @@ import hashlib
 import json
 import time
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -28,9 +28,11 @@ from artemis.locks import exclusive
 from artemis.models.architectures import REVISION
 from artemis.models.manifest import Evaluation
 from artemis.models.runtime import softmax
-from artemis.training.figures.calibrate import fit_temperature
+from artemis.training.figures.calibrate import cross_fitted
+from artemis.training.figures.confidence import calibration_error
 from artemis.training.figures.evaluate import evaluate
 from artemis.training.figures.out_of_fold import PART_SCHEMA, logits_of, read_frame, write_frame
+from artemis.training.figures.together import together_figures
 from artemis.training.labelled.dataset import TrainingSet
 from artemis.training.labelled.split import disjoint
 from artemis.training.network.feeds import Samples
@@ -277,6 +279,7 @@ def _measure(variant: str, paths: list[Path]) -> Outcome:
         predictions["group"].tolist(),
         predictions["source"].tolist(),
         _WORDS[variant],
+        uncalibrated=softmax(logits_of(predictions)),
     )
     if variant == "patient":
         answers = _join([_shortcuts_of(path) for path in paths], SHORTCUT_SCHEMA)
@@ -287,16 +290,47 @@ def _measure(variant: str, paths: list[Path]) -> Outcome:
 def calibrated_across(predictions: pd.DataFrame) -> NDArray[np.float32]:
     """Return probabilities, ``(n, 12)``, each fold's at a temperature fitted on the others.
 
-    A single fold stays as it is: there is nothing else to fit a temperature on.
+    As a model is served: where that makes the calibration error worse than no temperature, there
+    is none.
     """
     logits, categories = logits_of(predictions), predictions["category"].to_numpy()
-    folds = predictions["fold"].to_numpy()
-    scaled = logits.copy()
-    for fold in set(folds.tolist()):
-        others = folds != fold
-        if others.any():
-            scaled[~others] /= fit_temperature(logits[others], categories[others])
-    return softmax(scaled)
+    crossed = cross_fitted(logits, categories, predictions["fold"].to_numpy())
+    plain = softmax(logits)
+    worse = calibration_error(crossed, categories) > calibration_error(plain, categories)
+    return plain if worse else crossed
+
+
+def measured_together(outcomes: Mapping[str, Outcome], weight: float) -> dict[str, Outcome] | None:
+    """Return outcomes with the figures of all models' shared doubt, see `together_figures`.
+
+    Parameters
+    ----------
+    outcomes : mapping of str to Outcome
+        By model.
+    weight : float
+        Of the other models.
+
+    Returns
+    -------
+    dict of str to Outcome or None
+        None of fewer than two models, or of another protocol than ``patient``.
+    """
+    if len(outcomes) < 2 or {one.protocol for one in outcomes.values()} != {"patient"}:
+        return None
+    figures = together_figures(
+        {name: one.predictions for name, one in outcomes.items()},
+        {name: calibrated_across(one.predictions) for name, one in outcomes.items()},
+        weight,
+    )
+    return {
+        name: replace(
+            one,
+            evaluation=one.evaluation.model_copy(
+                update={"metrics": one.evaluation.metrics | figures[name]}
+            ),
+        )
+        for name, one in outcomes.items()
+    }
 
 
 def evaluation_key(recipe: Recipe, data: TrainingSet) -> str:

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from artemis.errors import TrainingDataError
 from artemis.models.manifest import Evaluation
 from artemis.models.ood import fit_reference
+from artemis.models.runtime import softmax
 from artemis.progress import report_progress
-from artemis.training.figures.calibrate import fit_temperature
+from artemis.training.figures.calibrate import choose_temperature, cross_fitted, group_parts
+from artemis.training.figures.conformal import fit_sets
 from artemis.training.figures.out_of_fold import (
     PART_SCHEMA,
     logits_of,
@@ -240,14 +242,14 @@ def predict_unseen(
     """Return a network's predictions of slices that it was not trained on."""
     rows = np.flatnonzero(unseen)
     seen = fitted.predict(samples, np.flatnonzero(train))["features"]
-    reference = fit_reference(seen, samples.categories[train])
+    reference = fit_reference(seen, samples.categories[train], samples.pictures[train])
     outputs = fitted.predict(samples, rows)
-    scores = reference.score(outputs["features"])
+    scores = reference.score(outputs["features"], samples.pictures[rows])
     return make_part(table.iloc[rows], fold, outputs["logits"], scores)
 
 
 def calibrate_on(predictions: pd.DataFrame, words: str) -> Calibration:
-    """Return temperature and distance threshold of out-of-fold predictions.
+    """Return temperature, distance threshold and prediction sets of out-of-fold predictions.
 
     Parameters
     ----------
@@ -257,11 +259,30 @@ def calibrate_on(predictions: pd.DataFrame, words: str) -> Calibration:
         What they are, for the manifest.
     """
     categories = predictions["category"].to_numpy()
+    logits, parts = logits_of(predictions), parts_of(predictions)
+    temperature = choose_temperature(logits, categories, parts)
     return Calibration(
-        temperature=fit_temperature(logits_of(predictions), categories),
+        temperature=temperature.value,
         threshold=float(np.quantile(predictions["ood_score"], 1 - FALSE_REFUSALS)),
-        fitted_on=words,
+        fitted_on=f"{words} ({temperature.words})",
+        scores=predictions["ood_score"].to_numpy(dtype=np.float32),
+        sets=fit_sets(
+            softmax(logits / np.float32(temperature.value)),
+            softmax(logits) if temperature.value == 1 else cross_fitted(logits, categories, parts),
+            categories,
+            predictions["group"].tolist(),
+            parts,
+            words,
+        ),
     )
+
+
+def parts_of(predictions: pd.DataFrame) -> NDArray[np.int64]:
+    """Return the folds of out-of-fold predictions; of a single one, parts of whole groups."""
+    folds = predictions["fold"].to_numpy()
+    if len(set(folds.tolist())) > 1:
+        return folds
+    return group_parts(predictions["group"].tolist())
 
 
 def _sister(

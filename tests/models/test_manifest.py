@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from artemis.errors import ModelError
-from artemis.labels import CATEGORY_NAMES
+from artemis.labels import CATEGORY_NAMES, TUMORS
 from artemis.models.manifest import Manifest, load_manifest
 from artemis.models.registry import MODEL_NAMES, model_folder
 from artemis.preprocess import PREPROCESSING_ID
@@ -100,6 +100,31 @@ def test_unhashed_weights_are_refused(baseline: Path) -> None:
 def test_other_json_is_refused(baseline: Path, text: str) -> None:
     (baseline / "manifest.json").write_text(text)
     with pytest.raises(ModelError, match="expected a manifest of format 1"):
+        load_manifest(baseline)
+
+
+def test_model_without_prediction_sets_is_one_whose_sets_are_not_known(baseline: Path) -> None:
+    change(baseline, prediction_sets=None)
+    assert load_manifest(baseline).prediction_sets is None
+
+
+@pytest.mark.parametrize("thresholds", [{"glioma": 0.5}, dict.fromkeys(TUMORS, 1.5)])
+def test_thresholds_of_other_tumours_or_beyond_one_are_refused(
+    baseline: Path, thresholds: dict[str, float]
+) -> None:
+    figure = {"value": 0.9, "low": 0.9, "high": 0.9}
+    sets = {
+        "level": 0.9,
+        "method": "lac-groups-1",
+        "thresholds": thresholds,
+        "fitted_on": "",
+        "coverage": figure,
+        "mean_size": figure,
+        "group_coverage": 0.9,
+        "tumor_coverage": {},
+    }
+    change(baseline, prediction_sets=sets)
+    with pytest.raises(ModelError, match=r"a threshold from 0 to 1 for each of glioma, .* at pred"):
         load_manifest(baseline)
 
 

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from artemis.errors import ModelError
-from artemis.models.ood import fit_reference, load_reference
+from artemis.models.ood import (
+    FEATURES_ONLY,
+    fit_picture_reference,
+    fit_reference,
+    load_reference,
+    picture_statistics,
+)
+
+NONE = np.empty((0, 48, 48), dtype=np.uint8)  # where features alone decide, pictures do not matter
 
 
 @pytest.fixture
@@ -20,8 +28,8 @@ def training() -> tuple[np.ndarray, np.ndarray]:
 def test_training_slices_score_near_and_strangers_far(training) -> None:
     features, categories = training
     reference = fit_reference(features, categories)
-    near = reference.score(features)
-    far = reference.score(np.random.default_rng(4).normal(size=(50, 200)).astype("f4") * 12)
+    near = reference.score(features, NONE)
+    far = reference.score(np.random.default_rng(4).normal(size=(50, 200)).astype("f4") * 12, NONE)
     assert 1.0 < np.median(near) < 1.8
     assert far.min() > np.quantile(near, 0.99)
 
@@ -34,22 +42,22 @@ def test_score_of_one_slice_is_that_of_the_formula(training) -> None:
     inside = min(((z - centre) ** 2).mean() for centre in reference.centres)
     rest = centred - reference.components @ (reference.components.T @ centred)
     expected = np.sqrt(inside + (rest @ rest) / reference.residual_scale**2)
-    assert reference.score(features[:1])[0] == pytest.approx(expected, rel=1e-4)
+    assert reference.score(features[:1], NONE)[0] == pytest.approx(expected, rel=1e-4)
 
 
 def test_reference_reads_back_within_half_precision(training, tmp_path: Path) -> None:
     features, categories = training
     reference = fit_reference(features, categories)
     reference.save(tmp_path / "reference.npz")
-    loaded = load_reference(tmp_path / "reference.npz")
-    assert loaded.score(features) == pytest.approx(reference.score(features), rel=5e-3)
+    loaded = load_reference(tmp_path / "reference.npz", FEATURES_ONLY)
+    assert loaded.score(features, NONE) == pytest.approx(reference.score(features, NONE), rel=5e-3)
 
 
 def test_category_without_slices_does_not_hinder(training) -> None:
     features, categories = training
     kept = categories != 9
     reference = fit_reference(features[kept], categories[kept])
-    assert np.isfinite(reference.score(features)).all()
+    assert np.isfinite(reference.score(features, NONE)).all()
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 broken", b"\x80\x04pickle"])
@@ -58,3 +66,70 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(ModelError, match=r"reference\.npz: expected the feature reference"):
         load_reference(path)
+
+
+@pytest.fixture
+def heads() -> np.ndarray:
+    """480 grey discs of several sizes and brightness on a dark ground."""
+    random = np.random.default_rng(5)
+    y, x = np.mgrid[-1:1:48j, -1:1:48j]
+    radii, greys = random.uniform(0.6, 0.95, (480, 1, 1)), random.uniform(90, 200, (480, 1, 1))
+    discs = (np.hypot(x, y)[None] < radii) * greys + random.normal(0, 4, (480, 48, 48))
+    return np.clip(discs, 0, 255).astype(np.uint8)
+
+
+def test_statistics_are_grey_levels_cells_and_steps() -> None:
+    picture = np.zeros((1, 48, 48), dtype=np.uint8)
+    picture[0, 24:] = 255
+    found = picture_statistics(picture)[0]
+    assert found.shape == (53,)
+    assert found[[0, 15]] == pytest.approx(np.sqrt(0.5))
+    assert found[1:15] == pytest.approx(0)
+    assert found[16:52].reshape(6, 6).tolist() == [[0.0] * 6] * 3 + [[1.0] * 6] * 3
+    assert found[52] == pytest.approx(np.log(1 / 47 + 1e-3))
+
+
+def test_statistics_do_not_depend_on_the_blocks(heads) -> None:
+    apart = np.concatenate([picture_statistics(heads[k : k + 1]) for k in range(70)])
+    assert picture_statistics(heads[:70]) == pytest.approx(apart)
+    assert picture_statistics(heads[:0]).shape == (0, 53)
+
+
+def test_inverted_picture_is_far_by_its_looks(heads) -> None:
+    reference = fit_picture_reference(heads)
+    near, far = reference.score(heads), reference.score(255 - heads)
+    assert far.min() > 2 * near.max()
+
+
+def test_looks_and_features_both_count(training, heads) -> None:
+    features, categories = training
+    both = fit_reference(features, categories, heads)
+    alone = fit_reference(features, categories)
+    looks = fit_picture_reference(heads).score(heads)
+    assert both.score(features, heads) == pytest.approx(
+        np.hypot(alone.score(features, heads), looks), rel=1e-5
+    )
+
+
+def test_reference_with_looks_reads_back_within_half_precision(
+    training, heads, tmp_path: Path
+) -> None:
+    features, categories = training
+    reference = fit_reference(features, categories, heads)
+    reference.save(tmp_path / "reference.npz")
+    loaded = load_reference(tmp_path / "reference.npz")
+    assert loaded.score(features, heads) == pytest.approx(
+        reference.score(features, heads), rel=1e-2
+    )
+    assert load_reference(tmp_path / "reference.npz", FEATURES_ONLY).picture is None
+
+
+def test_reference_without_looks_is_not_taken_for_one_with_them(training, tmp_path: Path) -> None:
+    fit_reference(*training).save(tmp_path / "reference.npz")
+    with pytest.raises(ModelError, match=r"reference\.npz: expected the feature reference"):
+        load_reference(tmp_path / "reference.npz")
+
+
+def test_method_of_another_version_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"expected the reference of the method mahalanobis-pict"):
+        load_reference(tmp_path / "reference.npz", "of-tomorrow-1")

@@ -97,7 +97,9 @@ def prediction_row(
         "confidence": confidence,
         "p_tumor": 1 - probabilities[9:].sum(),
         **dict(zip(PROBABILITY_COLUMNS, probabilities, strict=True)),
+        "set_90": None,
         "ood_score": 2.0,
+        "doubt": 1 - confidence,
         "needs_review": False,
         "review_reasons": [],
         "run_id": RUN_ID,
@@ -203,6 +205,7 @@ def run_record(tables: Tables, models: Sequence[str] = MODELS) -> RunRecord:
                 ood_threshold=9.5,
                 accuracy=0.9,
                 macro_f1=0.89,
+                ece=0.015,
                 protocol="Patient-disjoint.",
             )
             for order, name in enumerate(models, start=10)

@@ -17,6 +17,7 @@ from artemis.ingest.reasons import REMEDIES, Reason
 from artemis.report.build import build_report
 from artemis.report.page import render_page
 from artemis.report.sections import SECTIONS
+from artemis.runs import read_record
 from tests.report.conftest import RUN_ID, Tables, slice_row, typical_tables
 from tests.report.parsing import Page, text
 
@@ -94,6 +95,41 @@ def test_the_most_doubtful_slice_is_the_first_card(page: Page) -> None:
     assert tops[0] == "Glioma, coronal65%"
     assert tops[3] == "Meningioma, coronal35%"
     assert len(tops) == 6
+
+
+def test_confidence_is_in_fives_where_the_calibration_deserves_no_more(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    run = make_run()
+    record = read_record(run)
+    coarse = [model.model_copy(update={"ece": 0.04}) for model in record.models]
+    changed = record.model_copy(update={"models": coarse})
+    (run / "run.json").write_text(changed.model_dump_json(), encoding="utf-8")
+    page = Page(build_report(run, tmp_path / "index.html"))
+    row = page.rows("table-slices")[1]
+    assert (row[6], row[8]) == ("90%", "80%")
+    tops = [text(item) for item in page.all("li", class_="card")[0].findall(".//ol/li")]
+    assert tops[0] == "Glioma, coronal65%"
+
+
+def test_confidence_of_a_slice_unlike_the_training_images_is_not_shown(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    tables = typical_tables(1, rejected=False)
+    for rows in tables.predictions.values():
+        rows[0]["review_reasons"] = ["out_of_distribution"]
+    page = Page(build_report(make_run(tables), tmp_path / "index.html"))
+    assert page.rows("table-slices")[0][5:9] == [
+        "Glioma, coronal",
+        "unlike the training images",
+        "Meningioma, coronal",
+        "unlike the training images",
+    ]
+    card = page.all("li", class_="card")[0]
+    assert text(card.findall(".//ol/li")[0]) == "Glioma, coronal"
+    assert "how sure the model is means nothing here" in text(card)
+    assert "%" not in text(card)
+    assert "There is no value to plot." in text(page.by_id("figure-confidence"))
 
 
 def test_refused_and_failed_inputs_have_reason_sentence_and_remedy(page: Page) -> None:

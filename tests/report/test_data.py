@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from artemis.errors import RunRecordError
+from artemis.labels import CATEGORIES
 from artemis.report.data import load_run
 from artemis.report.words import REVIEW_REASON_WORDS
 from artemis.review import ReviewReason
@@ -47,20 +48,24 @@ def test_every_row_of_slices_becomes_an_item_with_the_answers_of_both_models(
     ]
 
 
-def test_review_puts_the_slice_first_on_which_the_models_together_are_least_sure(
+def test_review_puts_the_slice_first_whose_first_answer_is_most_in_doubt(
     make_run: MakeRun,
 ) -> None:
     tables = merged(
-        doubtful((0, 0.95), (0, 0.30), "one_model_unsure.png"),
-        doubtful((0, 0.95), (3, 0.95), "both_sure_of_different_answers.png"),
-        doubtful((0, 0.30), (3, 0.30), "nobody_knows.png"),
+        *(doubtful((0, 0.5), (0, 0.5), f"{name}.png") for name in ("less", "most", "least"))
     )
+    for row, doubt in zip(tables.predictions["mobilenet_v2"], (0.5, 0.9, 0.1), strict=True):
+        row["doubt"] = doubt
     order = [item.path for item in load_run(make_run(tables)).review]
-    assert order == [
-        "nobody_knows.png",
-        "both_sure_of_different_answers.png",
-        "one_model_unsure.png",
-    ]
+    assert order == ["most.png", "less.png", "least.png"]
+
+
+def test_set_of_an_answer_is_read_as_categories_and_may_be_missing(make_run: MakeRun) -> None:
+    tables = doubtful((0, 0.5), (0, 0.5), "a.png")
+    tables.predictions["mobilenet_v2"][0]["set_90"] = ["glioma_coronal", "none_coronal"]
+    answers = load_run(make_run(tables)).items[0].answers
+    assert answers["mobilenet_v2"].set_90 == (CATEGORIES[0], CATEGORIES[9])
+    assert answers["baseline"].set_90 is None
 
 
 def test_copies_of_a_slice_have_different_anchors(make_run: MakeRun) -> None:

@@ -11,6 +11,7 @@ from artemis.report import retraining_changed
 from artemis.report.retraining import build_retraining_page
 from artemis.report.retraining_data import ChangedAnswer
 from artemis.report.retraining_views import audit_address
+from artemis.report.words import confidence_step, percent
 from artemis.retrainings import RetrainingRecord
 from tests.report.parsing import Page, text
 from tests.report.retrained import ID, all_changed, epochs, outcome, record, table
@@ -112,9 +113,14 @@ def test_changed_predictions_are_counted_and_broken_ones_stand_first(make_page: 
     truth = f"{tumor.capitalize()}, {plane}"
     assert text(card).startswith(f"Truth {truth} slice ")
     assert before.startswith(f"✓ right: {truth}")
-    assert before.endswith(f"{round(100 * surest.champion_confidence)}%")
+    of = record().outcomes["mobilenet_v2"]
+    assert of.champion_evaluation is not None
+    old, new = (
+        confidence_step(one.metrics["ece"].value) for one in (of.champion_evaluation, of.evaluation)
+    )
+    assert before.endswith(percent(surest.champion_confidence, old))
     assert now.startswith("✗ wrong: ")
-    assert now.endswith(f"{round(100 * surest.challenger_confidence)}%")
+    assert now.endswith(percent(surest.challenger_confidence, new))
     image = card.find("img")
     assert image is not None
     assert image.get("src", "").startswith("data:image/jpeg;base64,/9j/")

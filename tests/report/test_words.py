@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from artemis.labels import CATEGORY_NAMES
 from artemis.report.words import (
     CATEGORY_WORDS,
+    confidence_step,
+    confidence_words,
     counted,
     duration,
     joined,
@@ -37,6 +39,46 @@ def test_percent_says_certain_only_where_it_is_certain(share: float, words: str)
 @given(st.floats(0, 1, exclude_min=True, exclude_max=True))
 def test_percent_of_an_uncertain_share_is_never_0_or_100(share: float) -> None:
     assert percent(share) not in {"0%", "100%"}
+
+
+@pytest.mark.parametrize(
+    ("ece", "step"), [(0.0, 1), (0.02, 1), (0.021, 5), (0.05, 5), (0.051, 10), (None, 10)]
+)
+def test_confidence_is_as_fine_as_the_calibration_error_allows(
+    ece: float | None, step: int
+) -> None:
+    assert confidence_step(ece) == step
+
+
+@pytest.mark.parametrize(
+    ("confidence", "ece", "words"),
+    [
+        (0.874, 0.01, "87%"),
+        (0.874, 0.04, "85%"),
+        (0.875, 0.04, "90%"),
+        (0.874, 0.08, "90%"),
+        (0.998, 0.01, ">99%"),
+        (0.998, 0.04, ">95%"),
+        (0.96, None, ">90%"),
+        (0.02, 0.04, "<5%"),
+        (1.0, None, "100%"),
+    ],
+)
+def test_confidence_is_printed_no_finer_than_it_deserves(
+    confidence: float, ece: float | None, words: str
+) -> None:
+    assert confidence_words(confidence, ece) == words
+
+
+def test_confidence_of_a_strange_picture_is_not_said() -> None:
+    assert confidence_words(0.99, 0.01, far=True) == "unlike the training images"
+
+
+@given(st.floats(0, 1), st.sampled_from([0.01, 0.04, 0.2]))
+def test_confidence_is_never_printed_further_off_than_its_step(share: float, ece: float) -> None:
+    said = confidence_words(share, ece)
+    step = confidence_step(ece)
+    assert abs(float(said.strip("<>%")) - 100 * share) <= step * (1 if said[0] in "<>" else 0.51)
 
 
 def test_share_of_nothing_is_a_dash() -> None:

@@ -338,6 +338,18 @@ def test_trained_model_is_a_folder_that_serves(shapes: TrainingSet, tmp_path: Pa
         "start.npz",
         "out_of_fold.parquet",
     }
+    sets, far = model.manifest.prediction_sets, model.manifest.out_of_distribution
+    assert sets is not None
+    assert sets.level == 0.9
+    assert model.reference.picture is not None
+    assert far.far_auroc is not None
+    assert far.far_auroc > 0.9
+    card = (folder / "MODEL_CARD.md").read_text()
+    assert f"area under the ROC curve of {far.far_auroc:.3f}" in card
+    assert f"{sets.coverage.value:.3f} ({sets.coverage.low:.3f}" in card
+    assert {"ece_equal_mass", "ece_uncalibrated", "nll", "accuracy_surest_80"} <= set(
+        evaluation.metrics
+    )
     kept = pq.read_table(folder / "out_of_fold.parquet").to_pandas()
     assert sorted(kept["slice_id"]) == sorted(shapes.table["slice_id"][~test])
     assert set(kept.loc[kept["start_unseen"], "fold"]) == {3}

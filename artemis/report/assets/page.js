@@ -11,8 +11,8 @@
     if (cell.dataset.v !== undefined) return Number(cell.dataset.v);
     const text = cell.textContent.trim();
     if (!cell.classList.contains("n")) return text;
-    if (text === ">99%") return 99.5;
-    if (text === "<1%") return 0.5;
+    const beyond = /^([<>])(\d+)%$/.exec(text); // more than, or less than, what is printed
+    if (beyond) return Number(beyond[2]) + (beyond[1] === ">" ? 0.5 : -0.5);
     const number = parseFloat(text.replace(/,/g, ""));
     return Number.isNaN(number) ? "" : number;
   };

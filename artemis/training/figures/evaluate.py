@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from artemis.labels import CATEGORIES, CATEGORY_NAMES, PLANES, TUMORS
 from artemis.models.manifest import ClassFigures, Evaluation, Interval, SourceFigures
+from artemis.training.figures.confidence import BINS, confidence_figures, equal_width_bins
 
-BINS: Final = 15
 RESAMPLES: Final = 2000
 _COUNT: Final = len(CATEGORIES)
 
@@ -23,6 +23,8 @@ def evaluate(
     sources: Sequence[str],
     protocol: str,
     seed: int = 0,
+    *,
+    uncalibrated: NDArray[np.float32] | None = None,
 ) -> Evaluation:
     """Measure predictions against the truth.
 
@@ -40,19 +42,29 @@ def evaluate(
         One sentence: what was trained on and what is tested.
     seed : int
         Of the resampling.
+    uncalibrated : ndarray, (n, 12), float32, optional
+        Probabilities of the same slices before calibration.
 
     Returns
     -------
     Evaluation
         `metrics` hold ``accuracy``, ``macro_f1``, ``tumor_accuracy``, ``plane_accuracy``
         (higher is better), ``ece`` (expected calibration error over 15 equal bins of
-        confidence, Naeini et al., AAAI 2015) and ``brier`` (sum over categories; lower is
-        better), each with a 95 % percentile interval over resampled groups. A tumour
-        counts as found whatever the plane.
+        confidence, Naeini et al., AAAI 2015), ``brier`` (sum over categories; lower is
+        better), and those of `artemis.training.figures.confidence.confidence_figures`, each
+        with a 95 % percentile interval over resampled groups. A tumour counts as found
+        whatever the plane.
     """
     table = slice_statistics(probabilities, categories)
     whole, resampled = _bootstrap(table, groups, seed)
-    figures = _figures(_metrics(whole), _metrics(resampled))
+    codes, draws = resampled_groups(groups, seed)
+    sure, sure_resampled = confidence_figures(
+        probabilities, categories, codes, draws, uncalibrated=uncalibrated
+    )
+    figures = _figures(
+        _metrics(whole) | {name: np.array([value]) for name, value in sure.items()},
+        _metrics(resampled) | sure_resampled,
+    )
     confusion = whole[0, : _COUNT**2].reshape(_COUNT, _COUNT)
     return Evaluation(
         protocol=protocol,
@@ -112,7 +124,7 @@ def slice_statistics(
     confusion = np.zeros((n, _COUNT**2))
     confusion[rows, categories * _COUNT + predicted] = 1
     confidence = probabilities[rows, predicted].astype(np.float64)
-    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    bins = equal_width_bins(confidence)
     calibration = np.zeros((3, n, BINS))
     for column, values in enumerate((np.ones(n), confidence, predicted == categories)):
         calibration[column, rows, bins] = values

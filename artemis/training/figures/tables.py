@@ -16,8 +16,15 @@ METRICS: Final = {
     "macro_f1": "Macro F1, twelve categories",
     "tumor_accuracy": "Accuracy, tumour type",
     "plane_accuracy": "Accuracy, plane",
-    "ece": "Expected calibration error (lower is better)",
+    "accuracy_surest_80": "Accuracy on the surest 80 %",
+    "accuracy_surest_80_together": "Accuracy on the surest 80 %, by the doubt of both models",
+    "ece": "Expected calibration error, 15 bins of equal width (lower is better)",
+    "ece_equal_mass": "Expected calibration error, 15 bins of equal mass (lower is better)",
+    "ece_uncalibrated": "Expected calibration error before calibration, equal width",
     "brier": "Brier score (lower is better)",
+    "nll": "Negative log likelihood, nats (lower is better)",
+    "aurc": "Area under the risk-coverage curve (lower is better)",
+    "aurc_together": "Area under the risk-coverage curve, by the doubt of both models",
 }
 """Figures in the order in which they are shown, in words."""
 
@@ -45,7 +52,11 @@ def metrics_table(evaluation: Evaluation) -> str:
     """Return the figures over all slices."""
     return table(
         ("metric", "value (95 % interval)"),
-        [(words, figure(evaluation.metrics.get(name))) for name, words in METRICS.items()],
+        [
+            (words, figure(evaluation.metrics[name]))
+            for name, words in METRICS.items()
+            if name in evaluation.metrics
+        ],
     )
 
 

@@ -3,7 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from artemis.training.figures.calibrate import fit_temperature, negative_log_likelihood
+from artemis.models.runtime import softmax
+from artemis.training.figures.calibrate import (
+    choose_temperature,
+    cross_fitted,
+    fit_temperature,
+    group_parts,
+    negative_log_likelihood,
+)
 
 
 @pytest.fixture
@@ -35,3 +42,40 @@ def test_no_other_temperature_is_likelier(calibrated) -> None:
     lowest = negative_log_likelihood(logits, categories, best)
     for other in (best * 0.9, best * 1.1):
         assert negative_log_likelihood(logits, categories, other) > lowest
+
+
+def test_temperature_that_helps_is_kept(calibrated) -> None:
+    logits, categories = calibrated
+    parts = group_parts([str(k // 20) for k in range(len(logits))])
+    chosen = choose_temperature(logits * 3, categories, parts)
+    assert chosen.value == chosen.fitted == pytest.approx(3, rel=0.04)
+    assert chosen.error < 0.02 < chosen.uncalibrated_error
+    assert chosen.words.endswith("on groups that it was not fitted on")
+
+
+def test_temperature_that_makes_the_calibration_error_worse_is_not_used(calibrated) -> None:
+    # Each part is calibrated by itself, but not at the other's temperature.
+    logits, categories = calibrated
+    parts = np.repeat([0, 1], len(logits) // 2)
+    skewed = np.where(parts[:, None] == 0, logits * 3, logits / 3).astype(np.float32)
+    chosen = choose_temperature(skewed, categories, parts)
+    assert chosen.error > chosen.uncalibrated_error
+    assert chosen.value == 1.0
+    assert "would be likeliest, but is not used" in chosen.words
+
+
+def test_parts_hold_whole_groups_in_equal_numbers() -> None:
+    groups = [f"g{k % 40}" for k in range(500)]
+    parts = group_parts(groups)
+    of = {
+        group: {int(p) for g, p in zip(groups, parts, strict=True) if g == group}
+        for group in groups
+    }
+    assert all(len(found) == 1 for found in of.values())
+    assert np.bincount([found.pop() for found in of.values()]).tolist() == [8] * 5
+
+
+def test_single_part_is_left_as_it_is(calibrated) -> None:
+    logits, categories = calibrated
+    found = cross_fitted(logits, categories, np.zeros(len(logits), dtype=np.int64))
+    assert found == pytest.approx(softmax(logits))

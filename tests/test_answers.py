@@ -1,0 +1,104 @@
+"""The models' answers meet: rows of `predictions` out of outputs that were written by hand."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from artemis.classify import ChunkPaths, conclude_chunk
+from artemis.labels import CATEGORY_NAMES, TUMORS
+from artemis.predictions import read_table
+from artemis.runs import ModelRecord, RunRecord, RunStatus, create_run
+from artemis.settings import Settings
+from artemis.thumbnails import keep_thumbnails
+
+GOOD = {"header_plane": "coronal", "width": 256, "height": 256, "contrast": 200.0}
+GLIOMA, MENINGIOMA = (
+    CATEGORY_NAMES.index("glioma_coronal"),
+    CATEGORY_NAMES.index("meningioma_coronal"),
+)
+
+
+def model(name: str, thresholds: dict[str, float] | None) -> ModelRecord:
+    return ModelRecord(
+        name=name,
+        version="1",
+        sha256="0" * 64,
+        side=160,
+        folder=Path(name),
+        ood_threshold=2.0,
+        accuracy=0.9,
+        macro_f1=0.9,
+        set_thresholds=thresholds,
+        protocol="",
+    )
+
+
+def answer(category: int, confidence: float, second: int, rest: float) -> np.ndarray:
+    """Probabilities of two categories; what is left is spread over the others."""
+    p = np.full(12, (1 - confidence - rest) / 10)
+    p[category], p[second] = confidence, rest
+    return p.astype(np.float32)
+
+
+@pytest.fixture
+def concluded(tmp_path: Path) -> pd.DataFrame:
+    """Three slices: sure and agreed, in doubt between two, and sure but unlike the training."""
+    models = [model("mobilenet_v2", dict.fromkeys(TUMORS, 0.7)), model("baseline", None)]
+    run = create_run(tmp_path, "20260301T120000Z-0a1b2c")
+    record = RunRecord(
+        run_id=run.run_id,
+        status=RunStatus.RUNNING,
+        created=datetime.now(UTC),
+        batch="scans",
+        command="",
+        versions={},
+        settings=Settings(workspace=tmp_path),
+        models=models,
+    )
+    sure, torn = answer(GLIOMA, 0.97, MENINGIOMA, 0.01), answer(GLIOMA, 0.61, MENINGIOMA, 0.35)
+    scores = np.array([1.0, 1.0, 4.0], dtype=np.float32)
+    outputs: dict[str, Any] = {
+        "mobilenet_v2": np.stack([sure, torn, sure]),
+        "baseline": np.stack([sure, torn, sure]),
+    }
+    scratch = ChunkPaths.of(run, 0)
+    scratch.folder.mkdir(parents=True)
+    for name, probabilities in outputs.items():
+        np.savez(scratch.outputs(name), probabilities=probabilities, ood_score=scores)
+    rows = [GOOD | {"slice_id": f"{k}", "path": f"{k}.png", "frame": 0} for k in range(3)]
+    scratch.rows.write_text(json.dumps(rows))
+    keep_thumbnails(scratch.thumbnails, [])
+    assert conclude_chunk(run, record, 0) == 2
+    return read_table(run.root, "predictions").set_index(["model", "path"])
+
+
+def test_set_holds_every_plausible_category_most_probable_first(concluded: pd.DataFrame) -> None:
+    sets = concluded.loc["mobilenet_v2", "set_90"]
+    assert sets["0.png"].tolist() == ["glioma_coronal"]
+    assert sets["1.png"].tolist() == ["glioma_coronal", "meningioma_coronal"]
+
+
+def test_model_without_thresholds_has_no_sets(concluded: pd.DataFrame) -> None:
+    assert concluded.loc["baseline", "set_90"].isna().all()
+    assert concluded.loc[("baseline", "1.png"), "review_reasons"].tolist() == []
+
+
+def test_reasons_name_the_set_and_the_strange_picture(concluded: pd.DataFrame) -> None:
+    reasons = concluded.loc["mobilenet_v2", "review_reasons"]
+    assert [reasons[f"{k}.png"].tolist() for k in range(3)] == [
+        [],
+        ["set_larger_than_one"],
+        ["out_of_distribution"],
+    ]
+
+
+def test_doubt_orders_the_slices(concluded: pd.DataFrame) -> None:
+    doubt = concluded.loc["mobilenet_v2", "doubt"]
+    assert [doubt[f"{k}.png"] for k in range(3)] == pytest.approx([0.03, 0.39, 1 - 0.97 / 4])
