@@ -166,7 +166,7 @@ def fit(
 
 def _build(recipe: Recipe, imagenet: Path | str | None) -> keras.Model:
     if recipe.model == "baseline":
-        return build_baseline(original=recipe.original, seed=recipe.seed)
+        return build_baseline(recipe.side, original=recipe.original, seed=recipe.seed)
     return build_trunk(recipe.side, imagenet=imagenet, dropout=recipe.dropout, seed=recipe.seed)
 
 
