@@ -44,7 +44,9 @@ _BASELINE_DENSE: Final = (44, 32)
 _BATCH_NORM_MOMENTUM: Final = 0.9  # 0.999, Keras's value, never settles in 70 steps an epoch
 
 
-def build_baseline(*, original: bool = False, seed: int = 0) -> keras.Model:
+def build_baseline(
+    side: int = BASELINE_SIDE, *, original: bool = False, seed: int = 0
+) -> keras.Model:
     """Build the five-convolution network of the project's first version.
 
     Five convolutions, 32 (2x2), 64 (3x3), 32 (3x3), 32 (3x3) and 64 (2x2), each with
@@ -52,6 +54,8 @@ def build_baseline(*, original: bool = False, seed: int = 0) -> keras.Model:
 
     Parameters
     ----------
+    side : int
+        Edge of the input in pixels, 77 or more: what is left of less is smaller than a kernel.
     original : bool
         True gives the network as it was in 2022: three equal channels, unscaled pixels,
         no normalisation, 82,104 parameters. False takes one channel scaled to [-1, 1] and
@@ -64,10 +68,10 @@ def build_baseline(*, original: bool = False, seed: int = 0) -> keras.Model:
     Returns
     -------
     keras.Model
-        ``(n, 150, 150, 1)`` to ``logits`` ``(n, 12)`` and ``features`` ``(n, 32)``.
+        ``(n, side, side, 1)`` to ``logits`` ``(n, 12)`` and ``features`` ``(n, 32)``.
     """
     seeds = iter(range(seed, seed + 100))
-    inputs = keras.Input((BASELINE_SIDE, BASELINE_SIDE, 1), name="picture")
+    inputs = keras.Input((side, side, 1), name="picture")
     x = layers.Concatenate()([inputs] * 3) if original else _scale(inputs)
     for filters, kernel in _BASELINE_CONVOLUTIONS:
         x = layers.Conv2D(

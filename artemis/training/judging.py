@@ -43,12 +43,14 @@ from artemis.training.gate.integrity import (
     check_changes,
     check_labels,
     check_leaks,
+    check_locked_whole,
     check_training_set,
     recorded_conflicts,
 )
 from artemis.training.gate.policy import Policy, load_policy
 from artemis.training.jobs import read_training_set
 from artemis.training.labelled.dataset import TrainingSet
+from artemis.training.labelled.locked import read_locked
 from artemis.training.retraining import Inputs, split_of
 from artemis.training.train import Split
 
@@ -109,7 +111,10 @@ def judge(inputs: Inputs, retraining: str, model: str) -> Outcome:
         challenger=challenger.evidence,
         champion=None if champion is None else champion.evidence,
         golden=golden,
-        integrity=_integrity(policy, data, split, challenger, champion),
+        integrity=[
+            _whole(policy, inputs.workspace, challenger.evidence),
+            *_integrity(policy, data, split, challenger, champion),
+        ],
     )
     changed = _changed(data, split, challenger, champion)
     outcome = Outcome(
@@ -182,11 +187,15 @@ def _integrity(
     ids = data.table["slice_id"].to_numpy()
     pairs = zip(ids[data.copies["first"]], ids[data.copies["second"]], strict=True)
     # What the folder says that it was trained on counts, not what this process would choose.
-    trained = set() if challenger.out_of_fold is None else set(challenger.out_of_fold["slice_id"])
+    kept = challenger.out_of_fold
+    trained = set() if kept is None else set(kept["slice_id"])
     groups = set(data.table.loc[data.table["slice_id"].isin(trained), "group"])
+    categories = np.empty(0, np.int64)
+    if kept is not None and "category" in kept:
+        categories = kept["category"].to_numpy(np.int64)
     checks = [
         *check_leaks(trained, groups, challenger.evidence, pairs),
-        *check_training_set(policy, table["category"].to_numpy(), table["group"].tolist()),
+        *check_training_set(policy, categories, groups),
         _labels(policy, data, split, challenger, champion),
     ]
     if champion is not None:
@@ -204,6 +213,12 @@ def _integrity(
             )
         )
     return checks
+
+
+def _whole(policy: Policy, workspace: Path, measured: Evidence) -> Check:
+    locked = read_locked(workspace)
+    ids = frozenset() if locked is None else locked.slice_ids
+    return check_locked_whole(policy, ids, ids.intersection(measured.slice_ids.tolist()))
 
 
 def _labels(

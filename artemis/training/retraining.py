@@ -258,9 +258,17 @@ def split_of(inputs: Inputs, data: TrainingSet) -> Split:
             "Received none. Add labelled data."
         )
     calibration = train & (folds == folds[train].max())
+    fitting = data.training_mask(calibration | test)
+    if not fitting.any():
+        groups = data.table.loc[train, "group"].nunique()
+        raise TrainingDataError(
+            f"{inputs.data}: expected pictures of patients in two folds or more beside the locked "
+            f"evaluation set, some to train on and others to set the temperature. Received one "
+            f"fold, of {groups} patient group{'' if groups == 1 else 's'}. Add patients."
+        )
     return Split(
         train=train,
-        fitting=data.training_mask(calibration | test),
+        fitting=fitting,
         calibration=calibration,
         test=test,
         words=f"whole patient groups: the locked evaluation set of {int(test.sum())} slices tests",

@@ -14,11 +14,18 @@ SIDE = 96
 
 
 def write_labelled(
-    folder: Path, *, patients: int = 30, seed: int = 0, skip: tuple[int, ...] = ()
+    folder: Path,
+    *,
+    patients: int = 30,
+    seed: int = 0,
+    skip: tuple[int, ...] = (),
+    folds: int = 5,
+    brightest: int = 150,
 ) -> pd.DataFrame:
     """Write one picture of every category and patient, with a manifest of groups and folds.
 
-    A category is a bright square in one of twelve places, before a pattern of the patient.
+    A category is a bright square in one of twelve places, before a pattern of the patient,
+    whose greys are 40 to `brightest`. Below 100 pictures of two patients count as near copies.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
@@ -27,7 +34,7 @@ def write_labelled(
             if category.index in skip:
                 continue
             random = np.random.default_rng((seed, patient, category.index))
-            coarse = random.integers(40, 150, (12, 12), dtype=np.uint8)
+            coarse = random.integers(40, brightest, (12, 12), dtype=np.uint8)
             picture = np.asarray(Image.fromarray(coarse).resize((SIDE, SIDE)), np.uint8).copy()
             row, column = divmod(category.index, 4)
             top, left = row * 32 + 4, column * 24 + 2
@@ -41,7 +48,7 @@ def write_labelled(
                     "plane": category.plane,
                     "patient": f"p{patient}",
                     "group": f"g{patient}",
-                    "fold": patient % 5,
+                    "fold": patient % folds,
                     "source": "drawn",
                 }
             )
@@ -67,7 +74,7 @@ max_ece = 0.5
 """A policy for so small a set: its sizes, and a task that can be learnt without an error."""
 
 
-def write_policy(workspace: Path) -> None:
-    """Put the policy where the gate of a workspace looks for one."""
+def write_policy(workspace: Path, policy: str = GATE) -> None:
+    """Put a policy where the gate of a workspace looks for one."""
     (workspace / "models").mkdir(parents=True, exist_ok=True)
-    (workspace / "models" / "gate.toml").write_text(GATE)
+    (workspace / "models" / "gate.toml").write_text(policy)

@@ -29,6 +29,7 @@ TRAINING_CHECKS = (
     "leak_slices",
     "leak_groups",
     "leak_near_copies",
+    "locked_whole",
     "training_categories",
     "training_groups",
     "training_labels",

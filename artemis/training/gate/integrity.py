@@ -77,6 +77,28 @@ def check_leaks(
     ]
 
 
+def check_locked_whole(policy: Policy, locked: Collection[str], present: Collection[str]) -> Check:
+    """Check that the locked set is measured on as a whole, and not on what was left of it.
+
+    Parameters
+    ----------
+    policy : Policy
+        ``without_human.max_shrink`` is how much of it may be gone.
+    locked : collection of str
+        Slices of the locked set.
+    present : collection of str
+        Those of them that both models were measured on.
+    """
+    least = 1 - policy.without_human.max_shrink
+    return Check(
+        name="locked_whole",
+        passed=len(present) >= least * len(locked),
+        expected=f"{least:.0%} or more of the {len(locked)} locked slices among the data",
+        received=f"{len(present)}",
+        on_failure=Verdict.NEEDS_HUMAN,
+    )
+
+
 def check_training_set(
     policy: Policy, categories: NDArray[np.int64], groups: Collection[str]
 ) -> list[Check]:

@@ -1,4 +1,7 @@
-"""Random changes to training pictures that leave anatomy and category as they are."""
+"""Random changes to training pictures that leave anatomy and category as they are.
+
+What is drawn depends on the seed that the caller gives, and on nothing that was drawn before.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,47 @@ import tensorflow as tf
 from artemis.training.network.augmentation import Augmentation
 
 
-def augment_batch(pictures: Any, how: Augmentation) -> Any:
+class _Chance:
+    """Random numbers by a seed alone: each use takes the next of the seeds that follow from it."""
+
+    def __init__(self, seed: Any) -> None:
+        self._seed, self._uses = seed, 0
+
+    def uniform(self, shape: Any, low: float = 0.0, high: float = 1.0) -> Any:
+        return tf.random.stateless_uniform(shape, self._next(), low, high)
+
+    def normal(self, shape: Any) -> Any:
+        return tf.random.stateless_normal(shape, self._next())
+
+    def around(self, count: Any, amount: float) -> Any:
+        return self.uniform((count,), -amount, amount)
+
+    def _next(self) -> Any:
+        self._uses += 1
+        return tf.random.fold_in(self._seed, self._uses)
+
+
+def seed_of(*numbers: Any) -> Any:
+    """Return a seed that depends on every one of some numbers, and on their order.
+
+    Parameters
+    ----------
+    *numbers : int or scalar tf.Tensor
+        Two or more, such as a recipe's seed, an epoch and a step.
+
+    Returns
+    -------
+    tf.Tensor, (2,), int64
+        For `augment_batch` and `augment_with_boxes`.
+    """
+    first, second, *others = (tf.cast(number, tf.int64) for number in numbers)
+    seed = tf.stack([first, second])
+    for number in others:
+        seed = tf.random.fold_in(seed, number)
+    return seed
+
+
+def augment_batch(pictures: Any, how: Augmentation, seed: Any) -> Any:
     """Return changed pictures, each by its own draw.
 
     Parameters
@@ -19,16 +62,20 @@ def augment_batch(pictures: Any, how: Augmentation) -> Any:
         A batch.
     how : Augmentation
         Amounts.
+    seed : tf.Tensor, (2,), int64
+        Of everything that is drawn; see `seed_of`.
 
     Returns
     -------
     tf.Tensor, (n, side, side, 1), float32 in [0, 255]
         What moves in from outside is black, as air is.
     """
-    return _change_intensity(_erase(_move(pictures, how), how), how)
+    chance = _Chance(seed)
+    moved = _move(pictures, how, chance)
+    return _change_intensity(_erase(moved, how, chance), how, chance)
 
 
-def augment_with_boxes(pictures: Any, boxes: Any, how: Augmentation) -> tuple[Any, Any]:
+def augment_with_boxes(pictures: Any, boxes: Any, how: Augmentation, seed: Any) -> tuple[Any, Any]:
     """Return changed pictures and, moved with each, the area of its tumour box.
 
     Parameters
@@ -39,6 +86,8 @@ def augment_with_boxes(pictures: Any, boxes: Any, how: Augmentation) -> tuple[An
         Area of the tumour box.
     how : Augmentation
         Amounts.
+    seed : tf.Tensor, (2,), int64
+        Of everything that is drawn; see `seed_of`.
 
     Returns
     -------
@@ -47,27 +96,25 @@ def augment_with_boxes(pictures: Any, boxes: Any, how: Augmentation) -> tuple[An
     tf.Tensor, (n, side, side, 1), float32 in [0, 1]
         Areas. A box that is blanked in the picture keeps its area.
     """
-    moved = _move(tf.concat([pictures, boxes], axis=-1), how)
-    return _change_intensity(_erase(moved[..., :1], how), how), moved[..., 1:]
+    chance = _Chance(seed)
+    moved = _move(tf.concat([pictures, boxes], axis=-1), how, chance)
+    erased = _erase(moved[..., :1], how, chance)
+    return _change_intensity(erased, how, chance), moved[..., 1:]
 
 
-def _draw(count: Any, amount: float) -> Any:
-    return tf.random.uniform((count,), -amount, amount)
-
-
-def _move(pictures: Any, how: Augmentation) -> Any:
+def _move(pictures: Any, how: Augmentation, chance: _Chance) -> Any:
     count, side = tf.shape(pictures)[0], pictures.shape[1]
-    angle = _draw(count, how.rotation) * (math.pi / 180)
-    scale, stretch = 1 + _draw(count, how.zoom), 1 + _draw(count, how.stretch)
-    mirrored = tf.random.uniform((count,)) < how.flip
+    angle = chance.around(count, how.rotation) * (math.pi / 180)
+    scale, stretch = 1 + chance.around(count, how.zoom), 1 + chance.around(count, how.stretch)
+    mirrored = chance.uniform((count,)) < how.flip
     scale_x = tf.where(mirrored, -1.0, 1.0) * scale * stretch
     scale_y = scale / stretch
     cos, sin = tf.cos(angle), tf.sin(angle)
     a, b = cos * scale_x, -sin * scale_y
     d, e = sin * scale_x, cos * scale_y
     centre = (side - 1) / 2
-    c = centre - a * centre - b * centre + _draw(count, how.shift) * side
-    f = centre - d * centre - e * centre + _draw(count, how.shift) * side
+    c = centre - a * centre - b * centre + chance.around(count, how.shift) * side
+    f = centre - d * centre - e * centre + chance.around(count, how.shift) * side
     zero = tf.zeros_like(a)
     return tf.raw_ops.ImageProjectiveTransformV3(
         images=pictures,
@@ -79,27 +126,29 @@ def _move(pictures: Any, how: Augmentation) -> Any:
     )
 
 
-def _erase(pictures: Any, how: Augmentation) -> Any:
+def _erase(pictures: Any, how: Augmentation, chance: _Chance) -> Any:
     count, side = tf.shape(pictures)[0], pictures.shape[1]
     line = tf.range(side, dtype=tf.float32)[None, :] / side
     keep = []
     for _ in range(2):
-        start = tf.random.uniform((count, 1), -0.1, 0.9)
-        length = tf.random.uniform((count, 1), 0.08, 0.33)
+        start = chance.uniform((count, 1), -0.1, 0.9)
+        length = chance.uniform((count, 1), 0.08, 0.33)
         keep.append(tf.logical_or(line < start, line > start + length))
     outside = tf.logical_or(keep[0][:, :, None], keep[1][:, None, :])
-    spared = tf.random.uniform((count, 1, 1)) >= how.erase
+    spared = chance.uniform((count, 1, 1)) >= how.erase
     return pictures * tf.cast(tf.logical_or(outside, spared), tf.float32)[..., None]
 
 
-def _change_intensity(pictures: Any, how: Augmentation) -> Any:
+def _change_intensity(pictures: Any, how: Augmentation, chance: _Chance) -> Any:
     count = tf.shape(pictures)[0]
 
     def each(values: Any) -> Any:
         return values[:, None, None, None]
 
     x = tf.clip_by_value(pictures / 255.0, 0.0, 1.0)
-    x = tf.pow(x + 1e-6, each(tf.exp(_draw(count, how.gamma))))
-    x = x * each(1 + _draw(count, how.contrast)) + each(_draw(count, how.brightness))
-    x += tf.random.normal(tf.shape(x)) * each(tf.random.uniform((count,), 0, how.noise))
+    x = tf.pow(x + 1e-6, each(tf.exp(chance.around(count, how.gamma))))
+    x = x * each(1 + chance.around(count, how.contrast)) + each(
+        chance.around(count, how.brightness)
+    )
+    x += chance.normal(tf.shape(x)) * each(chance.uniform((count,), 0, how.noise))
     return tf.clip_by_value(x, 0.0, 1.0) * 255.0

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import tensorflow as tf
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from artemis.models.architectures import MAP_STRIDE, STEM_END, build_stem
 from artemis.models.runtime import Network
-from artemis.training.network.augment import augment_with_boxes
+from artemis.training.network.augment import augment_with_boxes, seed_of
 from artemis.training.network.export import export_litert
 from artemis.training.network.recipes import Recipe
 
@@ -112,6 +112,7 @@ def _key(
 ) -> str:
     settings = {
         "stem": STEM_END,
+        "chance": "by seed, draw and batch",  # not, as before, by what was drawn until then
         "draws": recipe.draws,
         "seed": recipe.seed,
         "augmentation": asdict(recipe.augmentation) if recipe.augmentation else None,
@@ -136,11 +137,11 @@ def _write(
     features = np.lib.format.open_memmap(folder / "features.npy", "w+", np.float16, shape)
     places = recipe.side // MAP_STRIDE
     areas = np.zeros((*total, places, places), dtype=np.float16)
-    tf.random.set_seed(recipe.seed)
     for draw in range(total[1]):
         for start in range(0, len(pictures), _BATCH):
             of = slice(start, start + _BATCH)
-            changed, area = _change(pictures[of], boxes[of], recipe, plain=draw == 0)
+            seed = seed_of(recipe.seed, draw, start) if draw else None
+            changed, area = _change(pictures[of], boxes[of], recipe, seed)
             features[of, draw] = network.run(changed)["stem"]
             areas[of, draw] = area
         if on_draw:
@@ -150,11 +151,12 @@ def _write(
 
 
 def _change(
-    pictures: NDArray[np.uint8], boxes: NDArray[np.float32], recipe: Recipe, *, plain: bool
+    pictures: NDArray[np.uint8], boxes: NDArray[np.float32], recipe: Recipe, seed: Any
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Return changed pictures and their boxes' areas; as they are, without a seed."""
     area = tf.constant(draw_areas(boxes, recipe.side)[..., None])
-    if not plain and recipe.augmentation is not None:
+    if seed is not None and recipe.augmentation is not None:
         values = tf.constant(pictures[..., None], dtype=tf.float32)
-        changed, area = augment_with_boxes(values, area, recipe.augmentation)
+        changed, area = augment_with_boxes(values, area, recipe.augmentation, seed)
         pictures = np.rint(changed.numpy()[..., 0]).astype(np.uint8)
     return pictures, tf.nn.avg_pool2d(area, MAP_STRIDE, MAP_STRIDE, "VALID").numpy()[..., 0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -11,7 +11,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from artemis.labels import CATEGORIES, PLANES, TUMORS
-from artemis.training.network.augment import augment_batch
+from artemis.training.network.augment import augment_batch, seed_of
 from artemis.training.network.draws import Draws
 from artemis.training.network.recipes import Recipe
 
@@ -75,26 +75,68 @@ def tumor_at_places(areas: NDArray[np.float32], tumors: NDArray[np.int64]) -> ND
     return shares
 
 
-def changed_pictures(recipe: Recipe, samples: Samples, rows: NDArray[np.int64]) -> tf.data.Dataset:
-    """Return endless batches of pictures, each changed anew, their categories and weights."""
-    categories = samples.categories[rows]
-    how = recipe.augmentation
+class Feed(Protocol):
+    """Batches of one epoch after the other. What an epoch holds depends on its number alone."""
 
-    def prepare(picture: Any, category: Any, weight: Any) -> tuple[Any, Any, Any]:
-        values = tf.cast(picture, tf.float32)[..., None]
-        values = augment_batch(values, how) if how else values
-        return values, {"logits": tf.one_hot(category, len(CATEGORIES))}, {"logits": weight}
+    def start(self, epoch: int) -> None:
+        """Set what the next pass over `batches` yields: that of an epoch, counted from 0."""
 
-    return (
-        tf.data.Dataset.from_tensor_slices(
-            (samples.pictures[rows], categories, category_weights(recipe, categories))
-        )
-        .shuffle(len(rows), seed=recipe.seed, reshuffle_each_iteration=True)
-        .repeat()
-        .batch(recipe.batch_size, drop_remainder=len(rows) >= recipe.batch_size)
-        .map(prepare, num_parallel_calls=1)
-        .prefetch(2)
-    )
+    @property
+    def batches(self) -> Any:
+        """What Keras takes an epoch's batches from."""
+
+
+class ChangedPictures:
+    """Batches of pictures, each changed anew, their categories and weights.
+
+    Order and changes depend on the seed, the epoch and the step alone, so that a training
+    resumed at an epoch sees what it would have seen. They are made in the background, while
+    the network learns from the batch before.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Augmentation, batch size, balance and seed.
+    samples : Samples
+        With pictures.
+    rows : ndarray, (m,), int64
+        Which of them to train on.
+    """
+
+    def __init__(self, recipe: Recipe, samples: Samples, rows: NDArray[np.int64]) -> None:
+        categories = samples.categories[rows]
+        self._recipe, self._count = recipe, len(rows)
+        self._pictures = tf.constant(samples.pictures[rows])
+        self._truth = tf.one_hot(categories, len(CATEGORIES))
+        self._weights = tf.constant(category_weights(recipe, categories))
+        self._epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self._order = tf.Variable(np.arange(len(rows)), dtype=tf.int64, trainable=False)
+        self.start(0)
+
+    def start(self, epoch: int) -> None:
+        """Set the order and the changes of an epoch, counted from 0."""
+        random = np.random.default_rng((self._recipe.seed, epoch))
+        self._epoch.assign(epoch)
+        self._order.assign(random.permutation(self._count))
+
+    def __len__(self) -> int:
+        return max(1, self._count // self._recipe.batch_size)
+
+    @property
+    def batches(self) -> tf.data.Dataset:
+        """The batches of one epoch, two of them ahead."""
+        return tf.data.Dataset.range(len(self)).map(self._batch).prefetch(2)
+
+    def _batch(self, step: Any) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+        size = self._recipe.batch_size
+        rows = self._order[step * size : (step + 1) * size]
+        rows = tf.ensure_shape(rows, (min(size, self._count),))  # every step is a full one
+        values = tf.cast(tf.gather(self._pictures, rows), tf.float32)[..., None]
+        if self._recipe.augmentation is not None:
+            seed = seed_of(self._recipe.seed, self._epoch, step)
+            values = augment_batch(values, self._recipe.augmentation, seed)
+        truth, weights = tf.gather(self._truth, rows), tf.gather(self._weights, rows)
+        return values, {"logits": truth}, {"logits": weights}
 
 
 class StemDraws(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ships no types
@@ -134,6 +176,11 @@ class StemDraws(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ships no 
             (len(self._truth), self._draws.count)
         )
         self._chosen = turns.argsort(axis=1)[:, epoch % self._draws.count] + 1
+
+    @property
+    def batches(self) -> StemDraws:
+        """The batches of one epoch: itself, of which Keras asks them one by one."""
+        return self
 
     def __len__(self) -> int:
         return max(1, len(self._rows) // self._recipe.batch_size)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from artemis.models.architectures import build_baseline, build_stem, build_trunk, join
 from artemis.training.figures.evaluate import macro_f1
 from artemis.training.network.draws import make_draws
-from artemis.training.network.feeds import Samples, StemDraws, changed_pictures
+from artemis.training.network.feeds import ChangedPictures, Feed, Samples, StemDraws
 from artemis.training.network.losses import inside_box, named_places
 from artemis.training.network.recipes import Recipe
 from artemis.training.network.weights import set_weights
@@ -151,22 +151,21 @@ def fit(
         loss_weights={name: shares[name] for name in learnt},
         metrics={"logits": "accuracy"},
     )
-    feed = (
-        changed_pictures(recipe, samples, rows)
-        if samples.draws is None
-        else StemDraws(recipe, samples, rows)
-    )
-    seen = _Watcher(fitted, samples, watched, feed, on_epoch)
-    callbacks: list[keras.callbacks.Callback] = [seen]
+    feed: Feed = (ChangedPictures if samples.draws is None else StemDraws)(recipe, samples, rows)
+    callbacks: list[keras.callbacks.Callback] = [
+        _Beginner(feed, steps),
+        _Watcher(fitted, samples, watched, on_epoch),
+    ]
     if checkpoint is not None:
         callbacks.insert(0, keras.callbacks.BackupAndRestore(str(checkpoint)))
-    trained.fit(feed, epochs=recipe.epochs, steps_per_epoch=steps, verbose=0, callbacks=callbacks)
+    # Keras would shuffle the steps by Python's global generator, which anyone may draw from.
+    trained.fit(feed.batches, epochs=recipe.epochs, shuffle=False, verbose=0, callbacks=callbacks)
     return fitted
 
 
 def _build(recipe: Recipe, imagenet: Path | str | None) -> keras.Model:
     if recipe.model == "baseline":
-        return build_baseline(original=recipe.original, seed=recipe.seed)
+        return build_baseline(recipe.side, original=recipe.original, seed=recipe.seed)
     return build_trunk(recipe.side, imagenet=imagenet, dropout=recipe.dropout, seed=recipe.seed)
 
 
@@ -180,19 +179,35 @@ def _schedule(recipe: Recipe, steps: int) -> Any:
     )
 
 
+class _Beginner(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
+    """Begin each epoch as its number says, whether the epochs before were of this process or not.
+
+    A checkpoint holds weights and the optimiser's state, and not how often dropout has drawn.
+    """
+
+    def __init__(self, feed: Feed, steps: int) -> None:
+        super().__init__()
+        self._feed, self._steps = feed, steps
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self._feed.start(epoch)
+        for layer in self.model.layers:
+            if isinstance(layer, keras.layers.Dropout) and layer.rate > 0:
+                layer.seed_generator.state.assign((layer.seed, epoch * self._steps))
+
+
 class _Watcher(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
-    """Start each epoch's draws, and report what it came to."""
+    """Report what each epoch came to."""
 
     def __init__(
         self,
         fitted: Fitted,
         samples: Samples,
         watched: NDArray[np.int64] | None,
-        feed: Any,
         on_epoch: Callable[[Epoch], None] | None,
     ) -> None:
         super().__init__()
-        self._fitted, self._samples, self._feed, self._on_epoch = fitted, samples, feed, on_epoch
+        self._fitted, self._samples, self._on_epoch = fitted, samples, on_epoch
         random = np.random.default_rng(0)
         self._rows = (
             None if watched is None or not len(watched) else random.permutation(watched)[:_WATCHED]
@@ -200,8 +215,6 @@ class _Watcher(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships n
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self._started = time.monotonic()
-        if isinstance(self._feed, StemDraws):
-            self._feed.start(epoch)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         if self._on_epoch is None:

@@ -1,0 +1,123 @@
+"""Training for real, on a few small pictures."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tensorflow", reason="needs the extra `train`")
+
+import tensorflow as tf
+
+from artemis.errors import ModelError
+from artemis.training.figures.evaluate import macro_f1
+from artemis.training.labelled.dataset import TrainingSet
+from artemis.training.network.feeds import Samples
+from artemis.training.network.fit import Epoch, Fitted, fit
+from artemis.training.network.memory import keep_freed_memory
+from artemis.training.network.recipes import RECIPES
+from artemis.training.network.weights import save_weights
+from tests.training.small import samples_of, tiny
+
+pytestmark = pytest.mark.slow
+keep_freed_memory()  # as every training does
+
+
+def test_attention_goes_into_the_tumour_box(boxed: Samples) -> None:
+    recipe = tiny(epochs=25, box_weight=1.0, learning_rate=3e-3, label_smoothing=0.0, mixup=0.0)
+    rows = np.arange(48)
+    fitted = fit(recipe, boxed, rows, imagenet=None)
+    attention = fitted.predict(boxed, rows[::2])["attention"]
+    assert boxed.draws is not None
+    inside = (attention * (boxed.draws.areas[::2, 0].reshape(24, -1) > 0)).sum(axis=1)
+    assert inside.mean() > 0.8  # 4.5 of 16 places
+
+
+def test_same_seed_trains_the_same_network(shapes: TrainingSet) -> None:
+    recipe = replace(RECIPES["baseline"], epochs=1)
+    rows = np.arange(64)
+    first, second = (
+        fit(recipe, samples_of(shapes), rows).predict(samples_of(shapes), rows) for _ in range(2)
+    )
+    assert first["logits"] == pytest.approx(second["logits"], abs=1e-2)
+
+
+def test_training_that_was_ended_goes_on_from_its_last_epoch(
+    shapes: TrainingSet, tmp_path: Path
+) -> None:
+    recipe = replace(RECIPES["baseline"], epochs=4, augmentation=None)
+    rows, seen = np.arange(96), []
+
+    def stop_after_three(epoch: Epoch) -> None:
+        seen.append(epoch.number)
+        if epoch.number == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(recipe, samples_of(shapes), rows, checkpoint=tmp_path / "c", on_epoch=stop_after_three)
+    fit(
+        recipe,
+        samples_of(shapes),
+        rows,
+        checkpoint=tmp_path / "c",
+        on_epoch=lambda epoch: seen.append(epoch.number),
+    )
+    assert seen == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("model", ["baseline", "mobilenet_v2"])
+def test_resumed_training_is_the_one_that_was_never_ended(
+    shapes: TrainingSet, boxed: Samples, tmp_path: Path, model: str
+) -> None:
+    """Order, random changes, mixup and dropout; up to the order of floating-point sums."""
+    small = replace(RECIPES["baseline"], epochs=2, batch_size=8)
+    samples, recipe = (
+        (samples_of(shapes), small) if model == "baseline" else (boxed, tiny(epochs=2))
+    )
+    rows = np.arange(24)
+
+    def stop(epoch: Epoch) -> None:
+        raise KeyboardInterrupt
+
+    whole = fit(recipe, samples, rows, imagenet=None)
+    with pytest.raises(KeyboardInterrupt):
+        fit(recipe, samples, rows, imagenet=None, checkpoint=tmp_path / "c", on_epoch=stop)
+    random.random()  # noqa: S311  # somebody else draws from the global generators
+    tf.random.uniform((9,))
+    resumed = fit(recipe, samples, rows, imagenet=None, checkpoint=tmp_path / "c")
+    expected, received = (fitted.predict(samples, rows)["logits"] for fitted in (whole, resumed))
+    assert received == pytest.approx(expected, abs=1e-2)
+    assert drawn_by_dropout(resumed) == drawn_by_dropout(whole)
+
+
+def drawn_by_dropout(fitted: Fitted) -> list[list[int]]:
+    """Seed and number of draws of each layer that drops."""
+    return [
+        layer.seed_generator.state.numpy().tolist()
+        for layer in fitted.trained.layers
+        if "Dropout" in layer.__class__.__name__
+    ]
+
+
+def test_held_out_macro_f1_is_told_after_each_epoch(shapes: TrainingSet) -> None:
+    recipe = replace(RECIPES["baseline"], epochs=2, augmentation=None, learning_rate=1e-2)
+    samples, told = samples_of(shapes), []
+    rows, watched = np.arange(96), np.arange(192, 240)
+    fitted = fit(recipe, samples, rows, watched=watched, on_epoch=told.append)
+    predicted = fitted.predict(samples, watched)["logits"].argmax(axis=1)
+    assert told[-1].macro_f1 == pytest.approx(macro_f1(predicted, samples.categories[watched]))
+
+
+def test_weights_of_another_architecture_are_refused(shapes: TrainingSet, tmp_path: Path) -> None:
+    save_weights([np.ones((2, 2), np.float32)], tmp_path / "start.npz")
+    with pytest.raises(ModelError, match=r"start\.npz: expected 34 weights .* Received 1 others"):
+        fit(
+            replace(RECIPES["baseline"], epochs=1),
+            samples_of(shapes),
+            np.arange(12),
+            start=tmp_path / "start.npz",
+        )
