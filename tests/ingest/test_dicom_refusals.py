@@ -173,6 +173,41 @@ def test_a_deflate_bomb_is_refused(tmp_path: Path) -> None:
     assert read.row["reason_code"] == "volume_too_large"
 
 
+def test_zeros_are_not_read_as_a_million_elements(tmp_path: Path) -> None:
+    read = ingest_one(tmp_path, "a.dcm", bytes(128) + b"DICM" + bytes(100_000))
+    assert (read.row["status"], read.row["reason_code"]) == ("failed", "bad_header")
+    assert "Received more than 100 that are not" in read.row["reason"]
+
+
+def test_a_few_elements_at_a_wrong_place_are_forgiven(tmp_path: Path) -> None:
+    data = dicom_bytes(mr())
+    at = data.find(b"\x08\x00\x60\x00CS")
+    data = data[:at] + b"\x09\x00\x10\x00LO\x00\x00" * 50 + data[at:]
+    assert ingest_one(tmp_path, "a.dcm", data).row["status"] == "ok"
+
+
+@pytest.mark.parametrize("element", [bytes(8), b"\xfe\xff\x00\xe0" + bytes(4)])
+def test_a_sequence_without_an_end_is_given_up(tmp_path: Path, element: bytes) -> None:
+    data = dicom_bytes(mr())
+    at = data.find(b"\x08\x00\x60\x00CS")
+    start = b"\x08\x00\x18\x22SQ\0\0\xff\xff\xff\xff"
+    item_start = b"" if element[0] else b"\xfe\xff\x00\xe0\xff\xff\xff\xff"
+    hostile = data[:at] + start + item_start + element * 20_000 + data[at:]
+    read = ingest_one(tmp_path, "a.dcm", hostile)
+    assert read.row["reason_code"] == "bad_header"
+    assert "Received one of far more elements or bytes" in read.row["reason"]
+
+
+def test_a_small_file_may_not_inflate_to_much(tmp_path: Path) -> None:
+    whole = dicom_bytes(mr(syntax=DeflatedExplicitVRLittleEndian))
+    start = 132 + 12 + int.from_bytes(whole[140:144], "little")
+    bomb = zlib.compressobj(1, wbits=-15)
+    data = whole[:start] + bomb.compress(bytes(70 << 20)) + bomb.flush()
+    read = ingest_one(tmp_path, "a.dcm", data)
+    assert read.row["reason_code"] == "volume_too_large"
+    assert "at most 67,108,864 bytes once inflated" in read.row["reason"]
+
+
 def test_an_unknown_transfer_syntax_is_failed_by_name(tmp_path: Path) -> None:
     # MPEG2: the standard knows it, no decoder for single frames does.
     ds = encapsulated([b"\0" * 100], head8(), "1.2.840.10008.1.2.4.100")
