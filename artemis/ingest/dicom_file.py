@@ -79,6 +79,8 @@ class PixelElement:
         First byte of the value in the stream.
     available : int
         Bytes from there to its end, or to the end of the stream.
+    stated : int
+        Its length as the element states it.
     vr : str
         ``OB`` or ``OW``.
     encapsulated : bool
@@ -87,6 +89,7 @@ class PixelElement:
 
     offset: int
     available: int
+    stated: int
     vr: str
     encapsulated: bool
 
@@ -203,7 +206,8 @@ def _pixel_element(
     offset = stream.tell()
     left = max(0, size - offset)
     encapsulated = length == _UNDEFINED_LENGTH
-    return PixelElement(offset, left if encapsulated else min(length, left), vr, encapsulated)
+    available = left if encapsulated else min(length, left)
+    return PixelElement(offset, available, length, vr, encapsulated)
 
 
 def text(header: Dataset, keyword: str) -> str:

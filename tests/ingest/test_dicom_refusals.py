@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGBaseline8Bit
 
+from artemis.ingest.dicom import frame_ranks
 from artemis.settings import IngestSettings
 from tests.ingest.builders import (
     ENHANCED_MR,
@@ -127,7 +128,26 @@ def test_truncated_dicom_becomes_a_failed_row(tmp_path: Path) -> None:
 def test_missing_frames_are_failed_rows(tmp_path: Path) -> None:
     data = dicom_bytes(mr(np.stack([head()] * 4), sop_class=ENHANCED_MR, NumberOfFrames=4))
     (tmp_path / "a.dcm").write_bytes(data[:-9000])
-    assert [one.row["status"] for one in ingest(tmp_path)] == ["ok", "ok", "failed", "failed"]
+    read = ingest(tmp_path)
+    assert [one.row["reason_code"] for one in read] == [None, None, "truncated", "truncated"]
+    assert "expected 24,576 bytes for 3 frames. Received 23,768." in read[2].row["reason"]
+
+
+def test_more_frames_than_the_pixel_data_were_made_for_are_one_row(tmp_path: Path) -> None:
+    status, code, message = refused(tmp_path, mr(head(), NumberOfFrames=1000))
+    assert (status, code) == ("failed", "truncated")
+    assert "expected 8,192,000 bytes for 1,000 frames. Received 8,192." in message
+
+
+def test_only_frames_with_a_place_of_their_own_are_looked_at() -> None:
+    header = item(ImageOrientationPatient=[1, 0, 0, 0, 1, 0], ImagePositionPatient=[0, 0, 5])
+    assert frame_ranks(header, 100_000) == list(range(100_000))
+    header.PerFrameFunctionalGroupsSequence = [
+        item(),
+        item(PlanePositionSequence=[item(ImagePositionPatient=[0, 0, 9])]),
+        item(PlanePositionSequence=[item(ImagePositionPatient=[0, 0, 1])]),
+    ]
+    assert frame_ranks(header, 5) == [1, 4, 0, 2, 3]
 
 
 @pytest.mark.parametrize(
