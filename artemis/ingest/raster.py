@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from artemis.ingest.png_text import without_text
 from artemis.ingest.quality import refuse_oversized
 from artemis.ingest.raster_colour import (
     joined,
@@ -59,6 +60,19 @@ class RasterScan:
         self._multipage = format_name == "tiff"
         self._format = _PILLOW_NAMES[format_name]
         self._stream = stream
+        self._may_drop_text = format_name == "png"
+        try:
+            self._image = self._open()
+        except ValueError:
+            if not self._may_drop_text:
+                raise
+            self._drop_text()
+
+    def _drop_text(self) -> None:
+        # Pillow bears 1 MB of text in a chunk and reads all there is. The chunks are
+        # dropped only where it has failed, since one of them may say the orientation.
+        self._may_drop_text = False
+        self._stream = without_text(self._stream)
         self._image = self._open()
 
     def _open(self) -> Image.Image:
@@ -105,6 +119,15 @@ class RasterScan:
         ScanRefusedError
             ``too_large``, or ``unsupported_format`` for 16-bit colour of a rare kind.
         """
+        try:
+            return self._decode(index)
+        except ValueError:
+            if not self._may_drop_text:
+                raise
+            self._drop_text()
+            return self._decode(index)
+
+    def _decode(self, index: int) -> NDArray[Any]:
         image = self._image
         if self._multipage or index:
             image.seek(index)

@@ -135,7 +135,7 @@ def png_chunk(name: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
-def png16(pixels: np.ndarray, before: bytes = b"") -> bytes:
+def png16(pixels: np.ndarray, before: bytes = b"", after: bytes = b"") -> bytes:
     """A PNG of 16 bits: (h, w, 2) is grey and alpha, 3 RGB, 4 RGB and alpha."""
     height, width, channels = pixels.shape
     kind = {2: 4, 3: 2, 4: 6}[channels]
@@ -145,6 +145,7 @@ def png16(pixels: np.ndarray, before: bytes = b"") -> bytes:
         + png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0))
         + before
         + png_chunk(b"IDAT", zlib.compress(lines))
+        + after
         + png_chunk(b"IEND", b"")
     )
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +114,18 @@ def test_rare_16_bit_colour_is_refused_by_name(tmp_path: Path, tags, what: str) 
     read = ingest_one(tmp_path, "a.tif", tiff16(np.dstack([grey16()] * 4), **tags))
     assert (read.row["status"], read.row["reason_code"]) == ("refused", "unsupported_format")
     assert f"Received one with {what}" in read.row["reason"]
+
+
+@pytest.mark.parametrize("name", [b"zTXt", b"iTXt"])
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_a_long_text_does_not_hide_the_picture(tmp_path: Path, name: bytes, place: str) -> None:
+    text = zlib.compress(bytes(5_000_000), 1)
+    chunk = png_chunk(name, b"Comment\0" + (b"\0" if name == b"zTXt" else b"\1\0\0\0") + text)
+    pixels = np.dstack([grey16()] * 3)
+    expected = ingest_one(tmp_path / "plain", "a.png", png16(pixels)).pixels
+    read = ingest_one(tmp_path / "text", "a.png", png16(pixels, **{place: chunk}))
+    assert read.row["reason"] is None
+    np.testing.assert_array_equal(read.pixels, expected)
 
 
 def test_float_tiff_with_nan_is_read(tmp_path: Path) -> None:
