@@ -33,7 +33,7 @@ SLICES_SCHEMA: Final = pa.schema(
     [
         pa.field("slice_id", pa.string()),
         pa.field("path", pa.string(), nullable=False),
-        pa.field("file_sha256", pa.string()),
+        pa.field("file_sha256", pa.string()),  # null where refused by the header alone
         pa.field("format", pa.string()),
         pa.field("frame", pa.int32(), nullable=False),
         pa.field("patient_key", pa.string()),

@@ -25,6 +25,7 @@ PREPROCESSING_ID: Final = "grey8-head-square-bilinear-1"
 
 _LOW_PERCENTILE: Final = 0.5
 _HIGH_PERCENTILE: Final = 99.5
+_PART_PIXELS: Final = 1 << 19
 _FOREGROUND_OF_BRIGHT: Final = 0.08
 _FOREGROUND_FLOOR: Final = 12
 _FOREGROUND_LINE_SHARE: Final = 0.02
@@ -69,15 +70,50 @@ def to_uint8(
     """
     if pixels.dtype == np.uint8 and value_range is None:
         return pixels.view(np.ndarray)
-    values = np.asarray(pixels, dtype=np.float64)
+    if pixels.dtype.kind in "iu" and pixels.dtype.itemsize <= 2 and pixels.size:
+        return _looked_up(pixels, value_range)
+    values = np.array(pixels, dtype=np.float64)
     finite = np.isfinite(values)
     if not finite.any():
         return np.zeros(values.shape, dtype=np.uint8)
     low, high = value_range if value_range is not None else robust_range(values[finite])
     if not high > low:
         return np.zeros(values.shape, dtype=np.uint8)
-    scaled = (np.where(finite, values, low) - low) * (255.0 / (high - low))
-    return np.rint(np.clip(scaled, 0.0, 255.0)).astype(np.uint8)
+    values[~finite] = low
+    return _scaled(values, low, high)
+
+
+def _scaled(values: NDArray[np.float64], low: float, high: float) -> NDArray[np.uint8]:
+    """Scale finite values to 8 bits; changes them, since a large slice has no room for copies."""
+    values -= low
+    values *= 255.0 / (high - low)
+    np.clip(values, 0.0, 255.0, out=values)
+    return np.rint(values, out=values).astype(np.uint8)
+
+
+def _looked_up(pixels: NDArray[Any], value_range: tuple[float, float] | None) -> NDArray[np.uint8]:
+    """Do as `to_uint8` for integers of 8 and 16 bits, in an eighth of the memory."""
+    native = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+    unsigned = np.dtype(f"u{native.dtype.itemsize}")
+    codes = native.view(unsigned)
+    values = np.arange(1 << 8 * unsigned.itemsize, dtype=unsigned).view(native.dtype)
+    values = values.astype(np.float64)
+    # By parts, since an index takes eight bytes a pixel.
+    rows = max(1, _PART_PIXELS // native.shape[1])
+    parts = [slice(start, start + rows) for start in range(0, native.shape[0], rows)]
+    if value_range is None:
+        counts = np.zeros(values.size, dtype=np.int64)
+        for part in parts:
+            counts += np.bincount(codes[part].ravel(), minlength=values.size)
+        shift = values.size // 2 if native.dtype.kind == "i" else 0  # negative ones to the front
+        value_range = _counted_range(np.roll(values, shift), np.roll(counts, shift))
+    low, high = value_range
+    scaled = np.zeros(native.shape, dtype=np.uint8)
+    if high > low:
+        table = _scaled(values, low, high)
+        for part in parts:
+            scaled[part] = table[codes[part]]
+    return scaled
 
 
 def robust_range(values: NDArray[Any]) -> tuple[float, float]:
@@ -89,6 +125,22 @@ def robust_range(values: NDArray[Any]) -> tuple[float, float]:
     low, high = np.percentile(values, (_LOW_PERCENTILE, _HIGH_PERCENTILE))
     if not high > low:
         low, high = values.min(), values.max()
+    return float(low), float(high)
+
+
+def _counted_range(values: NDArray[np.float64], counts: NDArray[np.int64]) -> tuple[float, float]:
+    """Return the `robust_range` of ascending `values`, each of which occurs `counts` times."""
+    ranks = np.cumsum(counts)
+    place = (ranks[-1] - 1) * (np.array([_LOW_PERCENTILE, _HIGH_PERCENTILE]) / 100)
+    below = np.floor(place)
+    # As numpy.percentile interpolates, from the nearer end.
+    first = values[np.searchsorted(ranks, below, side="right")]
+    second = values[np.searchsorted(ranks, np.minimum(below + 1, ranks[-1] - 1), side="right")]
+    share, step = place - below, second - first
+    low, high = np.where(share < 0.5, first + step * share, second - step * (1 - share))
+    if not high > low:
+        present = values[counts > 0]
+        low, high = present[0], present[-1]
     return float(low), float(high)
 
 

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from artemis.preprocess import SquareBox, model_input, square_box, to_uint8
+from artemis.preprocess import SquareBox, model_input, robust_range, square_box, to_uint8
 
 
 def head(height: int, width: int, top: int, left: int, size: int) -> np.ndarray:
@@ -44,6 +46,47 @@ def test_not_a_number_becomes_black_and_constants_become_black() -> None:
     assert to_uint8(np.array([[np.nan, 0.0, 1.0]]), (0, 1)).tolist() == [[0, 0, 255]]
     assert to_uint8(np.full((4, 4), 7.5)).max() == 0
     assert to_uint8(np.full((4, 4), np.nan)).max() == 0
+
+
+def in_doubles(pixels: np.ndarray, value_range: tuple[float, float] | None) -> np.ndarray:
+    """The definition, with no thought of memory."""
+    values = pixels.astype(np.float64)
+    low, high = robust_range(values) if value_range is None else value_range
+    if not high > low:
+        return np.zeros(values.shape, np.uint8)
+    return np.rint(np.clip((values - low) * (255.0 / (high - low)), 0, 255)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i1", "<u2", ">u2", "<i2", "i4", "f4", "f8"])
+@pytest.mark.parametrize("value_range", [None, (-7.25, 1000.5), (5.0, 5.0)])
+def test_every_way_of_scaling_gives_the_same(dtype: str, value_range) -> None:
+    rng = np.random.default_rng(1)
+    for height, width, spread in ((1, 1, 9), (3, 7, 2), (37, 53, 300), (64, 99, 65_536)):
+        numbers = rng.integers(-spread // 2, spread // 2, (height, width)) * (rng.random() + 0.5)
+        pixels = numbers.astype(np.int64).astype(dtype)
+        before = pixels.copy()
+        if pixels.dtype == np.uint8 and value_range is None:
+            continue
+        np.testing.assert_array_equal(
+            to_uint8(pixels, value_range), in_doubles(pixels, value_range)
+        )
+        np.testing.assert_array_equal(pixels, before)
+
+
+def test_a_large_16_bit_slice_needs_little_memory() -> None:
+    pixels = np.random.default_rng(3).integers(0, 4000, (2048, 2048)).astype(np.uint16)
+    tracemalloc.start()
+    try:
+        to_uint8(pixels)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * pixels.size  # not even one copy in double precision
+
+
+def test_turned_slices_are_looked_up_too() -> None:
+    pixels = np.random.default_rng(2).integers(-900, 900, (40, 30)).astype(np.int16)
+    np.testing.assert_array_equal(to_uint8(pixels.T[::-1]), to_uint8(pixels).T[::-1])
 
 
 def test_box_is_the_head_without_the_air() -> None:

@@ -12,7 +12,9 @@ from artemis.ingest.dicom_file import READ_KEYWORDS, DicomFile, open_dicom
 from artemis.ingest.dicom_frames import (
     greyscale_of,
     group,
+    has_own_place,
     normal_of,
+    own_groups,
     position_of,
     refuse_frame_type,
     spacing_of,
@@ -101,11 +103,7 @@ class DicomScan:
     def _rank(self, index: int) -> int:
         """Return the rank of a frame among those of its file, by position then number."""
         if self._ranks is None:
-            frames = self._checked_layout().frames
-            order = sorted(range(frames), key=lambda frame: frame_order(self._file.header, frame))
-            self._ranks = [0] * frames
-            for rank, frame in enumerate(order):
-                self._ranks[frame] = rank
+            self._ranks = frame_ranks(self._file.header, self._checked_layout().frames)
         return self._ranks[index]
 
 
@@ -124,6 +122,23 @@ def identity_keys(header: Dataset, identity: IdentityKey) -> dict[str, str | Non
 def _identifier(header: Dataset, keyword: str) -> str | None:
     value = header.get(keyword)
     return None if value is None else str(value)
+
+
+def frame_ranks(header: Dataset, frames: int) -> list[int]:
+    """Return the rank of each frame among those of its file, see `frame_order`.
+
+    Only frames with a place of their own cost anything: every chunk ranks its file anew.
+    """
+    (stack, position, _) = frame_order(header, frames)  # of a frame without groups of its own
+    keys = [
+        frame_order(header, frame) if has_own_place(header, frame) else (stack, position, frame)
+        for frame in range(own_groups(header, frames))
+    ]
+    keys.extend((stack, position, frame) for frame in range(len(keys), frames))
+    ranks = [0] * frames
+    for rank, (_, _, frame) in enumerate(sorted(keys)):
+        ranks[frame] = rank
+    return ranks
 
 
 def frame_order(header: Dataset, index: int) -> tuple[tuple[float, ...], float, int]:

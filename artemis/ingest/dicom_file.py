@@ -5,9 +5,8 @@ from __future__ import annotations
 import io
 import math
 import struct
-import zlib
 from dataclasses import dataclass
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final, cast
 
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
@@ -21,6 +20,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
+from artemis.ingest.dicom_limits import AscendingTags, MeteredReader, inflated
 from artemis.ingest.reasons import Reason, scan_error
 
 _PIXEL_DATA: Final = 0x7FE00010
@@ -79,6 +79,8 @@ class PixelElement:
         First byte of the value in the stream.
     available : int
         Bytes from there to its end, or to the end of the stream.
+    stated : int
+        Its length as the element states it.
     vr : str
         ``OB`` or ``OW``.
     encapsulated : bool
@@ -87,6 +89,7 @@ class PixelElement:
 
     offset: int
     available: int
+    stated: int
     vr: str
     encapsulated: bool
 
@@ -132,35 +135,41 @@ def open_dicom(
     Raises
     ------
     ScanError
-        ``volume_too_large`` for a deflated data set above the limit; what pydicom raises
-        for malformed elements passes through.
+        ``volume_too_large`` for a deflated data set above the limit; ``bad_header`` for
+        elements without order or end; what pydicom raises for malformed elements passes
+        through.
     """
     read_preamble(stream, force=True)
-    meta = read_dataset(
-        stream, is_implicit_VR=False, is_little_endian=True, stop_when=_beyond_file_meta
+    meta = _elements(
+        stream, size, is_implicit_VR=False, is_little_endian=True, stop_when=_beyond_file_meta
     )
     stated = meta.get("TransferSyntaxUID")
     syntax = UID(str(stated)) if stated else _guessed_syntax(stream)
     if str(meta.get("MediaStorageSOPClassUID", "")) == "1.2.840.10008.1.3.10":
         raise scan_error(Reason.DICOM_DIRECTORY, "an MR image", "a DICOMDIR, a table of contents")
     if syntax == DeflatedExplicitVRLittleEndian:
-        stream, size = _inflated(stream, max_inflated)
-    header = read_dataset(
+        stream, size = inflated(stream, size, max_inflated)
+    header = _elements(
         stream,
+        size,
         is_implicit_VR=syntax == ImplicitVRLittleEndian,
         is_little_endian=syntax != ExplicitVRBigEndian,
-        stop_when=_at_pixel_data,
+        stop_when=AscendingTags(_ANY_PIXEL_DATA),
         specific_tags=[BaseTag(tag) for tag in map(tag_for_keyword, keywords) if tag],
     )
     return DicomFile(stream, header, syntax, _pixel_element(stream, size, header, syntax))
 
 
+def _elements(stream: BinaryIO, size: int, **options: Any) -> Dataset:
+    metered = MeteredReader(stream, size)
+    try:
+        return read_dataset(cast("BinaryIO", metered), **options)
+    except OSError as error:
+        raise metered.problem or error from error
+
+
 def _beyond_file_meta(tag: BaseTag, vr: str | None, length: int) -> bool:
     return tag >> 16 != 2
-
-
-def _at_pixel_data(tag: BaseTag, vr: str | None, length: int) -> bool:
-    return tag in _ANY_PIXEL_DATA
 
 
 def _guessed_syntax(stream: BinaryIO) -> UID:
@@ -174,19 +183,6 @@ def _guessed_syntax(stream: BinaryIO) -> UID:
     # Groups are small numbers, so the order that makes this one small is right.
     group = struct.unpack("<H", start[:2])[0]
     return ExplicitVRBigEndian if group >= 0x0100 else ExplicitVRLittleEndian
-
-
-def _inflated(stream: BinaryIO, max_inflated: int) -> tuple[io.BytesIO, int]:
-    # pydicom inflates without a limit: a few kilobytes could become gigabytes.
-    inflater = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
-    data = inflater.decompress(stream.read(), max_inflated)
-    if inflater.unconsumed_tail:
-        raise scan_error(
-            Reason.VOLUME_TOO_LARGE,
-            f"a data set of at most {max_inflated:,} bytes once inflated",
-            "a larger one",
-        )
-    return io.BytesIO(data), len(data)
 
 
 def _pixel_element(
@@ -210,7 +206,8 @@ def _pixel_element(
     offset = stream.tell()
     left = max(0, size - offset)
     encapsulated = length == _UNDEFINED_LENGTH
-    return PixelElement(offset, left if encapsulated else min(length, left), vr, encapsulated)
+    available = left if encapsulated else min(length, left)
+    return PixelElement(offset, available, length, vr, encapsulated)
 
 
 def text(header: Dataset, keyword: str) -> str:

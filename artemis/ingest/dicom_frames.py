@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
 
 from artemis.ingest.dicom_file import DicomFile, item, number, numbers, text, texts
 from artemis.ingest.dicom_rules import refuse_image_type
@@ -26,6 +27,18 @@ def group(header: Dataset, index: int, keyword: str) -> Dataset:
     own = item(item(header, "PerFrameFunctionalGroupsSequence", index), keyword)
     shared = item(item(header, "SharedFunctionalGroupsSequence"), keyword)
     return next((found for found in (own, shared) if found is not None), header)
+
+
+def own_groups(header: Dataset, frames: int) -> int:
+    """Return how many of the first `frames` frames have functional groups of their own."""
+    sequence = header.get("PerFrameFunctionalGroupsSequence")
+    return min(frames, len(sequence)) if isinstance(sequence, Sequence) else 0
+
+
+def has_own_place(header: Dataset, index: int) -> bool:
+    """Return whether a frame's own groups say where or how it lies."""
+    own = item(header, "PerFrameFunctionalGroupsSequence", index)
+    return own is not None and ("PlanePositionSequence" in own or "PlaneOrientationSequence" in own)
 
 
 def refuse_frame_type(header: Dataset, index: int) -> None:

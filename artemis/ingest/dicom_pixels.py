@@ -57,6 +57,11 @@ class PixelLayout:
     signed: bool
     photometric: str
 
+    @property
+    def frame_bytes(self) -> int:
+        """Bytes of one frame that is not compressed."""
+        return self.rows * self.columns * self.bits_allocated // 8
+
 
 def layout_of(file: DicomFile, settings: IngestSettings) -> PixelLayout:
     """Check the pixel module against the limits and against the bytes that are there.
@@ -120,12 +125,23 @@ def _frames(file: DicomFile, pixels: PixelElement, settings: IngestSettings) -> 
 def _refuse_short(pixels: PixelElement, layout: PixelLayout) -> None:
     if pixels.encapsulated:
         return
-    needed = layout.rows * layout.columns * layout.bits_allocated // 8
-    if pixels.available < needed:
+    _refuse_missing(pixels, layout, 0)
+    # A file that was cut keeps its first frames; one that never had so many is not believed.
+    needed = layout.frames * layout.frame_bytes
+    if pixels.stated < needed:
         raise scan_error(
             Reason.TRUNCATED,
-            f"{needed:,} bytes for the first frame",
-            f"{pixels.available:,}",
+            f"{needed:,} bytes for {layout.frames:,} frames",
+            f"{pixels.stated:,}",
+        )
+
+
+def _refuse_missing(pixels: PixelElement, layout: PixelLayout, index: int) -> None:
+    needed = (index + 1) * layout.frame_bytes
+    if pixels.available < needed:
+        frames = f"{index + 1:,} frames" if index else "the first frame"
+        raise scan_error(
+            Reason.TRUNCATED, f"{needed:,} bytes for {frames}", f"{pixels.available:,}"
         )
 
 
@@ -159,8 +175,8 @@ def stored_values(file: DicomFile, layout: PixelLayout, index: int) -> NDArray[A
     Raises
     ------
     ScanReadError
-        ``unsupported_transfer_syntax``, or ``bad_header`` if the compressed frame is of
-        another size than the header says; what decoders raise passes through.
+        ``unsupported_transfer_syntax``, ``truncated``, or ``bad_header`` if the compressed
+        frame is of another size than the header says; what decoders raise passes through.
     """
     pixels = file.pixels
     if pixels is None or index >= layout.frames:
@@ -183,6 +199,8 @@ def stored_values(file: DicomFile, layout: PixelLayout, index: int) -> NDArray[A
     if pixels.encapsulated:
         _refuse_other_size(file, layout, index, options.get("extended_offsets"))
         file.stream.seek(pixels.offset)
+    else:
+        _refuse_missing(pixels, layout, index)
     if syntax not in _CODESTREAMS:
         options["correct_unused_bits"] = False
     if syntax == RLELossless:
@@ -246,7 +264,7 @@ def _refuse_other_size(
         number_of_frames=layout.frames,
         extended_offsets=extended_offsets,
     )
-    most = _LARGEST_HEADER + 2 * layout.rows * layout.columns * layout.bits_allocated // 8
+    most = _LARGEST_HEADER + 2 * layout.frame_bytes
     if file.transfer_syntax == RLELossless and len(frame) > most:
         raise scan_error(
             Reason.BAD_HEADER, f"an RLE frame of at most {most:,} bytes", f"{len(frame):,}"

@@ -9,7 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from artemis.ingest.png_text import without_text
 from artemis.ingest.quality import refuse_oversized
+from artemis.ingest.raster_colour import (
+    joined,
+    low_byte_mode,
+    raw_mode,
+    scaled_colour,
+    set_raw_mode,
+    with_transparency,
+)
 from artemis.ingest.reasons import Reason, scan_error
 from artemis.preprocess import to_uint8
 from artemis.settings import IngestSettings
@@ -49,12 +58,29 @@ class RasterScan:
     def __init__(self, stream: BinaryIO, format_name: str, settings: IngestSettings) -> None:
         self._settings = settings
         self._multipage = format_name == "tiff"
+        self._format = _PILLOW_NAMES[format_name]
+        self._stream = stream
+        self._may_drop_text = format_name == "png"
         try:
-            self._image = Image.open(stream, formats=[_PILLOW_NAMES[format_name]])
+            self._image = self._open()
+        except ValueError:
+            if not self._may_drop_text:
+                raise
+            self._drop_text()
+
+    def _drop_text(self) -> None:
+        # Pillow bears 1 MB of text in a chunk and reads all there is. The chunks are
+        # dropped only where it has failed, since one of them may say the orientation.
+        self._may_drop_text = False
+        self._stream = without_text(self._stream)
+        self._image = self._open()
+
+    def _open(self) -> Image.Image:
+        try:
+            return Image.open(self._stream, formats=[self._format])
         except Image.DecompressionBombError as error:
-            raise scan_error(
-                Reason.TOO_LARGE, f"at most {settings.max_pixels:,} pixels", "several times more"
-            ) from error
+            most = f"at most {self._settings.max_pixels:,} pixels"
+            raise scan_error(Reason.TOO_LARGE, most, "several times more") from error
 
     def count_frames(self) -> int:
         """Return the number of pages, at most one more than the settings allow.
@@ -86,16 +112,43 @@ class RasterScan:
         -------
         ndarray, (h, w) or (h, w, c)
             (h, w) of uint8, uint16, int32 or float32; two channels are grey and alpha,
-            three RGB, four RGB and alpha, all uint8.
+            three RGB, four RGB and alpha, all uint8 or uint16.
+
+        Raises
+        ------
+        ScanRefusedError
+            ``too_large``, or ``unsupported_format`` for 16-bit colour of a rare kind.
         """
+        try:
+            return self._decode(index)
+        except ValueError:
+            if not self._may_drop_text:
+                raise
+            self._drop_text()
+            return self._decode(index)
+
+    def _decode(self, index: int) -> NDArray[Any]:
         image = self._image
         if self._multipage or index:
             image.seek(index)
         refuse_oversized(image.width, image.height, self._settings)
         inverted = self._multipage and _is_white_zero_16(image)
+        raw, low_bytes = raw_mode(image), low_byte_mode(image)
         image.load()
+        if low_bytes is not None:
+            high = np.asarray(_turned(image))
+            pixels = joined(high, self._decode_as(low_bytes, index), raw)
+            return with_transparency(pixels, image.info.get("transparency"))
         pixels = np.asarray(_turned(_plain(image)))
         return np.iinfo(pixels.dtype).max - pixels if inverted else pixels
+
+    def _decode_as(self, mode: str, index: int) -> NDArray[np.uint8]:
+        again = self._open()
+        if index:
+            again.seek(index)
+        set_raw_mode(again, mode)
+        again.load()
+        return np.asarray(_turned(again))
 
     def render(self, pixels: NDArray[Any], index: int) -> NDArray[np.uint8]:
         """Return decoded pixels as 8-bit grey; transparent pixels become black.
@@ -110,10 +163,15 @@ class RasterScan:
         channels = pixels.shape[2]
         colour = pixels[..., : channels - 1] if channels in (2, 4) else pixels
         if channels in (2, 4):
-            alpha = pixels[..., -1:].astype(np.uint16)
-            colour = ((colour * alpha + 127) // 255).astype(np.uint8)
+            opaque = np.iinfo(pixels.dtype).max
+            alpha = pixels[..., -1:].astype(np.uint32)
+            colour = ((colour * alpha + opaque // 2) // opaque).astype(pixels.dtype)
         if colour.shape[2] == 1:
-            return np.ascontiguousarray(colour[..., 0])
+            return np.ascontiguousarray(to_uint8(colour[..., 0]))
+        if colour.dtype == np.uint16:
+            colour, luma = scaled_colour(colour)
+            self._refuse_colour(colour)
+            return luma
         self._refuse_colour(colour)
         # Equal channels stay exactly as they are: the weights of ITU-R BT.601 add up to one.
         grey = Image.fromarray(np.ascontiguousarray(colour)).convert("L")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from artemis.errors import ScanError
 from artemis.ingest.border import (
+    BoundedReader,
     buffered,
     image_border,
     message_name,
@@ -36,6 +37,7 @@ _NEVER_OPENED: Final = frozenset(
         Reason.SYMLINKED_FOLDER,
         Reason.UNREADABLE_FOLDER,
         Reason.BROKEN_LINK,
+        Reason.UNSUPPORTED_FORMAT,
     }
 )
 _EMPTY_ROW: Final = {name: None for name in SLICES_SCHEMA.names if name != "run_id"}
@@ -81,6 +83,8 @@ def read_chunk(
     IngestedSlice
         One for each planned frame, in the planned order, also where the file has
         changed or vanished or a decoder fails. Nothing that a file holds makes it raise.
+        ``file_sha256`` is None where the plan refuses the file: it may be of any size,
+        and is not read to its end.
     """
     mute_readers()
     for entry in entries:
@@ -93,11 +97,15 @@ def _read_entry(
     common = {**_EMPTY_ROW, "path": entry.display_path, "format": entry.format}
     with ExitStack() as stack:
         scan: Scan | None = None
+        stream: BinaryIO
         problem = _planned_problem(entry)
         if problem is None or problem.reason_code not in _NEVER_OPENED:
             try:
                 with image_border():
-                    stream, size, common["file_sha256"] = _open(located(root, entry.path), stack)
+                    stream, size = open_regular(located(root, entry.path))
+                    stack.callback(stream.close)
+                    if problem is None:
+                        stream, common["file_sha256"] = _hashed(stream, size)
                     if entry.format is not None:  # if refused, its header is still worth a row
                         scan = open_scan(stream, size, settings, identity, entry.series_start)
             except ScanError as error:
@@ -116,15 +124,13 @@ def _planned_problem(entry: PlanEntry) -> ScanError | None:
     return ScanError(entry.reason_code, entry.reason or "")
 
 
-def _open(path: Path, stack: ExitStack) -> tuple[BinaryIO, int, str]:
-    stream, size = open_regular(path)
-    stack.callback(stream.close)
+def _hashed(stream: BoundedReader, size: int) -> tuple[BinaryIO, str]:
     whole = buffered(stream, size)
     digest = hashlib.sha256()
     while block := whole.read(_BLOCK):
         digest.update(block)
     whole.seek(0)
-    return whole, size, digest.hexdigest()
+    return whole, digest.hexdigest()
 
 
 def _read_frame(

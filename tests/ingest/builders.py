@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import warnings
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,49 @@ def picture_bytes(pixels: np.ndarray | Image.Image, kind: str, **options: Any) -
     stream = io.BytesIO()
     image.save(stream, kind, **options)
     return stream.getvalue()
+
+
+def png_chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def png16(pixels: np.ndarray, before: bytes = b"", after: bytes = b"") -> bytes:
+    """A PNG of 16 bits: (h, w, 2) is grey and alpha, 3 RGB, 4 RGB and alpha."""
+    height, width, channels = pixels.shape
+    kind = {2: 4, 3: 2, 4: 6}[channels]
+    lines = b"".join(b"\0" + line.astype(">u2").tobytes() for line in pixels)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0))
+        + before
+        + png_chunk(b"IDAT", zlib.compress(lines))
+        + after
+        + png_chunk(b"IEND", b"")
+    )
+
+
+def tiff16(pixels: np.ndarray, order: str = "<", deflated: bool = False, **tags: int) -> bytes:
+    """A TIFF of 16 bits and several channels (h, w, c), in one strip."""
+    height, width, channels = pixels.shape
+    data = pixels.astype(order + "u2").tobytes()
+    data = zlib.compress(data) if deflated else data
+    bits_at = 8 + len(data) + len(data) % 2
+    fields = {256: width, 257: height, 258: bits_at, 259: 8 if deflated else 1}
+    fields |= {262: tags.get("photometric", 2), 273: 8, 277: channels, 278: height}
+    fields |= {279: len(data), 284: tags.get("planar", 1)}
+    if "extra" in tags:
+        fields[338] = tags["extra"]
+    entries = b"".join(
+        struct.pack(order + "HHII", tag, 3, channels, value)
+        if tag == 258
+        else struct.pack(order + "HHII", tag, 4, 1, value)
+        for tag, value in fields.items()
+    )
+    directory = struct.pack(order + "H", len(fields)) + entries + bytes(4)
+    bits = struct.pack(order + "H", 16) * channels
+    start = b"II*\0" if order == "<" else b"MM\0*"
+    start += struct.pack(order + "I", bits_at + len(bits))
+    return start + data.ljust(bits_at - 8, b"\0") + bits + directory
 
 
 def nifti_bytes(

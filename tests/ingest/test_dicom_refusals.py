@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGBaseline8Bit
 
+from artemis.ingest.dicom import frame_ranks
 from artemis.settings import IngestSettings
 from tests.ingest.builders import (
     ENHANCED_MR,
@@ -127,7 +128,26 @@ def test_truncated_dicom_becomes_a_failed_row(tmp_path: Path) -> None:
 def test_missing_frames_are_failed_rows(tmp_path: Path) -> None:
     data = dicom_bytes(mr(np.stack([head()] * 4), sop_class=ENHANCED_MR, NumberOfFrames=4))
     (tmp_path / "a.dcm").write_bytes(data[:-9000])
-    assert [one.row["status"] for one in ingest(tmp_path)] == ["ok", "ok", "failed", "failed"]
+    read = ingest(tmp_path)
+    assert [one.row["reason_code"] for one in read] == [None, None, "truncated", "truncated"]
+    assert "expected 24,576 bytes for 3 frames. Received 23,768." in read[2].row["reason"]
+
+
+def test_more_frames_than_the_pixel_data_were_made_for_are_one_row(tmp_path: Path) -> None:
+    status, code, message = refused(tmp_path, mr(head(), NumberOfFrames=1000))
+    assert (status, code) == ("failed", "truncated")
+    assert "expected 8,192,000 bytes for 1,000 frames. Received 8,192." in message
+
+
+def test_only_frames_with_a_place_of_their_own_are_looked_at() -> None:
+    header = item(ImageOrientationPatient=[1, 0, 0, 0, 1, 0], ImagePositionPatient=[0, 0, 5])
+    assert frame_ranks(header, 100_000) == list(range(100_000))
+    header.PerFrameFunctionalGroupsSequence = [
+        item(),
+        item(PlanePositionSequence=[item(ImagePositionPatient=[0, 0, 9])]),
+        item(PlanePositionSequence=[item(ImagePositionPatient=[0, 0, 1])]),
+    ]
+    assert frame_ranks(header, 5) == [1, 4, 0, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -171,6 +191,41 @@ def test_a_deflate_bomb_is_refused(tmp_path: Path) -> None:
     settings = IngestSettings(max_volume_bytes=10_000_000)
     read = ingest_one(tmp_path, "a.dcm", data, settings)
     assert read.row["reason_code"] == "volume_too_large"
+
+
+def test_zeros_are_not_read_as_a_million_elements(tmp_path: Path) -> None:
+    read = ingest_one(tmp_path, "a.dcm", bytes(128) + b"DICM" + bytes(100_000))
+    assert (read.row["status"], read.row["reason_code"]) == ("failed", "bad_header")
+    assert "Received more than 100 that are not" in read.row["reason"]
+
+
+def test_a_few_elements_at_a_wrong_place_are_forgiven(tmp_path: Path) -> None:
+    data = dicom_bytes(mr())
+    at = data.find(b"\x08\x00\x60\x00CS")
+    data = data[:at] + b"\x09\x00\x10\x00LO\x00\x00" * 50 + data[at:]
+    assert ingest_one(tmp_path, "a.dcm", data).row["status"] == "ok"
+
+
+@pytest.mark.parametrize("element", [bytes(8), b"\xfe\xff\x00\xe0" + bytes(4)])
+def test_a_sequence_without_an_end_is_given_up(tmp_path: Path, element: bytes) -> None:
+    data = dicom_bytes(mr())
+    at = data.find(b"\x08\x00\x60\x00CS")
+    start = b"\x08\x00\x18\x22SQ\0\0\xff\xff\xff\xff"
+    item_start = b"" if element[0] else b"\xfe\xff\x00\xe0\xff\xff\xff\xff"
+    hostile = data[:at] + start + item_start + element * 20_000 + data[at:]
+    read = ingest_one(tmp_path, "a.dcm", hostile)
+    assert read.row["reason_code"] == "bad_header"
+    assert "Received one of far more elements or bytes" in read.row["reason"]
+
+
+def test_a_small_file_may_not_inflate_to_much(tmp_path: Path) -> None:
+    whole = dicom_bytes(mr(syntax=DeflatedExplicitVRLittleEndian))
+    start = 132 + 12 + int.from_bytes(whole[140:144], "little")
+    bomb = zlib.compressobj(1, wbits=-15)
+    data = whole[:start] + bomb.compress(bytes(70 << 20)) + bomb.flush()
+    read = ingest_one(tmp_path, "a.dcm", data)
+    assert read.row["reason_code"] == "volume_too_large"
+    assert "at most 67,108,864 bytes once inflated" in read.row["reason"]
 
 
 def test_an_unknown_transfer_syntax_is_failed_by_name(tmp_path: Path) -> None:

@@ -14,7 +14,17 @@ from artemis.ingest.plan import PlanEntry, plan_batch, read_plan, write_plan
 from artemis.ingest.read import read_chunk
 from artemis.ingest.reasons import REMEDIES, Reason
 from artemis.predictions import SLICES_SCHEMA, write_part
-from tests.ingest.builders import KEY, SETTINGS, head8, ingest, mr, picture_bytes, plan, save
+from tests.ingest.builders import (
+    KEY,
+    SETTINGS,
+    dicom_bytes,
+    head8,
+    ingest,
+    mr,
+    picture_bytes,
+    plan,
+    save,
+)
 
 PNG = picture_bytes(head8(), "PNG")
 
@@ -157,7 +167,18 @@ def test_other_files_are_refused_by_name(tmp_path: Path, data: bytes, what: str)
     (only,) = ingest(tmp_path)
     assert (only.row["status"], only.row["reason_code"]) == ("refused", "unsupported_format")
     assert f"Received {what}" in only.row["reason"]
-    assert len(only.row["file_sha256"]) == 64
+    assert only.row["file_sha256"] is None
+
+
+@pytest.mark.parametrize("start", [b"", dicom_bytes(mr(NumberOfFrames=2_000_000_000))])
+def test_a_refused_file_is_not_read_to_its_end(tmp_path: Path, start: bytes) -> None:
+    with (tmp_path / "a.png").open("wb") as file:
+        file.write(start)
+        file.truncate(1 << 42)  # sparse: 4 TB that would take hours
+    (only,) = ingest(tmp_path)
+    assert only.row["reason_code"] == ("too_many_frames" if start else "unsupported_format")
+    assert only.row["file_sha256"] is None
+    assert (only.row["patient_key"] is not None) == bool(start)
 
 
 def test_hostile_names_are_kept_and_printable(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,17 @@ import pytest
 from PIL import Image
 
 from artemis.settings import IngestSettings
-from tests.ingest.builders import SETTINGS, head, head8, ingest, ingest_one, picture_bytes
+from tests.ingest.builders import (
+    SETTINGS,
+    head,
+    head8,
+    ingest,
+    ingest_one,
+    picture_bytes,
+    png16,
+    png_chunk,
+    tiff16,
+)
 
 
 @pytest.mark.parametrize(
@@ -45,6 +56,75 @@ def test_16_bit_pictures_are_scaled_by_their_robust_range(tmp_path: Path, kind: 
     read = ingest_one(tmp_path, "a", picture_bytes(pixels, kind))
     low, high = np.percentile(pixels, (0.5, 99.5))
     expected = np.rint(np.clip((pixels - low) * 255 / (high - low), 0, 255))
+    np.testing.assert_array_equal(read.pixels, expected)
+
+
+def grey16() -> np.ndarray:
+    return head(96, 4000)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        png16(np.dstack([grey16()] * 3)),
+        png16(np.dstack([*[grey16()] * 3, np.full_like(grey16(), 65_535)])),
+        png16(np.dstack([grey16(), np.full_like(grey16(), 65_535)])),
+        tiff16(np.dstack([grey16()] * 3)),
+        tiff16(np.dstack([grey16()] * 3), ">"),
+        tiff16(np.dstack([grey16()] * 3), "<", deflated=True),
+        tiff16(np.dstack([grey16()] * 3), ">", deflated=True),
+        tiff16(np.dstack([*[grey16()] * 3, np.full_like(grey16(), 65_535)]), extra=2),
+        tiff16(np.dstack([grey16()] * 4), extra=0),
+    ],
+)
+def test_16_bit_colour_keeps_all_its_bits(tmp_path: Path, data: bytes) -> None:
+    expected = ingest_one(tmp_path / "grey", "a.png", picture_bytes(grey16(), "PNG")).pixels
+    read = ingest_one(tmp_path / "colour", "a", data)
+    assert read.row["reason"] is None
+    np.testing.assert_array_equal(read.pixels, expected)
+
+
+def test_16_bit_transparency_becomes_black(tmp_path: Path) -> None:
+    hidden = np.where(grey16() > 0, grey16(), 60_000)
+    expected = ingest_one(tmp_path / "grey", "a.png", picture_bytes(grey16(), "PNG")).pixels
+    alpha = np.where(grey16() > 0, 65_535, 0)
+    colour = png_chunk(b"tRNS", np.full(3, 60_000, ">u2").tobytes())
+    for name, data in (
+        ("alpha", png16(np.dstack([hidden] * 3 + [alpha]))),
+        ("grey and alpha", png16(np.dstack([hidden, alpha]))),
+        ("one colour", png16(np.dstack([hidden] * 3), colour)),
+    ):
+        np.testing.assert_array_equal(ingest_one(tmp_path / name, "a", data).pixels, expected)
+
+
+def test_a_16_bit_photograph_is_refused(tmp_path: Path) -> None:
+    colour = np.dstack([grey16(), np.roll(grey16(), 9, 0), np.roll(grey16(), 20, 1)])
+    assert ingest_one(tmp_path, "a.png", png16(colour)).row["reason_code"] == "colour_picture"
+
+
+@pytest.mark.parametrize(
+    ("tags", "what"),
+    [
+        ({"photometric": 5}, "CMYK"),
+        ({"extra": 1}, "premultiplied alpha"),
+        ({"extra": 2, "planar": 2}, "a plane for each colour"),
+    ],
+)
+def test_rare_16_bit_colour_is_refused_by_name(tmp_path: Path, tags, what: str) -> None:
+    read = ingest_one(tmp_path, "a.tif", tiff16(np.dstack([grey16()] * 4), **tags))
+    assert (read.row["status"], read.row["reason_code"]) == ("refused", "unsupported_format")
+    assert f"Received one with {what}" in read.row["reason"]
+
+
+@pytest.mark.parametrize("name", [b"zTXt", b"iTXt"])
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_a_long_text_does_not_hide_the_picture(tmp_path: Path, name: bytes, place: str) -> None:
+    text = zlib.compress(bytes(5_000_000), 1)
+    chunk = png_chunk(name, b"Comment\0" + (b"\0" if name == b"zTXt" else b"\1\0\0\0") + text)
+    pixels = np.dstack([grey16()] * 3)
+    expected = ingest_one(tmp_path / "plain", "a.png", png16(pixels)).pixels
+    read = ingest_one(tmp_path / "text", "a.png", png16(pixels, **{place: chunk}))
+    assert read.row["reason"] is None
     np.testing.assert_array_equal(read.pixels, expected)
 
 
