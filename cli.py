@@ -377,9 +377,11 @@ def doctor(workspace: Workspace = None, as_json: AsJson = False) -> None:
 def _print_pairs(values: dict[str, Any]) -> None:
     for name, value in values.items():
         shown = (
-            ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
+            ", ".join(f"{k} {v}" for k, v in value.items()) or "nothing"
+            if isinstance(value, dict)
+            else value
         )
-        typer.echo(f"{name.replace('_', ' ').capitalize():<10} {shown}")
+        typer.echo(f"{name.replace('_', ' ').capitalize():<11} {shown}")
 
 
 if __name__ == "__main__":

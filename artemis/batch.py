@@ -18,6 +18,7 @@ from artemis.errors import RunRecordError
 from artemis.ingest.plan import PlanEntry, plan_batch, write_plan
 from artemis.models.manifest import load_manifest
 from artemis.models.registry import check_names, model_folder
+from artemis.own import own_outputs, passed_over
 from artemis.predictions import part_name
 from artemis.runs import (
     Counts,
@@ -28,7 +29,6 @@ from artemis.runs import (
     check_batch,
     create_run,
     new_run_id,
-    own_outputs,
     read_record,
     reports_root,
     write_record,
@@ -55,7 +55,8 @@ def plan_chunks(
 ) -> list[list[PlanEntry]]:
     """Find every scan of a batch folder and divide it into chunks.
 
-    What Artemis itself writes is not part of a batch that holds the workspace.
+    What Artemis itself wrote is not part of a batch that holds the workspace; `artemis.own`
+    tells it from scans, and `passed_over` counts it.
 
     Parameters
     ----------
@@ -94,6 +95,7 @@ class BatchPlan(BaseModel):
     slices: int
     chunks: int
     by_format: dict[str, int]
+    passed_over: dict[str, int]
     runs: str
     reports: str
 
@@ -124,6 +126,7 @@ def describe_plan(
         slices=sum(by_format.values()),
         chunks=len(chunks),
         by_format=by_format,
+        passed_over=passed_over(batch, settings),
         runs=str(settings.workspace / "runs"),
         reports=str(reports_root(settings)),
     )
@@ -162,6 +165,7 @@ def start_run(
                 protocol=manifest.evaluation.protocol,
             )
         )
+    own = passed_over(batch, settings)  # before this run's own record is one of them
     paths = create_run(settings.workspace, new_run_id())
     record = RunRecord(
         run_id=paths.run_id,
@@ -176,6 +180,7 @@ def start_run(
         },
         settings=settings,
         models=records,
+        passed_over=own,
         prefect_flow_run_id=flow_run_id,
     )
     write_record(paths, record)
