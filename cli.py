@@ -48,6 +48,11 @@ def main() -> None:
     """Run the command line; every error ends as one message and an exit code."""
     try:
         app()
+    except SystemExit:
+        from artemis.commands.signals import exit_if_ended
+
+        exit_if_ended()
+        raise
     except ArtemisError as error:
         _fail(str(error), error.exit_code)
     except Exception as error:  # noqa: BLE001  # the border: a person reads a message, not a trace
@@ -115,7 +120,7 @@ def classify_batch(
     Reads PNG, JPEG, BMP, TIFF, DICOM and NIfTI, by content and not by suffix.
 
     Exit codes: 0 done, 1 failed, 2 usage, 3 done but some inputs were refused or failed (with
-    --strict), 4 nothing usable was found.
+    --strict), 4 nothing usable was found, 130 ended by Ctrl-C, 143 ended by SIGTERM.
     """
     from artemis.runs import check_batch, check_workspace
     from artemis.settings import load_settings
@@ -129,9 +134,10 @@ def classify_batch(
         print_json(plan) if as_json else _print_pairs(plan)
         return
     check_workspace(settings.workspace)
+    from artemis.commands.signals import ending_by_signal
     from flows.server import PrefectApi
 
-    with PrefectApi() as api:  # its server starts while the rest is imported
+    with ending_by_signal(), PrefectApi() as api:  # its server starts while the rest is imported
         from artemis.console import print_summary, progress_bar, talk
         from flows.interactive import classify
 
@@ -147,7 +153,7 @@ def classify_batch(
                     command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
                     verbose=verbose,
                 )
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemExit):
             console.print("Interrupted. `artemis-cli report latest` shows what was finished.")
             raise
     if as_json:
@@ -318,9 +324,10 @@ def retrain(
     settings = load_settings(workspace)
     pictures, names = labelled_data(data, settings), model_names(model)
     check_workspace(settings.workspace)
+    from artemis.commands.signals import ending_by_signal
     from flows.server import PrefectApi
 
-    with PrefectApi() as api:
+    with ending_by_signal(), PrefectApi() as api:
         from artemis.console import progress_bar, talk
         from flows.interactive import retrain as run
 

@@ -14,6 +14,7 @@ from typing import Final
 from pydantic import BaseModel
 
 from artemis import __version__
+from artemis.ending import end
 from artemis.errors import RunRecordError
 from artemis.ingest.plan import PlanEntry, plan_batch, write_plan
 from artemis.models.manifest import load_manifest
@@ -199,6 +200,7 @@ def recording_failure(paths: RunPaths) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
+        end(paths.run_id)
         shutil.rmtree(paths.tensors, ignore_errors=True)
         failed = {
             "status": RunStatus.FAILED,
