@@ -50,6 +50,11 @@ def main() -> None:
     """Run the command line; every error ends as one message and an exit code."""
     try:
         app()
+    except SystemExit:
+        from artemis.commands.signals import exit_if_ended
+
+        exit_if_ended()
+        raise
     except ArtemisError as error:
         _fail(str(error), error.exit_code)
     except Exception as error:  # noqa: BLE001  # the border: a person reads a message, not a trace
@@ -117,7 +122,7 @@ def classify_batch(
     Reads PNG, JPEG, BMP, TIFF, DICOM and NIfTI, by content and not by suffix.
 
     Exit codes: 0 done, 1 failed, 2 usage, 3 done but some inputs were refused or failed (with
-    --strict), 4 nothing usable was found.
+    --strict), 4 nothing usable was found, 130 ended by Ctrl-C, 143 ended by SIGTERM.
     """
     from artemis.runs import check_batch, check_workspace
     from artemis.settings import load_settings
@@ -131,9 +136,10 @@ def classify_batch(
         print_json(plan) if as_json else _print_pairs(plan)
         return
     check_workspace(settings.workspace)
+    from artemis.commands.signals import ending_by_signal
     from flows.server import PrefectApi
 
-    with PrefectApi() as api:  # its server starts while the rest is imported
+    with ending_by_signal(), PrefectApi() as api:  # its server starts while the rest is imported
         from artemis.console import print_summary, progress_bar, talk
         from flows.interactive import classify
 
@@ -149,7 +155,7 @@ def classify_batch(
                     command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
                     verbose=verbose,
                 )
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemExit):
             console.print("Interrupted. `artemis-cli report latest` shows what was finished.")
             raise
     if as_json:
@@ -320,9 +326,10 @@ def retrain(
     settings = load_settings(workspace)
     pictures, names = labelled_data(data, settings), model_names(model)
     check_workspace(settings.workspace)
+    from artemis.commands.signals import ending_by_signal
     from flows.server import PrefectApi
 
-    with PrefectApi() as api:
+    with ending_by_signal(), PrefectApi() as api:
         from artemis.console import progress_bar, talk
         from flows.interactive import retrain as run
 
@@ -379,9 +386,11 @@ def doctor(workspace: Workspace = None, as_json: AsJson = False) -> None:
 def _print_pairs(values: dict[str, Any]) -> None:
     for name, value in values.items():
         shown = (
-            ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
+            ", ".join(f"{k} {v}" for k, v in value.items()) or "nothing"
+            if isinstance(value, dict)
+            else value
         )
-        typer.echo(f"{name.replace('_', ' ').capitalize():<10} {shown}")
+        typer.echo(f"{name.replace('_', ' ').capitalize():<11} {shown}")
 
 
 if __name__ == "__main__":

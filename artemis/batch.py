@@ -14,11 +14,13 @@ from typing import Final
 from pydantic import BaseModel
 
 from artemis import __version__
+from artemis.ending import end
 from artemis.errors import RunRecordError
 from artemis.evidence_map import gives_evidence
 from artemis.ingest.plan import PlanEntry, plan_batch, write_plan
 from artemis.models.manifest import Interval, load_manifest
 from artemis.models.registry import check_names, model_folder
+from artemis.own import own_outputs, passed_over
 from artemis.predictions import part_name
 from artemis.runs import (
     Counts,
@@ -29,7 +31,6 @@ from artemis.runs import (
     check_batch,
     create_run,
     new_run_id,
-    own_outputs,
     read_record,
     reports_root,
     write_record,
@@ -56,7 +57,8 @@ def plan_chunks(
 ) -> list[list[PlanEntry]]:
     """Find every scan of a batch folder and divide it into chunks.
 
-    What Artemis itself writes is not part of a batch that holds the workspace.
+    What Artemis itself wrote is not part of a batch that holds the workspace; `artemis.own`
+    tells it from scans, and `passed_over` counts it.
 
     Parameters
     ----------
@@ -95,6 +97,7 @@ class BatchPlan(BaseModel):
     slices: int
     chunks: int
     by_format: dict[str, int]
+    passed_over: dict[str, int]
     runs: str
     reports: str
 
@@ -125,6 +128,7 @@ def describe_plan(
         slices=sum(by_format.values()),
         chunks=len(chunks),
         by_format=by_format,
+        passed_over=passed_over(batch, settings),
         runs=str(settings.workspace / "runs"),
         reports=str(reports_root(settings)),
     )
@@ -147,6 +151,7 @@ def start_run(
         If a model is unknown or fails its checks.
     """
     records = model_records(settings.workspace, models)
+    own = passed_over(batch, settings)  # before this run's own record is one of them
     paths = create_run(settings.workspace, new_run_id())
     record = RunRecord(
         run_id=paths.run_id,
@@ -157,6 +162,7 @@ def start_run(
         versions=versions(),
         settings=settings,
         models=records,
+        passed_over=own,
         prefect_flow_run_id=flow_run_id,
     )
     write_record(paths, record)
@@ -219,6 +225,7 @@ def recording_failure(paths: RunPaths) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
+        end(paths.run_id)
         shutil.rmtree(paths.tensors, ignore_errors=True)
         failed = {
             "status": RunStatus.FAILED,

@@ -18,6 +18,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from artemis.ending import check_goes_on
 from artemis.evidence_map import gives_evidence, tumor_evidence
 from artemis.files import atomic_path
 from artemis.ingest.identity import IdentityKey
@@ -88,6 +89,11 @@ def ingest_chunk(run: RunPaths, record: RunRecord, chunk: int, sides: Sequence[i
     -------
     Counts
         What became of the chunk's slices.
+
+    Raises
+    ------
+    RunEndedError
+        If the run is ended meanwhile; nothing of the chunk is written then.
     """
     entries = read_plan(run.plan / part_name(chunk))
     identity = IdentityKey.load_or_create(run.workspace / IDENTITY_KEY)
@@ -95,6 +101,7 @@ def ingest_chunk(run: RunPaths, record: RunRecord, chunk: int, sides: Sequence[i
     thumbnails: dict[str, dict[str, Any]] = {}
     inputs: dict[int, list[NDArray[np.uint8]]] = {side: [] for side in sides}
     for found in read_chunk(Path(record.batch), entries, record.settings.ingest, identity):
+        check_goes_on(run.run_id)
         rows.append(found.row | {"run_id": run.run_id})
         if found.pixels is not None:
             box = square_box(found.pixels)

@@ -114,6 +114,9 @@ def print_summary(console: Console, record: RunRecord, recorded: int) -> None:
         "Predictions": str((record.settings.workspace / "runs" / record.run_id).resolve()),
         "Report": record.report or "none",
     }
+    if record.passed_over:
+        own = ", ".join(f"{place} {number}" for place, number in record.passed_over.items())
+        lines["Passed over"] = f"files that Artemis itself wrote: {own}"
     for name, value in lines.items():
         # Not wrapped: a path must survive being copied.
         console.print(Text.assemble((f"{name:<12} ", "bold"), value), soft_wrap=True)

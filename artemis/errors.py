@@ -55,6 +55,10 @@ class RunRecordError(ArtemisError):
     """A run's tables or its ``run.json`` are missing or do not have the expected schema."""
 
 
+class RunEndedError(ArtemisError):
+    """A step of a run that was ended meanwhile."""
+
+
 class TrainingDataError(ArtemisError):
     """A training set is missing, mislabelled, or its split would leak."""
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 _HASH_BLOCK = 1 << 20
+_ESCAPE = re.compile(rb"\\x(5c|[89a-f][0-9a-f])")
+_LIKE_AN_ESCAPE = re.compile(rb"\\(?=x(?:5c|[89a-f][0-9a-f]))")
 
 
 def sha256_file(path: Path) -> str:
@@ -49,9 +52,17 @@ def write_text_atomic(target: Path, text: str) -> None:
 def printable_path(path: str | os.PathLike[str]) -> str:
     r"""Return a path as valid UTF-8 text; undecodable bytes become ``\xNN``.
 
-    File names are bytes and need not be UTF-8; Parquet and HTML hold UTF-8 only.
+    File names are bytes and need not be UTF-8; Parquet and HTML hold UTF-8 only. Distinct
+    paths have distinct texts, and `raw_path` leads back. For that, a backslash that the
+    name itself has before ``x5c``, or before ``x80`` to ``xff``, becomes ``\x5c``; every
+    other name that is UTF-8 stays as it is, other backslashes too.
     """
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    return _LIKE_AN_ESCAPE.sub(rb"\\x5c", os.fsencode(path)).decode("utf-8", "backslashreplace")
+
+
+def raw_path(text: str) -> bytes:
+    """Return the path, as the operating system names it, of which this is the printable one."""
+    return _ESCAPE.sub(lambda found: bytes.fromhex(found[1].decode("ascii")), text.encode("utf-8"))
 
 
 def _sync(path: Path) -> None:

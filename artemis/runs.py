@@ -70,7 +70,8 @@ class RunRecord(BaseModel):
 
     `tasks` is the number of Prefect task runs that the flow made.
     Timings are wall-clock seconds by stage; `settings` are as resolved; `command` is
-    what was typed, to be copied.
+    what was typed, to be copied. `passed_over` counts the files of the batch folder that
+    Artemis itself had written, by where they lie, see `artemis.own.passed_over`.
     """
 
     run_id: str
@@ -83,6 +84,7 @@ class RunRecord(BaseModel):
     settings: Settings
     models: list[ModelRecord]
     counts: Counts = Counts()
+    passed_over: dict[str, int] = {}
     tasks: int = 0
     timings: dict[str, float] = {}
     report: str | None = None
@@ -153,15 +155,6 @@ def check_workspace(workspace: Path) -> None:
             f"{workspace}: expected a folder that can be written. Received: {existing} cannot. "
             "Choose another with --workspace or ARTEMIS_WORKSPACE."
         )
-
-
-def own_outputs(settings: Settings) -> set[Path]:
-    """Return the resolved paths that Artemis itself writes to, inbox and samples left out."""
-    names = ("runs", "models", "cache", "labels", "audits", "evaluations", "retrainings")
-    workspace = settings.workspace.resolve()
-    return {workspace / name for name in (*names, IDENTITY_KEY)} | {
-        reports_root(settings).resolve()
-    }
 
 
 def new_run_id() -> str:

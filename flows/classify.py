@@ -49,6 +49,16 @@ _STEP: dict[str, Any] = {
 }
 
 
+class _Workers(ThreadPoolTaskRunner[Any]):
+    """Threads that an interrupt does not wait for, since one may be at a long read."""
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        if kind is not None and not issubclass(kind, Exception) and self._executor is not None:
+            self._executor.shutdown(wait=False, cancel_futures=True)
+            self._executor = None
+        super().__exit__(kind, error, traceback)
+
+
 @task(name="ingest", task_run_name="ingest-{chunk}", **_STEP)
 def ingest(run_dir: str, chunk: int) -> dict[str, int]:
     """Read a chunk's files once, for all models."""
@@ -90,7 +100,7 @@ def _flow_run_name() -> str:
 @flow(
     name="classify-batch",
     flow_run_name=_flow_run_name,
-    task_runner=ThreadPoolTaskRunner(max_workers=_WORKERS),  # type: ignore[arg-type]
+    task_runner=_Workers(max_workers=_WORKERS),  # type: ignore[arg-type]
     persist_result=False,
 )
 def classify_batch(

@@ -26,6 +26,7 @@ def test_summary_states_counts_and_unbroken_paths() -> None:
             "counts": Counts(files=3, slices=5, ok=3, refused=1, failed=1, needs_review=2),
             "timings": {"plan": 0.5, "classify": 1.5},
             "tasks": 5,
+            "passed_over": {"data/runs": 12, "reports": 2},
             "report": "/reports/" + "deep/" * 40 + "index.html",
         }
     )
@@ -34,6 +35,7 @@ def test_summary_states_counts_and_unbroken_paths() -> None:
     shown = text(console)
     assert "5 found in 3 files: 3 classified, 1 refused, 1 failed" in shown
     assert "2.0 s to find and classify (2 slices a second)" in shown
+    assert "files that Artemis itself wrote: data/runs 12, reports 2" in shown
     assert done.report in shown
     assert "For research use only. Not a medical device." in shown
 

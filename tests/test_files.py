@@ -5,8 +5,16 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from artemis.files import atomic_path, printable_path, sha256_file, write_text_atomic
+from artemis.files import (
+    atomic_path,
+    printable_path,
+    raw_path,
+    sha256_file,
+    write_text_atomic,
+)
 
 
 def test_sha256_is_that_of_the_bytes(tmp_path: Path) -> None:
@@ -41,3 +49,33 @@ def test_failed_write_leaves_the_old_file_and_no_scratch(tmp_path: Path) -> None
 def test_undecodable_file_names_become_printable_text() -> None:
     assert printable_path(os.fsdecode(b"scan\xff.png")) == "scan\\xff.png"
     assert printable_path("Aufnahme ä.png") == "Aufnahme ä.png"
+
+
+@pytest.mark.parametrize("name", ["a\\b.png", "\\x", "\\x41.png", "\\xFF.png", "\\\\x", "a\\"])
+def test_ordinary_backslashes_stay(name: str) -> None:
+    assert printable_path(name) == name
+
+
+def test_a_backslash_that_could_be_mistaken_for_an_escape_is_escaped() -> None:
+    assert printable_path("bad\\xff.png") == "bad\\x5cxff.png"
+    assert printable_path("bad\\x5c.png") == "bad\\x5cx5c.png"
+
+
+_PIECES = [b"\\", b"x", b"5c", b"ff", b"\\x5c", b"\\xff", b"\xff", b"\xc3\xa4", b"\xc3", b"/", b"a"]
+_NAMES = st.binary(max_size=12) | st.lists(st.sampled_from(_PIECES)).map(b"".join)
+
+
+@given(_NAMES)
+def test_the_printable_path_is_text_that_leads_back_to_every_name(name: bytes) -> None:
+    text = printable_path(os.fsdecode(name))
+    text.encode("utf-8")
+    assert raw_path(text) == name
+
+
+@given(_NAMES.filter(lambda name: b"\\" not in name))
+def test_text_without_backslashes_is_unchanged(name: bytes) -> None:
+    try:
+        text = name.decode("utf-8")
+    except UnicodeDecodeError:
+        return
+    assert printable_path(text) == text

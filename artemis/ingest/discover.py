@@ -54,7 +54,8 @@ def walk(root: Path, skipped: Collection[Path] = ()) -> Iterator[list[Found]]:
     root : Path
         The batch folder.
     skipped : collection of Path
-        Resolved paths that are passed over without a word: what Artemis itself writes.
+        Resolved paths that are passed over: what Artemis itself wrote. Whoever calls says
+        so, see `artemis.own.passed_over`.
     """
     resolved = root.resolve()
     own = {path.relative_to(resolved) for path in skipped if path.is_relative_to(resolved)}

@@ -13,7 +13,7 @@ from artemis.ingest.discover import natural_key
 from artemis.ingest.plan import PlanEntry, plan_batch, read_plan, write_plan
 from artemis.ingest.read import read_chunk
 from artemis.ingest.reasons import REMEDIES, Reason
-from artemis.predictions import SLICES_SCHEMA, write_part
+from artemis.predictions import SLICES_SCHEMA, read_run, write_part
 from tests.ingest.builders import (
     KEY,
     SETTINGS,
@@ -269,3 +269,14 @@ def test_a_large_batch_has_larger_chunks_and_not_more(tmp_path: Path) -> None:
     chunks = plan_batch(tmp_path, SETTINGS, 2, max_chunks=4)
     assert [len(chunk) for chunk in chunks] == [6, 6, 6, 5]
     assert len(plan_batch(tmp_path, SETTINGS, 2, max_chunks=100)) == 12
+
+
+def test_names_that_differ_in_one_undecodable_byte_are_rows_of_their_own(tmp_path: Path) -> None:
+    batch = tmp_path / "batch"
+    batch.mkdir()
+    for name in (b"bad\xff.png", b"bad\\xff.png"):
+        (batch / os.fsdecode(name)).write_bytes(PNG)
+    rows = [{**one.row, "run_id": "r"} for one in ingest(batch)]
+    write_part(tmp_path / "slices" / "part-00000.parquet", rows, SLICES_SCHEMA)
+    table = read_run(tmp_path)
+    assert sorted(table["path"]) == ["bad\\x5cxff.png", "bad\\xff.png"]

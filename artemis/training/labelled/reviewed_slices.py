@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from artemis.errors import RunRecordError
-from artemis.files import sha256_file
+from artemis.files import printable_path, raw_path, sha256_file
 from artemis.predictions import read_table
 from artemis.runs import read_record
 from artemis.training.labelled.manifest_file import BOX_COLUMNS, LABEL_COLUMNS
@@ -74,7 +75,9 @@ def find_slices(workspace: Path, reviewed: pd.DataFrame, known: Collection[str])
             continue
         run_id, source, patient = found
         sources.append(source)
-        path = f"{run_id}/{source.path}" + (f"#{source.frame}" if source.frame else "")
+        path = f"{run_id}/{printable_path(source.path)}" + (
+            f"#{source.frame}" if source.frame else ""
+        )
         rows.append({"path": path, "tumor": tumor, "plane": plane, "patient": patient})
     return ReviewedSlices(_labels(rows), sources, unavailable)
 
@@ -95,7 +98,8 @@ def _find(
         row = slices.get(slice_id)
         if row is not None and _is_there(batch, row):
             patient = next(row[name] for name in _PATIENT_KEYS if isinstance(row[name], str))
-            return run_id, Source(batch, row["path"], int(row["frame"])), patient
+            name = os.fsdecode(raw_path(row["path"]))
+            return run_id, Source(batch, name, int(row["frame"])), patient
     return None
 
 
@@ -111,7 +115,7 @@ def _read(run: Path) -> Run:
 
 
 def _is_there(batch: Path, row: dict[str, Any]) -> bool:
-    relative = PurePosixPath(row["path"])
+    relative = PurePosixPath(os.fsdecode(raw_path(row["path"])))
     if relative.is_absolute() or ".." in relative.parts:
         return False
     path = batch / relative

@@ -68,11 +68,14 @@ def read_tree(root: Path, settings: IngestSettings) -> pd.DataFrame:
     tree = _Tree()
     for folder in walk(root):
         for found in folder:
-            name = printable_path(os.fsdecode(found.path))
+            shown = printable_path(os.fsdecode(found.path))
             if found.problem is not None:
-                tree.problems.append(f"{name} ({found.problem})")
-            elif os.fsencode(name) != found.path:
-                tree.problems.append(f"{name} (a name that is no UTF-8)")
+                tree.problems.append(f"{shown} ({found.problem})")
+                continue
+            try:
+                name = found.path.decode("utf-8")
+            except UnicodeDecodeError:
+                tree.problems.append(f"{shown} (a name that is no UTF-8)")
             else:
                 _place(tree, root, name, settings)
     _refuse_what_is_wrong(tree, root)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from pathlib import Path
 from typing import Any
 
@@ -185,3 +186,11 @@ def test_reviewed_copy_of_a_test_picture_goes_to_its_fold(house: House) -> None:
     loaded = house.load()
     assert loaded.table["fold"].iloc[6] == 2
     assert loaded.table["group"].iloc[6] == loaded.table["group"].iloc[2]
+
+
+def test_reviewed_slice_of_a_file_whose_name_is_no_text_is_found(house: House) -> None:
+    name = os.fsdecode(b"scan\xff.png")
+    Image.fromarray(slice_of(100)).save(house.batch / name)
+    house.run()
+    house.review({"path": "scan\\xff.png"})
+    assert house.load().table["path"].tolist()[6:] == [f"{house.run_id}/scan\\xff.png"]

@@ -1,0 +1,60 @@
+"""A command that ends on a signal, for certain, whatever its threads are at."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Final
+
+_PATIENCE: Final = 30.0
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_received: list[int] = []
+
+
+@contextmanager
+def ending_by_signal() -> Iterator[None]:
+    """Let the first SIGINT or SIGTERM end what is done within this context.
+
+    SIGINT raises `KeyboardInterrupt` and SIGTERM `SystemExit`, so that records are closed
+    and servers stopped on the way out. Later signals do not disturb that; it has half a
+    minute, then the process ends without it.
+    """
+    before = {number: signal.signal(number, _on_signal) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        if not _received:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def exit_if_ended() -> None:
+    """End the process if a signal did: 130 after SIGINT, 143 after SIGTERM.
+
+    The interpreter's own way out waits for every thread, and one may be at a long read.
+    """
+    if _received:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(_code())
+
+
+def _on_signal(number: int, frame: FrameType | None) -> None:
+    if _received:
+        return
+    _received.append(number)
+    last_resort = threading.Timer(_PATIENCE, lambda: os._exit(_code()))
+    last_resort.daemon = True
+    last_resort.start()
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    raise SystemExit(_code())
+
+
+def _code() -> int:
+    return 128 + _received[0]

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from artemis.batch import plan_chunks, recording_failure, start_run, write_plans
+from artemis.classify import ingest_chunk
+from artemis.errors import RunEndedError
+from artemis.runs import read_record
+from artemis.settings import Settings
+
+
+def test_steps_of_an_interrupted_run_stop_at_the_next_slice(samples: Path, tmp_path: Path) -> None:
+    settings = Settings(workspace=tmp_path)
+    run, record = start_run(samples, settings, ["baseline"], "test")
+    write_plans(run, plan_chunks(samples, settings, limit=2))
+    with pytest.raises(KeyboardInterrupt), recording_failure(run):
+        raise KeyboardInterrupt
+    assert read_record(run.root).error == "Interrupted by the user."
+    with pytest.raises(RunEndedError, match=rf"{run.run_id}: expected a run that goes on"):
+        ingest_chunk(run, record, 0, [64])
+    assert not run.slices.exists()
+    assert not run.tensors.exists()
