@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from artemis.errors import ModelError, WorkspaceError
+from artemis.evidence_map import MAPS
 from artemis.files import sha256_file, write_text_atomic
 from artemis.labels import CATEGORY_NAMES
 from artemis.models.manifest import (
@@ -37,6 +38,7 @@ from artemis.preprocess import PREPROCESSING_ID
 from artemis.training.card import render_card
 from artemis.training.figures.evaluate import evaluate
 from artemis.training.figures.far import auroc, far_pictures
+from artemis.training.figures.localisation import figures_of_maps
 from artemis.training.figures.out_of_fold import OUT_OF_FOLD_SCHEMA, write_frame
 from artemis.training.labelled.dataset import TrainingSet
 from artemis.training.network.export import export_litert
@@ -235,15 +237,23 @@ def _test(model: Trained, building: Path) -> Evaluation:
     """Measure the exported network, the very file that serves, on the test slices."""
     table = model.data.table[model.test]
     pictures = model.samples.pictures[model.test]
-    logits = Network(building / WEIGHTS_NAME).run(pictures)["logits"]
-    return evaluate(
-        softmax(logits / model.calibration.temperature),
-        table["category"].to_numpy(),
-        table["group"].tolist(),
+    outputs = Network(building / WEIGHTS_NAME).run(pictures)
+    probabilities = softmax(outputs["logits"] / model.calibration.temperature)
+    categories, groups = table["category"].to_numpy(), table["group"].tolist()
+    measured = evaluate(
+        probabilities,
+        categories,
+        groups,
         table["source"].tolist(),
         f"Patient-disjoint: {model.split}, never trained on.",
-        uncalibrated=softmax(logits),
+        uncalibrated=softmax(outputs["logits"]),
     )
+    if MAPS not in outputs:
+        return measured
+    boxes = model.data.boxes[model.test]
+    of_maps = figures_of_maps(outputs[MAPS], probabilities, categories, boxes, pictures, groups)
+    known = {name: interval for name, interval in of_maps.items() if interval is not None}
+    return measured.model_copy(update={"metrics": measured.metrics | known})
 
 
 def _describe_training(model: Trained) -> Training:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from artemis.errors import ModelError
+from artemis.evidence_map import gives_evidence
 from artemis.files import sha256_file
 from artemis.models.manifest import load_manifest
 from artemis.models.registry import MODEL_NAMES, model_folder
@@ -64,11 +65,13 @@ def test_pictures_of_another_shape_are_refused(model: ClassificationModel) -> No
         model.predict(np.zeros((1, 8, 8), dtype=np.float32))
 
 
-def test_maps_average_to_the_logits() -> None:
+def test_maps_are_of_four_tumours_at_places_of_sixteen_pixels() -> None:
     model = ClassificationModel(model_folder(Path("nowhere"), "mobilenet_v2"))
     output = model.predict(noise(model, 4))
     assert output.maps is not None
-    assert output.maps.mean(axis=(1, 2)) == pytest.approx(output.logits, abs=1e-2)
+    places = model.manifest.input.side // 16
+    assert output.maps.shape == (4, places, places, 4)
+    assert gives_evidence(model.manifest.outputs)
 
 
 def test_other_flatbuffer_is_refused(baseline: Path) -> None:

@@ -25,6 +25,9 @@ METRICS: Final = {
     "nll": "Negative log likelihood, nats (lower is better)",
     "aurc": "Area under the risk-coverage curve (lower is better)",
     "aurc_together": "Area under the risk-coverage curve, by the doubt of both models",
+    "pointing_game": "Pointing game: the hottest place of the evidence lies in the tumour box",
+    "energy_in_box": "Share of the evidence inside the tumour box",
+    "heat_outside_head": "Share of the evidence outside the head (lower is better)",
 }
 """Figures in the order in which they are shown, in words."""
 
