@@ -38,6 +38,8 @@ _FILES: Final = (
     f"cache/training/*/**/{_HEX * 32}.npy",
     f"cache/training/*/**/{_HEX * 32}.keys.npy",
     "evaluations/**/part-*.parquet",
+    "evaluations/**/part-*.npz",
+    "evaluations/**/shortcuts-*.parquet",
     "evaluations/**/fold-*.lock",
     "evaluations/**/unfinished/**/calibration.parquet",
     "evaluations/**/unfinished/**/calibrating.npz",
