@@ -83,6 +83,21 @@ def test_the_page_holds_picture_answers_reasons_and_facts(
     assert "style=" not in page.source
 
 
+def test_confidence_is_said_no_finer_than_it_deserves(
+    samples: Path, settings: Settings, tmp_path: Path
+) -> None:
+    found = explain_image(samples / "coronal_simulated_meningioma.png", settings, MODELS, tmp_path)
+    sure, far = found.answers
+    assert [model.ece for model in found.models] == [0.03, 0.055]
+    assert "out_of_distribution" not in sure["review_reasons"]
+    assert "out_of_distribution" in far["review_reasons"]
+    (tmp_path / "index.html").write_text(explained_page(found))
+    headline = text(Page(tmp_path / "index.html").by_id("verdict"))
+    fives = f"{5 * round(20 * sure['confidence']):d}%"
+    assert f"to mobilenet_v2 ({fives})" in headline
+    assert "to baseline (unlike the training images)" in headline
+
+
 @pytest.mark.slow
 def test_evidence_and_its_rival_are_drawn_beside_the_picture(
     samples: Path, settings: Settings, tmp_path: Path

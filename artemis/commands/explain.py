@@ -67,9 +67,10 @@ def _print(found: Explanation, page: Path) -> None:
         CATEGORY_WORDS,
         QUALITY_WORDS,
         REVIEW_REASON_WORDS,
-        percent,
+        confidence_words,
         visible,
     )
+    from artemis.review import ReviewReason
 
     console, row = Console(highlight=False), found.slice_row
 
@@ -83,10 +84,12 @@ def _print(found: Explanation, page: Path) -> None:
     line("Quality", "; ".join(f"{QUALITY_WORDS[k].lower()}: {v:.3g}" for k, v in quality))
     for model, answer in zip(found.models, found.answers, strict=True):
         console.print(Text(f"\n{model.name} {model.version}", "bold"))
+        far = ReviewReason.OUT_OF_DISTRIBUTION in answer["review_reasons"]
         for top in top_categories(answer):
             share = top["probability"]
-            bar = "\u2588" * round(share * _BAR) if console.is_terminal else ""
-            words = f"  {CATEGORY_WORDS[top['category']]:<24} {percent(share):>5} "
+            said = "" if far else confidence_words(share, model.ece)
+            bar = "\u2588" * round(share * _BAR) if console.is_terminal and not far else ""
+            words = f"  {CATEGORY_WORDS[top['category']]:<24} {said:>5} "
             console.print(Text.assemble(words, (bar, "blue")), soft_wrap=True)
         reasons = [REVIEW_REASON_WORDS.get(code, code) for code in answer["review_reasons"]]
         line("  Review", "; ".join(reasons) or "no reason")

@@ -17,7 +17,6 @@ from artemis.report.words import (
     QUALITY_WORDS,
     TUMOR_WORDS,
     joined,
-    percent,
     sentence,
     visible,
 )
@@ -64,7 +63,8 @@ def explained_page(explanation: Explanation) -> str:
 def verdict(item: SliceItem) -> str:
     """Return every model's answer in one sentence."""
     words = [
-        f"{CATEGORY_WORDS[answer.category.name]} to {visible(model)} ({percent(answer.confidence)})"
+        f"{CATEGORY_WORDS[answer.category.name]} to {visible(model)} "
+        f"({answer.said(answer.confidence)})"
         for model, answer in item.answers.items()
     ]
     look = "a person should look first" if item.needs_review else "nothing calls for a second look"
