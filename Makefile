@@ -42,8 +42,8 @@ clean:           ## Remove what `make` made; runs, labels and models in data/ st
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 
 $(VENV)/bin/python:
-	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "Artemis needs Python 3.11 to 3.13; choose one: make PYTHON=python3.12")'
-	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "Artemis needs Python 3.11 to 3.13; choose one: make PYTHON=python3.12")'
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 	  echo "Could not make a virtual environment. On Debian: apt-get install python3-venv" >&2; exit 1; }
 
 # --no-deps: the lock is complete, and what it does not name must not come in.
