@@ -25,8 +25,10 @@ def export_mapping_model(folder: Path) -> Path:
     folder.mkdir(parents=True)
     network = join(build_stem(SIDE, None), build_trunk(SIDE, imagenet=None, seed=3))
     outputs = export_litert(network, folder / WEIGHTS_NAME)
-    features = np.random.default_rng(0).normal(size=(40, 1280)).astype(np.float32)
-    fit_reference(features, np.arange(40) % 12).save(folder / REFERENCE_NAME)
+    random = np.random.default_rng(0)
+    features = random.normal(size=(40, 1280)).astype(np.float32)
+    pictures = random.integers(0, 256, (40, SIDE, SIDE), dtype=np.uint8)
+    fit_reference(features, np.arange(40) % 12, pictures).save(folder / REFERENCE_NAME)
     shipped = load_manifest(next((PRETRAINED / "mobilenet_v2").iterdir()))
     files = {name: sha256_file(folder / name) for name in (WEIGHTS_NAME, REFERENCE_NAME)}
     manifest = shipped.model_copy(
