@@ -49,7 +49,9 @@ def test_one_channel_is_imagenets_three_equal_ones(imagenet_weights: Path) -> No
 
 def test_evidence_and_pooled_features_add_up_to_the_logits() -> None:
     trunk = build_trunk(64, imagenet=None)
-    outputs = trunk(np.random.default_rng(2).normal(size=(3, 8, 8, 32)), training=False)
+    outputs = trunk(
+        np.random.default_rng(2).normal(size=(3, *trunk.input_shape[1:])), training=False
+    )
     maps, attention = outputs["maps"].numpy(), outputs["attention"].numpy()
     assert maps.shape == (3, 4, 4, 4)
     assert attention.sum(axis=1) == pytest.approx(np.ones(3), abs=1e-5)

@@ -55,7 +55,7 @@ def tiny(**changes: object) -> Recipe:
     return replace(RECIPES["mobilenet_v2"], **(small | changes))
 
 
-def draw_boxed(cache: Path) -> Samples:
+def draw_boxed(cache: Path, imagenet: Path | None = None) -> Samples:
     """Noise with a bright square whose box is known, in every other picture."""
     generator = np.random.default_rng(6)
     pictures = generator.integers(0, 40, (48, 64, 64), dtype=np.uint8)
@@ -64,4 +64,4 @@ def draw_boxed(cache: Path) -> Samples:
         left, top = generator.integers(4, 40, 2)
         pictures[k, top : top + 18, left : left + 18] = 240
         boxes[k] = np.array([left, top, left + 18, top + 18]) / 64
-    return prepare(tiny(), pictures, np.arange(48) % 12, boxes, imagenet=None, cache=cache)
+    return prepare(tiny(), pictures, np.arange(48) % 12, boxes, imagenet=imagenet, cache=cache)

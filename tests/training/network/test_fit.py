@@ -21,16 +21,19 @@ from artemis.training.network.fit import Epoch, Fitted, fit
 from artemis.training.network.memory import keep_freed_memory
 from artemis.training.network.recipes import RECIPES
 from artemis.training.network.weights import save_weights
-from tests.training.small import samples_of, tiny
+from tests.training.small import draw_boxed, samples_of, tiny
 
 pytestmark = pytest.mark.slow
 keep_freed_memory()  # as every training does
 
 
-def test_attention_goes_into_the_tumour_box(boxed: Samples) -> None:
+@pytest.mark.shared
+def test_attention_goes_into_the_tumour_box(imagenet_weights: Path, tmp_path: Path) -> None:
+    # A stem of random weights passes next to nothing on (1e-7): there is nothing to attend to.
+    boxed = draw_boxed(tmp_path, imagenet_weights)
     recipe = tiny(epochs=25, box_weight=1.0, learning_rate=3e-3, label_smoothing=0.0, mixup=0.0)
     rows = np.arange(48)
-    fitted = fit(recipe, boxed, rows, imagenet=None)
+    fitted = fit(recipe, boxed, rows, imagenet=imagenet_weights)
     attention = fitted.predict(boxed, rows[::2])["attention"]
     assert boxed.draws is not None
     inside = (attention * (boxed.draws.areas[::2, 0].reshape(24, -1) > 0)).sum(axis=1)
