@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from artemis.report.build import build_report
-from artemis.report.index import build_index
-from artemis.runs import list_runs, read_record, reports_root
+from artemis.report.index import write_index
+from artemis.runs import read_record, reports_root
 
 
 def write_report(run_dir: Path) -> Path:
@@ -20,5 +20,5 @@ def write_report(run_dir: Path) -> Path:
     here = record.settings.model_copy(update={"workspace": run_dir.parent.parent})
     reports = reports_root(here).resolve()
     target = build_report(run_dir, reports / record.run_id / "index.html")
-    build_index(reports, list_runs(run_dir.parent), reports / "index.html")
+    write_index(run_dir.parent, reports)
     return target

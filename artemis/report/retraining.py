@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from artemis.files import write_text_atomic
-from artemis.report.index import RETRAININGS, build_index
+from artemis.report.index import RETRAININGS, write_index
 from artemis.report.page import render_page
 from artemis.report.retraining_changed import changed_view
 from artemis.report.retraining_data import ChangedAnswer, RetrainingData, read_changed
@@ -16,7 +16,6 @@ from artemis.report.retraining_figures import comparison_view
 from artemis.report.retraining_verdict import decision_view, opening
 from artemis.report.retraining_views import curves_view, data_view, provenance_view
 from artemis.retrainings import RetrainingRecord, read_record
-from artemis.runs import list_runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,5 +132,5 @@ def write_retraining_report(workspace: Path, folder: Path, reports: Path) -> Pat
     # The folder's name, not the record's id: an edited record must not lead out of the reports.
     target = reports / RETRAININGS / folder.name / "index.html"
     write_text_atomic(target, page)
-    build_index(reports, list_runs(workspace / "runs"), reports / "index.html")
+    write_index(workspace / "runs", reports)
     return target

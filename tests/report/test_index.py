@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from artemis.report.index import build_index
+from artemis.report.index import build_index, write_index
 from artemis.runs import RunRecord
-from tests.report.conftest import HOSTILE, RUN_ID, run_record, typical_tables
+from tests.report.conftest import HOSTILE, RUN_ID, run_record, typical_tables, write_run
 from tests.report.parsing import Page, text
 
 
@@ -23,7 +23,7 @@ def test_runs_are_listed_newest_first_with_counts_and_a_link(tmp_path: Path) -> 
         "2026-03-01 12:00:00 UTC",
         "ward 7",
         "completed",
-        *["16", "16", "12", "2", "2", "2"],
+        *["16", "16", "12", "2", "2", "2", "–"],  # noqa: RUF001
         "mobilenet_v2 1.0.0 and baseline 1.0.0",
     ]
     links = [link.get("href") for link in page.by_id("table-runs").iter("a")]
@@ -56,3 +56,39 @@ def test_the_index_fetches_nothing_and_has_the_same_policy(tmp_path: Path) -> No
     policy = page.all("meta", **{"http-equiv": "Content-Security-Policy"})[0].get("content", "")
     assert policy.startswith("default-src 'none'; img-src data:; style-src 'sha256-")
     assert all("style" not in element.attrib for element in page.root.iter())
+
+
+def test_trends_stand_above_the_list_with_words_for_each_plot(tmp_path: Path) -> None:
+    newer = "20260302T080000Z-ffffff"
+    half = {"counts": run_record(typical_tables(12)).counts.model_copy(update={"slices": 8})}
+    records = [record(newer, **half), record()]
+    page = Page(
+        build_index(tmp_path, records, tmp_path / "index.html", {RUN_ID: 0.1, newer: 0.305})
+    )
+    plots = [plot.get("aria-label") for plot in page.by_id("trends").iter("svg")]
+    assert plots == [
+        "Slices found over 2 runs, 2026-03-01 to 2026-03-01: from 16 to 8.",
+        "Refused or failed over 2 runs, 2026-03-01 to 2026-03-01: from 25% to 50%.",
+        "To review over 2 runs, 2026-03-01 to 2026-03-01: from 17% to 17%.",
+        "Mean doubt over 2 runs, 2026-03-01 to 2026-03-01: from 0.10 to 0.30.",
+    ]
+    assert [row[10] for row in page.rows("table-runs")] == ["0.30", "0.10"]
+
+
+def test_the_list_of_a_workspace_measures_doubt_from_its_tables(tmp_path: Path) -> None:
+    tables = typical_tables(4, rejected=False)
+    for row, doubt in zip(tables.predictions["mobilenet_v2"], (0.1, 0.2, 0.3, 0.4), strict=True):
+        row["doubt"] = doubt
+    write_run(tmp_path, tables)
+    page = Page(write_index(tmp_path / "runs", tmp_path / "reports"))
+    assert page.rows("table-runs")[0][10] == "0.25"
+    assert not [e for e in page.root.iter() if e.get("id") == "trends"]  # of one run there is none
+
+
+def test_comparisons_are_listed_with_a_link(tmp_path: Path) -> None:
+    target = tmp_path / "comparisons" / "a--b" / "index.html"
+    target.parent.mkdir(parents=True)
+    target.write_text("a comparison")
+    page = Page(build_index(tmp_path, [record()], tmp_path / "index.html"))
+    links = [link.get("href") for link in page.by_id("comparisons").iter("a")]
+    assert links == ["comparisons/a--b/index.html"]
