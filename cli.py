@@ -29,6 +29,7 @@ from artemis.commands.options import (
     model_names,
     print_json,
 )
+from artemis.commands.report import report
 from artemis.errors import ArtemisError, InputsRefusedError, NothingUsableError
 
 app = typer.Typer(
@@ -44,6 +45,7 @@ app.add_typer(models_app, name="models", invoke_without_command=True)
 app.add_typer(labels_app, name="labels", invoke_without_command=True)
 app.add_typer(data_app, name="data")
 app.command(epilog="Example: artemis-cli explain scan.dcm --rival")(explain)
+app.command(epilog="Example: artemis-cli report latest --pdf")(report)
 
 
 def main() -> None:
@@ -177,21 +179,6 @@ def classify_batch(
             f"{directory}: expected every input to be classified (--strict). Received "
             f"{counts.refused} refused and {counts.failed} failed; the report says why."
         )
-
-
-@app.command(epilog="Example: artemis-cli report latest")
-def report(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's id or folder, or `latest`.")],
-    workspace: Workspace = None,
-    as_json: AsJson = False,
-) -> None:
-    """Write a run's HTML report again, from its Parquet files alone."""
-    from artemis.report.publish import write_report
-    from artemis.runs import find_run
-    from artemis.settings import load_settings
-
-    page = str(write_report(find_run(load_settings(workspace).workspace, run)))
-    print_json({"report": page}) if as_json else typer.echo(page)
 
 
 @app.command(epilog="Example: artemis-cli train --data brain-mri/ --model baseline")

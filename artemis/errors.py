@@ -71,6 +71,10 @@ class MissingExtraError(ArtemisError):
     """A command needs an optional dependency that is not installed."""
 
 
+class ExportError(ArtemisError):
+    """A run could not be given in another form; the message says what is missing or failed."""
+
+
 class NothingUsableError(ArtemisError):
     """A batch holds no slice that could be classified."""
 

@@ -46,13 +46,17 @@ _FILES: Final = (
 )
 """Files outside such folders, by the names that Artemis gives them."""
 
+_TABLES: Final = ("parquet", "csv")
 _PAGES: Final = (
     "index.html",
     f"{_RUN}/index.html",
+    f"{_RUN}/report.pdf",
+    "comparisons/*--*/index.html",
+    *(f"comparisons/*--*/{name}.{kind}" for name in ("changed", "unmatched") for kind in _TABLES),
     "retrainings/*/index.html",
     "audits/*/index.html",
 )
-"""Below the folder of the reports: the pages alone, since nothing else lies beside them."""
+"""Below the folder of the reports: pages and what is made with them."""
 
 
 def own_outputs(settings: Settings) -> set[Path]:

@@ -1,0 +1,126 @@
+"""The command ``report``: a run's page again, as PDF, as data, or against another run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from artemis.commands.options import AsJson, Workspace, print_json
+
+_FORMATS = ("html", "json", "csv")
+
+
+def report(
+    run: Annotated[
+        str | None, typer.Argument(metavar="RUN", help="A run's id or folder, or `latest`.")
+    ] = None,
+    workspace: Workspace = None,
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="html writes the page; json and csv print the run as data.",
+            metavar="FORMAT",
+        ),
+    ] = "html",
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where json or csv goes; else printed.")
+    ] = None,
+    pdf: Annotated[
+        bool, typer.Option("--pdf", help="Print the page to report.pdf beside it, by Chromium.")
+    ] = False,
+    compare: Annotated[
+        tuple[str, str] | None,
+        typer.Option(metavar="RUN_A RUN_B", help="List the predictions that changed from A to B."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a run's HTML report again, from its Parquet files alone, or give it as data.
+
+    --compare writes a page, Parquet and CSV of what changed between two runs.
+    """
+    from artemis.runs import find_run
+    from artemis.settings import load_settings
+
+    _check_usage(run, form, output, pdf, compare)
+    home = load_settings(workspace).workspace
+    if compare is not None:
+        _compare(find_run(home, compare[0]), find_run(home, compare[1]), as_json)
+        return
+    folder = find_run(home, str(run))
+    if form == "html":
+        _write_page(folder, pdf, as_json)
+    else:
+        _give_data(folder, form, output)
+
+
+def _check_usage(
+    run: str | None,
+    form: str,
+    output: Path | None,
+    pdf: bool,
+    compare: tuple[str, str] | None,
+) -> None:
+    if form not in _FORMATS:
+        raise typer.BadParameter(f"--format: expected {', '.join(_FORMATS)}. Received {form!r}.")
+    if (run is None) == (compare is None):
+        raise typer.BadParameter("expected one RUN, or --compare RUN_A RUN_B, and not both.")
+    if form != "html" and (pdf or compare):
+        raise typer.BadParameter("--format: --pdf and --compare write pages; leave it out.")
+    if compare and pdf:
+        raise typer.BadParameter("--pdf: expected one RUN. Received --compare.")
+    if output is not None and form == "html":
+        raise typer.BadParameter("--output: expected --format json or csv with it.")
+
+
+def _write_page(folder: Path, pdf: bool, as_json: bool) -> None:
+    from artemis.report.pdf import find_browser, write_pdf
+    from artemis.report.publish import write_report
+
+    if pdf:
+        find_browser()  # before the page is made, that takes longer
+    page = write_report(folder)
+    said = {"report": str(page)}
+    if pdf:
+        said["pdf"] = str(write_pdf(page, page.with_name("report.pdf")))
+    if as_json:
+        print_json(said)
+    else:
+        for path in said.values():
+            typer.echo(path)
+
+
+def _give_data(folder: Path, form: str, output: Path | None) -> None:
+    from artemis.files import write_text_atomic
+    from artemis.report.as_data import csv_data, json_data
+
+    text = json_data(folder) if form == "json" else csv_data(folder)
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        write_text_atomic(output, text)
+        typer.echo(output)
+
+
+def _compare(run_a: Path, run_b: Path, as_json: bool) -> None:
+    from artemis.report.changes_page import write_comparison
+
+    written = write_comparison(run_a, run_b)
+    changes = written.changes
+    if not as_json:
+        for path in (written.page, *written.tables):
+            typer.echo(path)
+        return
+    print_json(
+        {
+            "report": str(written.page),
+            "tables": [str(path) for path in written.tables],
+            "in_both": changes.in_both,
+            "changed": {model.model: len(model.changed) for model in changes.models},
+            "compared": {model.model: model.slices for model in changes.models},
+            "only_in_a": len(changes.unmatched_of("a", "only_here")),
+            "only_in_b": len(changes.unmatched_of("b", "only_here")),
+        }
+    )

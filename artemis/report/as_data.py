@@ -1,0 +1,107 @@
+"""A run as data for other programs: JSON and CSV of the same documented columns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+import pandas as pd
+
+from artemis import RESEARCH_USE
+from artemis.labels import CATEGORIES, PROBABILITY_COLUMNS
+from artemis.predictions import read_run
+from artemis.report.tabular import csv_text, plain_rows
+from artemis.runs import RunRecord, read_record
+
+FORMAT_VERSION: Final = 1
+"""Raised when a column or field changes its meaning or goes; new ones do not raise it."""
+
+_WHOLE: Final = frozenset({"frame", "width", "height"})
+
+COLUMNS: Final[Mapping[str, str]] = {
+    "run_id": "the run",
+    "slice_id": "SHA-256 of the decoded pixels and frame; empty where nothing was decoded",
+    "path": "file, relative to the batch folder",
+    "frame": "frame of the file, from 0",
+    "format": "`png`, `jpeg`, `bmp`, `tiff`, `dicom` or `nifti`, by content",
+    "header_plane": "plane by the header: `coronal`, `sagittal`, `transverse` or `oblique`",
+    "width": "pixels",
+    "height": "pixels",
+    "status": "`ok`, `refused` or `failed`",
+    "reason_code": "why it was refused or failed",
+    "reason": "the same as a sentence, with what to do",
+    "model": "name of the model; empty, like all that follows, unless the status is `ok`",
+    "model_version": "its version",
+    "category": "the answer, `glioma_coronal` … `none_transverse`",
+    "tumor": "its tumour: `glioma`, `meningioma`, `pituitary` or `none`",
+    "plane": "its plane: `coronal`, `sagittal` or `transverse`",
+    "confidence": "calibrated probability of the answer, 0 to 1; means nothing where "
+    "`review_reasons` has `out_of_distribution`",
+    "p_tumor": "1 − p(none), 0 to 1",  # noqa: RUF001 - a minus sign
+    "set_90": "plausible categories, most probable first; empty where the model has no sets",
+    "ood_score": "distance from the training images; higher is stranger",
+    "doubt": "0 (sure) to 1, orders the review queue",
+    "needs_review": "whether a person should look",
+    "review_reasons": "why",
+    **{
+        column: f"calibrated probability of {category.name}, 0 to 1"
+        for column, category in zip(PROBABILITY_COLUMNS, CATEGORIES, strict=True)
+    },
+}
+"""Every column with its meaning; a row for every slice and model, one for a slice without."""
+
+
+def data_rows(run_dir: Path) -> list[dict[str, Any]]:
+    """Return the rows of a run, each with all of `COLUMNS`.
+
+    The keyed hashes of patient, study and series are not among them.
+
+    Raises
+    ------
+    RunRecordError
+        If a table cannot be read.
+    """
+    frame: pd.DataFrame = read_run(run_dir)
+    return [{name: _plain(name, row[name]) for name in COLUMNS} for row in plain_rows(frame)]
+
+
+def _plain(name: str, value: Any) -> Any:
+    if isinstance(value, float):
+        # Whole numbers with gaps are floats in pandas; of float32 seven digits are true.
+        return int(value) if name in _WHOLE else float(f"{value:.7g}")
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def csv_data(run_dir: Path) -> str:
+    """Return a run as CSV, see `artemis.report.tabular.csv_text`."""
+    return csv_text([*COLUMNS], data_rows(run_dir))
+
+
+def json_data(run_dir: Path) -> str:
+    """Return a run as JSON: ``format``, ``notice``, ``run`` and ``rows``.
+
+    ``rows`` have the columns of the CSV, with null for what is missing and lists for
+    `set_90` and `review_reasons`.
+    """
+    content = {
+        "format": FORMAT_VERSION,
+        "notice": RESEARCH_USE,
+        "run": _run(read_record(run_dir)),
+        "rows": data_rows(run_dir),
+    }
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _run(record: RunRecord) -> dict[str, Any]:
+    return {
+        "run_id": record.run_id,
+        "status": record.status.value,
+        "created": record.created.isoformat(),
+        "finished": record.finished.isoformat() if record.finished else None,
+        "batch": PurePosixPath(record.batch).name,  # where it lay is of the machine
+        "artemis": record.versions.get("artemis-mri"),
+        "counts": record.counts.model_dump(),
+        "models": [model.model_dump(mode="json", exclude={"folder"}) for model in record.models],
+    }

@@ -1,0 +1,286 @@
+"""What two runs say of the same slices: which predictions changed, and what only one holds.
+
+Slices are the same where their content hash is (`slice_id`: decoded pixels and frame), under
+whatever name; a slice counts once, however many copies a run holds. What was never decoded
+has no such hash, and is the same where path and frame are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+import pyarrow as pa
+
+from artemis.errors import RunRecordError
+from artemis.labels import CATEGORY_NAMES
+from artemis.predictions import read_table
+from artemis.report.tabular import plain_rows
+from artemis.runs import RunRecord, read_record
+
+_ANSWER_FIELDS: Final = (
+    ("model_version", pa.string()),
+    ("path", pa.string()),
+    ("frame", pa.int32()),
+    ("category", pa.string()),
+    ("confidence", pa.float32()),
+    ("p_tumor", pa.float32()),
+    ("ood_score", pa.float32()),
+    ("doubt", pa.float32()),
+    ("needs_review", pa.bool_()),
+)
+_REASONS: Final = pa.list_(pa.string())
+
+CHANGED_SCHEMA: Final = pa.schema(
+    [
+        pa.field("model", pa.string(), nullable=False),
+        pa.field("slice_id", pa.string(), nullable=False),
+        pa.field("changed", pa.string(), nullable=False),  # tumor, plane or both
+        *(
+            pa.field(f"{name}_{run}", kind, nullable=False)
+            for name, kind in (*_ANSWER_FIELDS, ("review_reasons", _REASONS))
+            for run in "ab"
+        ),
+        pa.field("run_id_a", pa.string(), nullable=False),
+        pa.field("run_id_b", pa.string(), nullable=False),
+    ]
+)
+"""A row for every slice and model whose category differs between run A and run B."""
+
+UNMATCHED_SCHEMA: Final = pa.schema(
+    [
+        pa.field("run", pa.string(), nullable=False),  # a or b: the run that the row is of
+        pa.field("kind", pa.string(), nullable=False),  # only_here or answered_only_here
+        pa.field("slice_id", pa.string()),
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("frame", pa.int32(), nullable=False),
+        pa.field("status", pa.string(), nullable=False),
+        pa.field("other_status", pa.string()),  # in the other run, where it has the slice
+        pa.field("other_reason_code", pa.string()),
+        pa.field("run_id", pa.string(), nullable=False),
+    ]
+)
+"""A row for every slice that only one run holds, or only one run classified."""
+
+_Identity = tuple[str, str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChanges:
+    """One model's answers to the slices that both runs classified.
+
+    Attributes
+    ----------
+    model, version_a, version_b : str
+        Name, and version in either run.
+    tumors, planes : mapping of (str, str) to int
+        Slices by the answer of A, then of B.
+    slices, same : int
+        Slices that both answered, and those of them with the same category.
+    changed : list of dict
+        Rows of `CHANGED_SCHEMA`, those of which both answers are surest first.
+    """
+
+    model: str
+    version_a: str
+    version_b: str
+    tumors: Mapping[tuple[str, str], int]
+    planes: Mapping[tuple[str, str], int]
+    slices: int
+    same: int
+    changed: list[dict[str, Any]]
+
+    def count(self, kind: str) -> int:
+        """Return how many changed in ``tumor``, ``plane`` or ``both``."""
+        return sum(row["changed"] == kind for row in self.changed)
+
+
+@dataclass(frozen=True)
+class RunChanges:
+    """Two runs side by side.
+
+    Attributes
+    ----------
+    first, second : RunRecord
+        Run A and run B.
+    in_both : int
+        Distinct slices that both runs found.
+    copies : (int, int)
+        Slices of A, and of B, that are copies of another in the same run, counted once.
+    models : tuple of ModelChanges
+        In the order of A.
+    models_of_one : tuple of (str, str)
+        ``a`` or ``b``, and the name of a model that only this run used.
+    unmatched : list of dict
+        Rows of `UNMATCHED_SCHEMA`.
+    thumbnails : mapping of str to bytes
+        JPEG files of the changed slices, by slice id.
+    """
+
+    first: RunRecord
+    second: RunRecord
+    in_both: int
+    copies: tuple[int, int]
+    models: tuple[ModelChanges, ...]
+    models_of_one: tuple[tuple[str, str], ...]
+    unmatched: list[dict[str, Any]]
+    thumbnails: Mapping[str, bytes]
+
+    def unmatched_of(self, run: str, kind: str) -> list[dict[str, Any]]:
+        """Return the rows of run ``a`` or ``b`` of one kind."""
+        return [row for row in self.unmatched if (row["run"], row["kind"]) == (run, kind)]
+
+
+@dataclass
+class _Side:
+    record: RunRecord
+    slices: dict[_Identity, dict[str, Any]] = field(default_factory=dict)
+    answers: dict[str, dict[_Identity, dict[str, Any]]] = field(default_factory=dict)
+    copies: int = 0
+
+
+def compare_runs(run_a: Path, run_b: Path) -> RunChanges:
+    """Return what changed from run A to run B.
+
+    Parameters
+    ----------
+    run_a, run_b : Path
+        ``<workspace>/runs/<run_id>``; they may lie in different workspaces. Only ``run.json``
+        and the tables are read.
+
+    Raises
+    ------
+    RunRecordError
+        If a record or table cannot be read, or holds a category of another version.
+    """
+    sides = _side(run_a), _side(run_b)
+    first, second = sides
+    both = [key for key in first.slices if key in second.slices]
+    names = [name for name in first.answers if name in second.answers]
+    models = tuple(_model_changes(name, *sides) for name in names)
+    wanted = {row["slice_id"] for model in models for row in model.changed}
+    return RunChanges(
+        first=first.record,
+        second=second.record,
+        in_both=len(both),
+        copies=(first.copies, second.copies),
+        models=models,
+        models_of_one=tuple(
+            (run, name)
+            for run, mine, other in (("a", first, second), ("b", second, first))
+            for name in mine.answers
+            if name not in other.answers
+        ),
+        unmatched=[*_unmatched("a", first, second), *_unmatched("b", second, first)],
+        thumbnails=_thumbnails((run_b, run_a), wanted),
+    )
+
+
+def _side(run_dir: Path) -> _Side:
+    side = _Side(read_record(run_dir))
+    identities: dict[tuple[str, int], _Identity] = {}
+    for row in plain_rows(read_table(run_dir, "slices")):
+        place = row["path"], row["frame"]
+        identity = ("", *place) if row["slice_id"] is None else (row["slice_id"], "", 0)
+        identities[place] = identity
+        known = side.slices.get(identity)
+        side.copies += known is not None
+        if known is None or (known["status"] != "ok" and row["status"] == "ok"):
+            side.slices[identity] = row
+    answers = read_table(run_dir, "predictions")
+    unknown = sorted(set(answers["category"]) - set(CATEGORY_NAMES))
+    if unknown:
+        raise RunRecordError(
+            f"{run_dir / 'predictions'}: expected the twelve categories of this version of "
+            f"Artemis. Received {unknown[0]!r}. Compare with the version that made the run."
+        )
+    named = [model.name for model in side.record.models]
+    for model in dict.fromkeys([*named, *answers["model"]]):
+        of_model = plain_rows(answers[answers["model"] == model])
+        if of_model:
+            rows = side.answers.setdefault(model, {})
+            for row in of_model:
+                rows.setdefault(identities.get((row["path"], row["frame"]), _identity(row)), row)
+    return side
+
+
+def _identity(row: Mapping[str, Any]) -> _Identity:
+    return row["slice_id"], "", 0
+
+
+def _model_changes(model: str, first: _Side, second: _Side) -> ModelChanges:
+    before, after = first.answers[model], second.answers[model]
+    tumors: dict[tuple[str, str], int] = {}
+    planes: dict[tuple[str, str], int] = {}
+    changed, slices = [], 0
+    for identity, a in before.items():
+        b = after.get(identity)
+        if b is None:
+            continue
+        slices += 1
+        tumor, plane = (a["tumor"], b["tumor"]), (a["plane"], b["plane"])
+        tumors[tumor] = tumors.get(tumor, 0) + 1
+        planes[plane] = planes.get(plane, 0) + 1
+        if a["category"] != b["category"]:
+            both = tumor[0] != tumor[1] and plane[0] != plane[1]
+            kind = "both" if both else "tumor" if tumor[0] != tumor[1] else "plane"
+            changed.append(_changed_row(model, kind, a, b))
+    changed.sort(key=lambda row: (-min(row["confidence_a"], row["confidence_b"]), row["slice_id"]))
+    return ModelChanges(
+        model=model,
+        version_a=next(iter(before.values()))["model_version"],
+        version_b=next(iter(after.values()))["model_version"],
+        tumors=tumors,
+        planes=planes,
+        slices=slices,
+        same=slices - len(changed),
+        changed=changed,
+    )
+
+
+def _changed_row(
+    model: str, kind: str, a: Mapping[str, Any], b: Mapping[str, Any]
+) -> dict[str, Any]:
+    row: dict[str, Any] = {"model": model, "slice_id": a["slice_id"], "changed": kind}
+    for name in (*(name for name, _ in _ANSWER_FIELDS), "review_reasons"):
+        for run, answer in (("a", a), ("b", b)):
+            row[f"{name}_{run}"] = answer[name]
+    row["review_reasons_a"], row["review_reasons_b"] = (
+        [*row["review_reasons_a"]],
+        [*row["review_reasons_b"]],
+    )
+    return row | {"run_id_a": a["run_id"], "run_id_b": b["run_id"]}
+
+
+def _unmatched(run: str, mine: _Side, other: _Side) -> list[dict[str, Any]]:
+    rows = []
+    for identity, row in mine.slices.items():
+        found = other.slices.get(identity)
+        if found is None:
+            kind = "only_here"
+        elif row["status"] == "ok" != found["status"]:
+            kind = "answered_only_here"
+        else:
+            continue
+        rows.append(
+            {name: row[name] for name in ("slice_id", "path", "frame", "status", "run_id")}
+            | {
+                "run": run,
+                "kind": kind,
+                "other_status": found and found["status"],
+                "other_reason_code": found and found["reason_code"],
+            }
+        )
+    return rows
+
+
+def _thumbnails(run_dirs: Sequence[Path], wanted: set[str]) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    for run_dir in run_dirs:
+        table: pd.DataFrame = read_table(run_dir, "thumbnails")
+        chosen = table[table["slice_id"].isin(wanted - found.keys())]
+        found.update(zip(chosen["slice_id"], chosen["jpeg"], strict=True))
+    return found

@@ -1,0 +1,217 @@
+"""The page of two runs side by side, and its tables as Parquet and CSV beside it."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+import pyarrow as pa
+
+from artemis.files import write_text_atomic
+from artemis.labels import CATEGORY_NAMES, PLANES, TUMORS
+from artemis.predictions import write_part
+from artemis.report.changes import (
+    CHANGED_SCHEMA,
+    UNMATCHED_SCHEMA,
+    RunChanges,
+    compare_runs,
+)
+from artemis.report.changes_words import change_words, readouts, unmatched_title, verdict
+from artemis.report.comparison import matrix_of
+from artemis.report.index import COMPARISONS, write_index
+from artemis.report.limits import THUMBNAIL_CHARACTERS
+from artemis.report.page import render_page
+from artemis.report.tabular import csv_text
+from artemis.report.words import (
+    CATEGORY_WORDS,
+    STATUS_WORDS,
+    confidence_words,
+    number,
+    sentence,
+    share_of,
+    visible,
+)
+from artemis.review import ReviewReason
+from artemis.runs import RunRecord, read_record, reports_root
+
+CHANGED_CARDS: Final = 60
+"""Changed predictions of each model that are shown with their picture."""
+
+UNMATCHED_ROWS: Final = 200
+"""Rows shown of each list of slices that only one run holds or classified."""
+
+_SHORT: Final = 12  # digits of a hash that tell slices apart on a page
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonFiles:
+    """What a comparison wrote, and its counts."""
+
+    page: Path
+    tables: tuple[Path, ...]
+    changes: RunChanges
+
+
+def write_comparison(run_a: Path, run_b: Path) -> ComparisonFiles:
+    """Compare two runs; write page and tables below the reports of run B's workspace.
+
+    ``comparisons/<A>--<B>/`` gets ``index.html``, and ``changed`` and ``unmatched`` each as
+    Parquet and CSV. The same two runs give the same bytes.
+
+    Parameters
+    ----------
+    run_a, run_b : Path
+        ``<workspace>/runs/<run_id>``.
+
+    Raises
+    ------
+    RunRecordError
+        See `artemis.report.changes.compare_runs`.
+    """
+    run_a, run_b = run_a.resolve(), run_b.resolve()
+    changes = compare_runs(run_a, run_b)
+    here = read_record(run_b).settings.model_copy(update={"workspace": run_b.parent.parent})
+    reports = reports_root(here).resolve()
+    # The folders' names, not the records' ids: an edited record must not lead elsewhere.
+    folder = reports / COMPARISONS / f"{run_a.name}--{run_b.name}"
+    changed = [row for model in changes.models for row in model.changed]
+    tables = (
+        *_write_table(folder, "changed", changed, CHANGED_SCHEMA),
+        *_write_table(folder, "unmatched", changes.unmatched, UNMATCHED_SCHEMA),
+    )
+    page = folder / "index.html"
+    write_text_atomic(page, comparison_page(changes))
+    write_index(run_b.parent, reports)
+    return ComparisonFiles(page, tables, changes)
+
+
+def _write_table(
+    folder: Path, name: str, rows: Sequence[Mapping[str, Any]], schema: pa.Schema
+) -> tuple[Path, Path]:
+    parquet, text = folder / f"{name}.parquet", folder / f"{name}.csv"
+    write_part(parquet, rows, schema)
+    write_text_atomic(text, csv_text(schema.names, rows))
+    return parquet, text
+
+
+def comparison_page(changes: RunChanges) -> str:
+    """Return two runs side by side as HTML text."""
+    pictures = _Pictures(changes.thumbnails)
+    return render_page(
+        "changes.html.j2",
+        runs=[_run(name, run) for name, run in (("A", changes.first), ("B", changes.second))],
+        verdict=verdict(changes),
+        readouts=readouts(changes),
+        models=[_model(changes, order, pictures) for order in range(len(changes.models))],
+        models_of_one=[(name.upper(), visible(model)) for name, model in changes.models_of_one],
+        unmatched=_unmatched_view(changes),
+    )
+
+
+class _Pictures:
+    """Pictures as addresses, as long as they fit on the page."""
+
+    def __init__(self, thumbnails: Mapping[str, bytes]) -> None:
+        self._thumbnails = thumbnails
+        self._left = THUMBNAIL_CHARACTERS
+
+    def address(self, slice_id: str) -> str:
+        jpeg = self._thumbnails.get(slice_id, b"")
+        address = f"data:image/jpeg;base64,{b64encode(jpeg).decode('ascii')}"
+        if not jpeg or len(address) > self._left:
+            return ""
+        self._left -= len(address)
+        return address
+
+
+def _run(name: str, record: RunRecord) -> dict[str, Any]:
+    return {
+        "name": name,
+        "record": record,
+        "batch": visible(PurePosixPath(record.batch).name or record.batch),
+        "finished": record.status.value == "completed",
+        "artemis": visible(record.versions.get("artemis-mri", "not recorded")),
+        "models": [(visible(m.name), visible(m.version), visible(m.sha256)) for m in record.models],
+    }
+
+
+def _model(changes: RunChanges, order: int, pictures: _Pictures) -> dict[str, Any]:
+    model = changes.models[order]
+    calibration = [
+        next((m.ece for m in run.models if m.name == model.model), None)
+        for run in (changes.first, changes.second)
+    ]
+    same = {
+        "tumour and plane": model.same,
+        "tumour": sum(model.tumors.get((tumor, tumor), 0) for tumor in TUMORS),
+        "plane": sum(model.planes.get((plane, plane), 0) for plane in PLANES),
+    }
+    shown = model.changed[:CHANGED_CARDS]
+    return {
+        "style": f"m{order % 4}",
+        "name": visible(model.model),
+        "versions": (visible(model.version_a), visible(model.version_b)),
+        "slices": model.slices,
+        "agreement": [(what, number(n), share_of(n, model.slices)) for what, n in same.items()],
+        "tumor": matrix_of(model.tumors, TUMORS, TUMORS, diagonal=True),
+        "plane": matrix_of(model.planes, PLANES, PLANES, diagonal=True),
+        "found": len(model.changed),
+        "cards": [_card(row, pictures.address(row["slice_id"]), calibration) for row in shown],
+    }
+
+
+def _card(
+    row: Mapping[str, Any], picture: str, calibration: Sequence[float | None]
+) -> dict[str, Any]:
+    answers = []
+    for name, run, ece in zip("AB", "ab", calibration, strict=True):
+        far = ReviewReason.OUT_OF_DISTRIBUTION.value in row[f"review_reasons_{run}"]
+        answers.append(
+            {
+                "name": name,
+                "category": sentence(CATEGORY_WORDS[row[f"category_{run}"]]),
+                "index": CATEGORY_NAMES.index(row[f"category_{run}"]),
+                "confidence": confidence_words(row[f"confidence_{run}"], ece, far=far),
+                "width": 0 if far else round(100 * row[f"confidence_{run}"], 1),
+                "review": row[f"needs_review_{run}"],
+            }
+        )
+    paths = [f"{row[f'path_{run}']}" for run in "ab"]
+    return {
+        "picture": picture,
+        "slice": visible(row["slice_id"][:_SHORT]),
+        "path": visible(paths[1]),
+        "frame": row["frame_b"],
+        "other_path": visible(paths[0]) if paths[0] != paths[1] else "",
+        "changed": change_words(row["changed"]),
+        "answers": answers,
+    }
+
+
+def _unmatched_view(changes: RunChanges) -> list[dict[str, Any]]:
+    lists = []
+    for kind in ("only_here", "answered_only_here"):
+        for run in "ab":
+            rows = changes.unmatched_of(run, kind)
+            lists.append(
+                {
+                    "key": f"{kind.replace('_', '-')}-{run}",
+                    "title": unmatched_title(kind, run),
+                    "found": len(rows),
+                    "rows": [
+                        {
+                            "path": visible(row["path"]),
+                            "frame": row["frame"],
+                            "slice": visible((row["slice_id"] or "")[:_SHORT]),
+                            "status": row["status"],
+                            "status_words": STATUS_WORDS.get(row["status"], row["status"]),
+                            "other": visible(row["other_reason_code"] or ""),
+                        }
+                        for row in rows[:UNMATCHED_ROWS]
+                    ],
+                }
+            )
+    return lists

@@ -1,0 +1,69 @@
+"""Tables as plain rows, and as CSV that a spreadsheet can open without running anything."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import pandas as pd
+
+FORMULA_STARTS: Final = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "\t",
+    "\r",
+    "\n",
+    "\uff1d",
+    "\uff0b",
+    "\uff0d",
+    "\uff20",
+)
+"""Spreadsheets take text that begins so for a formula (OWASP, "CSV Injection").
+
+The last four are the full-width forms of the first, which some spreadsheets read alike.
+"""
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """Return rows as CSV (RFC 4180): UTF-8 without a byte-order mark, commas, a header line.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        In their order.
+    rows : iterable of mapping
+        Each has every column. A missing value is an empty cell, a list its values with
+        semicolons between them, a number has at most seven digits.
+    """
+    stream = io.StringIO()
+    writer = csv.writer(stream)
+    writer.writerow(columns)
+    writer.writerows([cell(row[column]) for column in columns] for row in rows)
+    return stream.getvalue()
+
+
+def cell(value: object) -> str:
+    """Return a value as the text of one cell; text that begins like a formula gets a ``'``."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:.7g}"
+    if isinstance(value, int):
+        return str(value)
+    text = ";".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+
+
+def plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return rows as plain Python values; a missing value is None."""
+    plain = frame.astype(object)
+    return [
+        {str(name): value for name, value in row.items()}
+        for row in plain.where(plain.notna(), None).to_dict("records")
+    ]
