@@ -16,6 +16,7 @@ import typer
 from artemis import RESEARCH_USE, __version__
 from artemis.commands.data import data_app
 from artemis.commands.explain import explain
+from artemis.commands.export import export
 from artemis.commands.labels import labels_app
 from artemis.commands.models import models_app
 from artemis.commands.options import (
@@ -46,6 +47,7 @@ app.add_typer(labels_app, name="labels", invoke_without_command=True)
 app.add_typer(data_app, name="data")
 app.command(epilog="Example: artemis-cli explain scan.dcm --rival")(explain)
 app.command(epilog="Example: artemis-cli report latest --pdf")(report)
+app.command(epilog="Example: artemis-cli export latest --dicom --secondary-capture")(export)
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ _MARKS: Final = (
     "retrainings/*/retraining.json",
     "audits/*/audit.json",
     "evaluations/*/*/evaluation.json",
+    f"exports/{_RUN}/export.json",
     "cache/training/stem-*/features.npy",
 )
 """Each is in a folder that is then Artemis's own, with everything in it."""

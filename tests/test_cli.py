@@ -18,6 +18,7 @@ COMMANDS = (
     ["report"],
     ["train"],
     ["explain"],
+    ["export"],
     ["doctor"],
     ["models"],
     ["models", "show"],

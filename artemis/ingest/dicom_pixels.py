@@ -207,6 +207,9 @@ def stored_values(file: DicomFile, layout: PixelLayout, index: int) -> NDArray[A
         # 7 ms for 512 x 512 against 2 of the plugin in Rust, which panics on broken
         # data and writes that to the console.
         options["decoding_plugin"] = "pydicom"
+    elif syntax in JPEGLSTransferSyntaxes:
+        # One decoder, whichever others are installed: highdicom brings another.
+        options["decoding_plugin"] = "pylibjpeg"
     values, _ = decoder.as_array(file.stream, index=index, raw=True, **options)
     if values.ndim != 2:
         raise scan_error(Reason.COLOUR_DICOM, "one sample a pixel", "several")

@@ -12,7 +12,10 @@ from typing import Final
 
 import PIL
 
-_READERS: Final = ("pydicom", "pylibjpeg", "openjpeg", "libjpeg", "rle", "nibabel", "PIL")
+_READERS: Final = (
+    *("pydicom", "pylibjpeg", "openjpeg", "libjpeg", "rle", "nibabel", "PIL"),
+    "highdicom",  # writes, and quotes names all the same
+)
 
 
 def mute_readers() -> None:

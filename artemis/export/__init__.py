@@ -1,0 +1,1 @@
+"""A run back into the clinic's own format: DICOM objects of its answers."""

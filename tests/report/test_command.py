@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import cli
+from tests.report.conftest import RUN_ID, typical_tables
+
+MakeRun = Callable[..., Path]
+
+
+@pytest.fixture
+def workspace(make_run: MakeRun) -> Path:
+    """A workspace of one run."""
+    return make_run(typical_tables(3)).parents[1]
+
+
+def report(workspace: Path, *arguments: str, code: int = 0) -> str:
+    answer = CliRunner().invoke(cli.app, ["report", *arguments, "--workspace", str(workspace)])
+    assert answer.exit_code == code, answer.output
+    return answer.stdout if code == 0 else " ".join(answer.output.split())
+
+
+def test_data_goes_to_standard_output_and_writes_nothing(workspace: Path) -> None:
+    rows = [*csv.DictReader(io.StringIO(report(workspace, "latest", "--format", "csv")))]
+    assert len(rows) == 10
+    assert json.loads(report(workspace, RUN_ID, "--format", "json"))["run"]["run_id"] == RUN_ID
+    assert not (workspace / "reports").exists()
+
+
+def test_data_goes_to_a_file_where_one_is_named(workspace: Path, tmp_path: Path) -> None:
+    file = tmp_path / "run.csv"
+    said = report(workspace, "latest", "--format", "csv", "--output", str(file))
+    assert said.strip() == str(file)
+    assert file.read_text().startswith("run_id,slice_id,path,frame,format,")
+
+
+def test_a_comparison_prints_page_and_tables_or_counts(workspace: Path) -> None:
+    newer = workspace / "runs" / "20260302T080000Z-ffffff"
+    shutil.copytree(workspace / "runs" / RUN_ID, newer)
+    paths = report(workspace, "--compare", RUN_ID, newer.name).split()
+    assert [Path(path).name for path in paths] == [
+        "index.html",
+        *["changed.parquet", "changed.csv", "unmatched.parquet", "unmatched.csv"],
+    ]
+    counts = json.loads(report(workspace, "--compare", RUN_ID, newer.name, "--json"))
+    assert counts["changed"] == {"mobilenet_v2": 0, "baseline": 0}
+    assert (counts["in_both"], counts["only_in_a"], counts["only_in_b"]) == (7, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "expected one RUN, or --compare RUN_A RUN_B"),
+        (["latest", "--compare", "a", "b"], "and not both"),
+        (["latest", "--format", "xml"], "expected html, json, csv. Received 'xml'"),
+        (["latest", "--format", "csv", "--pdf"], "leave it out"),
+        (["--compare", "a", "b", "--pdf"], "expected one RUN"),
+        (["latest", "--output", "x"], "expected --format json or csv"),
+    ],
+)
+def test_wrong_usage_is_named(workspace: Path, arguments: list[str], words: str) -> None:
+    said = report(workspace, *arguments, code=2)
+    assert words in said.replace("\u2502 ", "").replace(" \u2502", "")
