@@ -34,7 +34,7 @@ def export(
     from dataclasses import asdict
 
     from artemis.console import talk
-    from artemis.export.dicom import export_dicom
+    from artemis.report.dicom.export import export_dicom
     from artemis.runs import find_run
     from artemis.settings import load_settings
 

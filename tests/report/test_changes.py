@@ -183,6 +183,15 @@ def test_hostile_names_stay_text_on_the_page_and_in_cells(write: Write) -> None:
     assert "'=1+1" in written.tables[1].read_text()
 
 
+def test_the_page_fetches_nothing_and_has_the_same_policy(runs) -> None:
+    page = Page(write_comparison(*runs).page)
+    policy = page.all("meta", **{"http-equiv": "Content-Security-Policy"})[0].get("content", "")
+    assert policy.startswith("default-src 'none'; img-src data:; style-src 'sha256-")
+    for element in page.root.iter():
+        assert not {"style", "onclick", "onerror"} & set(element.attrib)
+        assert element.get("src", "data:").startswith("data:")
+
+
 def test_a_category_of_another_version_is_named(runs) -> None:
     table = runs[1] / "predictions" / "model=mobilenet_v2" / "part-00000.parquet"
     frame = pq.read_table(table).to_pandas()

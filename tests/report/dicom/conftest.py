@@ -10,7 +10,7 @@ import pytest
 
 from artemis.batch import conclude_run, plan_chunks, start_run, write_plans
 from artemis.classify import conclude_chunk, ingest_chunk, predict_chunk
-from artemis.export.dicom import Export, export_dicom
+from artemis.report.dicom.export import Export, export_dicom
 from artemis.runs import Counts, RunPaths, read_record, write_record
 from artemis.settings import Settings
 from artemis.studies import write_studies

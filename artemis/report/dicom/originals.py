@@ -125,7 +125,8 @@ def find_studies(run_dir: Path, record: RunRecord) -> tuple[list[Study], list[st
             f"{run_dir}: expected slices that came in as DICOM and were classified. Received "
             "none. Other formats name no patient and no study to export to."
         )
-    headers, lost = _headers(Path(record.batch), rows)
+    limit = record.settings.ingest.max_volume_bytes
+    headers, lost = _headers(Path(record.batch), rows, limit)
     if lost:
         listed = "\n".join(f"  {visible(path)}: {why}" for path, why in lost[:_NAMED])
         more = f"\n  and {len(lost) - _NAMED} more" if len(lost) > _NAMED else ""
@@ -139,7 +140,7 @@ def find_studies(run_dir: Path, record: RunRecord) -> tuple[list[Study], list[st
 
 
 def _headers(
-    batch: Path, rows: Iterable[Mapping[str, Any]]
+    batch: Path, rows: Iterable[Mapping[str, Any]], max_inflated: int
 ) -> tuple[dict[str, Dataset], list[tuple[str, str]]]:
     headers: dict[str, Dataset] = {}
     lost: dict[str, str] = {}
@@ -149,7 +150,8 @@ def _headers(
             continue
         try:
             with image_border():
-                headers[path] = _read(located(batch, raw_path(path)), row["file_sha256"])
+                file = located(batch, raw_path(path))
+                headers[path] = _read(file, row["file_sha256"], max_inflated)
         except ScanError as error:
             lost[path] = str(error)
     return headers, [*lost.items()]
@@ -162,13 +164,13 @@ class _ChangedError(ScanError):
         super().__init__("file_changed", "its content is another than what was classified")
 
 
-def _read(path: Path, expected: str) -> Dataset:
+def _read(path: Path, expected: str, max_inflated: int) -> Dataset:
     stream, size = open_regular(path)
     with stream:
         if _sha256(stream) != expected:
             raise _ChangedError
         stream.seek(0)
-        return open_dicom(stream, size, KEYWORDS, 1 << 30).header
+        return open_dicom(stream, size, KEYWORDS, max_inflated).header
 
 
 def _sha256(stream: BinaryIO) -> str:

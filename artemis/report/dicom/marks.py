@@ -14,8 +14,8 @@ from pydicom.dataset import Dataset
 from pydicom.valuerep import DA, DT, TM, validate_value
 
 from artemis import RESEARCH_USE
-from artemis.export.codes import dicom_code
-from artemis.export.originals import PATIENT_AND_STUDY
+from artemis.report.dicom.codes import dicom_code
+from artemis.report.dicom.originals import PATIENT_AND_STUDY
 from artemis.report.words import visible
 from artemis.runs import ModelRecord, RunRecord
 

@@ -5,9 +5,9 @@ import io
 import pytest
 from pydicom.dataset import Dataset
 
-from artemis.export.marks import legal_header
-from artemis.export.originals import KEYWORDS
 from artemis.ingest.dicom_file import open_dicom
+from artemis.report.dicom.marks import legal_header
+from artemis.report.dicom.originals import KEYWORDS
 from tests.ingest.builders import dicom_bytes, mr
 
 

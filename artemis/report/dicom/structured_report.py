@@ -23,8 +23,8 @@ from highdicom.sr import (
     TrackingIdentifier,
 )
 
-from artemis.export.codes import coding_schemes, dicom_code, own_code, reason_code
-from artemis.export.marks import (
+from artemis.report.dicom.codes import coding_schemes, dicom_code, own_code, reason_code
+from artemis.report.dicom.marks import (
     MANUFACTURER,
     PRODUCT,
     equipment,
@@ -33,8 +33,8 @@ from artemis.export.marks import (
     series_attributes,
     software,
 )
-from artemis.export.originals import SourceSlice, Study
-from artemis.export.uids import derived_uid
+from artemis.report.dicom.originals import SourceSlice, Study
+from artemis.report.dicom.uids import derived_uid
 from artemis.report.words import confidence_step, visible
 from artemis.review import ReviewReason
 from artemis.runs import ModelRecord, RunRecord

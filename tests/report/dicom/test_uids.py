@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pydicom.uid import UID
 
-from artemis.export.uids import ROOT, derived_uid
+from artemis.report.dicom.uids import ROOT, derived_uid
 
 
 def test_the_same_names_give_the_same_identifier_under_the_root() -> None:

@@ -19,18 +19,6 @@ from pydicom.sr.codedict import codes
 
 from artemis.errors import ExportError
 from artemis.evidence_map import CAPTION, normalised, on_picture, tumor_evidence
-from artemis.export.marks import (
-    MANUFACTURER,
-    PATIENT_AND_STUDY,
-    equipment,
-    fix_times,
-    legal_header,
-    series_attributes,
-    software,
-)
-from artemis.export.originals import SourceSlice, Study
-from artemis.export.structured_report import StudyAnswers
-from artemis.export.uids import derived_uid
 from artemis.files import raw_path
 from artemis.ingest.dicom_file import numbers
 from artemis.ingest.dicom_frames import group
@@ -42,6 +30,18 @@ from artemis.models.registry import find_version, load_model
 from artemis.models.runtime import ClassificationModel
 from artemis.overlay import blend
 from artemis.preprocess import model_input, square_box
+from artemis.report.dicom.marks import (
+    MANUFACTURER,
+    PATIENT_AND_STUDY,
+    equipment,
+    fix_times,
+    legal_header,
+    series_attributes,
+    software,
+)
+from artemis.report.dicom.originals import SourceSlice, Study
+from artemis.report.dicom.structured_report import StudyAnswers
+from artemis.report.dicom.uids import derived_uid
 from artemis.report.words import TUMOR_WORDS, visible
 from artemis.runs import ModelRecord, RunRecord
 

@@ -12,11 +12,11 @@ from typing import Any, Final
 from pydicom.dataset import Dataset
 
 from artemis.errors import ExportError
-from artemis.export.capture import captures, mapping_model
-from artemis.export.originals import Study, find_studies
-from artemis.export.structured_report import StudyAnswers, structured_report
 from artemis.files import atomic_path, sha256_file, write_text_atomic
 from artemis.predictions import read_studies, read_table
+from artemis.report.dicom.capture import captures, mapping_model
+from artemis.report.dicom.originals import Study, find_studies
+from artemis.report.dicom.structured_report import StudyAnswers, structured_report
 from artemis.report.tabular import plain_rows
 from artemis.runs import read_record
 

@@ -1,1 +1,0 @@
-"""A run back into the clinic's own format: DICOM objects of its answers."""

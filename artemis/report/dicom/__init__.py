@@ -1,0 +1,1 @@
+"""A run's answers in the clinic's own format: DICOM objects."""
