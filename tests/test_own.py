@@ -54,8 +54,12 @@ def test_what_artemis_wrote_is_passed_over_and_counted(tmp_path: Path) -> None:
         workspace / "models" / "baseline" / "20261123-abcdef" / "manifest.json",
         workspace / "models" / "baseline" / "20261123-abcdef" / "model.tflite",
         workspace / "cache" / "training" / "print" / "side-64" / f"{'0' * 32}.npy",
+        workspace / "exports" / RUN / "export.json",
+        workspace / "exports" / RUN / "study-0" / "report.dcm",
         reports / "index.html",
         reports / RUN / "index.html",
+        reports / RUN / "report.pdf",
+        reports / "comparisons" / f"{RUN}--{RUN}" / "changed.csv",
     )
     put(workspace / "runs" / "scan.dcm", reports / RUN / "scan.png", tmp_path / "scan.png")
     settings = Settings(workspace=workspace, reports=reports)
@@ -66,10 +70,11 @@ def test_what_artemis_wrote_is_passed_over_and_counted(tmp_path: Path) -> None:
     ]
     assert passed_over(tmp_path, settings) == {
         "data/cache": 1,
+        "data/exports": 2,
         "data/identity.key": 1,
         "data/models": 3,
         "data/runs": 2,
-        "reports": 2,
+        "reports": 4,
     }
 
 

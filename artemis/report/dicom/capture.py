@@ -32,14 +32,13 @@ from artemis.overlay import blend
 from artemis.preprocess import model_input, square_box
 from artemis.report.dicom.marks import (
     MANUFACTURER,
-    PATIENT_AND_STUDY,
     equipment,
     fix_times,
     legal_header,
     series_attributes,
     software,
 )
-from artemis.report.dicom.originals import SourceSlice, Study
+from artemis.report.dicom.originals import PATIENT_AND_STUDY, SourceSlice, Study
 from artemis.report.dicom.structured_report import StudyAnswers
 from artemis.report.dicom.uids import derived_uid
 from artemis.report.words import TUMOR_WORDS, visible
