@@ -229,6 +229,7 @@ def train(
     figures, temperature and threshold of a network trained on everything.
     """
     from artemis.console import epoch_lines, progress_bar, talk
+    from artemis.report.model_card import publish_card
     from artemis.settings import load_settings
     from artemis.training.evaluations import train_on_every_slice
     from artemis.training.jobs import labelled_data, train_all
@@ -248,7 +249,10 @@ def train(
             **how,
         )
     for folder in folders:
+        pictured = publish_card(folder, settings)
         typer.echo(folder)
+        if pictured is not None:
+            console.print(f"Card with pictures of its mistakes: {pictured}", soft_wrap=True)
 
 
 @app.command(epilog="Example: artemis-cli evaluate patient --data brain-mri/")

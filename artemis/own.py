@@ -34,6 +34,7 @@ _FILES: Final = (
     "models/golden.json",
     "models/locked.parquet",
     "models/*/decisions/*.json",
+    "failures/*/*.parquet",
     "labels/part-*.parquet",
     f"cache/training/*/**/{_HEX * 32}.npy",
     f"cache/training/*/**/{_HEX * 32}.keys.npy",
@@ -51,6 +52,7 @@ _PAGES: Final = (
     f"{_RUN}/index.html",
     "retrainings/*/index.html",
     "audits/*/index.html",
+    "models/*/*/index.html",
 )
 """Below the folder of the reports: the pages alone, since nothing else lies beside them."""
 

@@ -71,7 +71,7 @@ def test_models_lists_both_with_their_figures(tmp_path: Path) -> None:
 def test_models_show_prints_the_card() -> None:
     answer = CliRunner().invoke(cli.app, ["models", "show", "baseline"])
     assert answer.stdout.startswith("# baseline ")
-    assert "## Limits" in answer.stdout
+    assert "## Known limits" in answer.stdout
 
 
 def test_unknown_model_is_wrong_usage() -> None:

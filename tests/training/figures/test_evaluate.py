@@ -11,12 +11,11 @@ from sklearn.metrics import (
 )
 
 from artemis.labels import CATEGORY_NAMES
+from artemis.models.figures import plane_confusion, tumor_confusion
 from artemis.training.figures.evaluate import (
     BINS,
     evaluate,
     macro_f1,
-    plane_confusion,
-    tumor_confusion,
 )
 
 

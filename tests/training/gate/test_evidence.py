@@ -11,11 +11,11 @@ from artemis.errors import ModelError
 from artemis.files import sha256_file
 from artemis.labels import PROBABILITY_COLUMNS
 from artemis.models.manifest import OUT_OF_FOLD_NAME, Manifest, load_manifest
+from artemis.models.out_of_fold import read_out_of_fold
 from artemis.models.registry import model_folder
 from artemis.training.gate.evidence import (
     Provenance,
     fair_evidence,
-    read_out_of_fold,
     relabelled_share,
 )
 from tests.training.drawn import draw
