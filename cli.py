@@ -249,10 +249,9 @@ def train(
             **how,
         )
     for folder in folders:
-        pictured = publish_card(folder, settings)
         typer.echo(folder)
-        if pictured is not None:
-            console.print(f"Card with pictures of its mistakes: {pictured}", soft_wrap=True)
+        if (page := publish_card(folder, settings)) is not None:
+            console.print(f"Card with pictures of its mistakes: {page}", soft_wrap=True)
 
 
 @app.command(epilog="Example: artemis-cli evaluate patient --data brain-mri/")

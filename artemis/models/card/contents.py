@@ -242,10 +242,10 @@ def _failures(manifest: Manifest, failures: FailureRecord | None) -> Section:
                 tuple(percent(one.confidence, step) for one in failures.mistakes),
             ),
             Paragraph(
-                "The card of a model shows no picture: its folder is copied and passed on, and "
-                "pictures of patients must not go with it. The name of a slice finds it in the "
-                "labelled pictures; where those were at hand when the model was trained, a page "
-                "among the reports of that workspace shows them with the evidence.",
+                "The card in a model's folder shows no picture: the folder is copied and passed "
+                "on, and pictures of patients must not go with it. The name of a slice finds it "
+                "in the labelled pictures; where those were at hand when the model was trained, "
+                "a page among the reports of that workspace shows them with the evidence.",
                 note=True,
             ),
         )
