@@ -218,6 +218,7 @@ def train(
     figures, temperature and threshold of a network trained on everything.
     """
     from artemis.console import epoch_lines, progress_bar, talk
+    from artemis.report.model_card import publish_card
     from artemis.settings import load_settings
     from artemis.training.evaluations import train_on_every_slice
     from artemis.training.jobs import labelled_data, train_all
@@ -238,6 +239,8 @@ def train(
         )
     for folder in folders:
         typer.echo(folder)
+        if (page := publish_card(folder, settings)) is not None:
+            console.print(f"Card with pictures of its mistakes: {page}", soft_wrap=True)
 
 
 @app.command(epilog="Example: artemis-cli evaluate patient --data brain-mri/")

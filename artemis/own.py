@@ -35,6 +35,7 @@ _FILES: Final = (
     "models/golden.json",
     "models/locked.parquet",
     "models/*/decisions/*.json",
+    "failures/*/*.parquet",
     "labels/part-*.parquet",
     f"cache/training/*/**/{_HEX * 32}.npy",
     f"cache/training/*/**/{_HEX * 32}.keys.npy",
@@ -56,6 +57,7 @@ _PAGES: Final = (
     *(f"comparisons/*--*/{name}.{kind}" for name in ("changed", "unmatched") for kind in _TABLES),
     "retrainings/*/index.html",
     "audits/*/index.html",
+    "models/*/*/index.html",
 )
 """Below the folder of the reports: pages and what is made with them."""
 

@@ -18,6 +18,7 @@ from artemis.errors import ArtemisError
 from artemis.locks import exclusive
 from artemis.models.registry import MODEL_NAMES, check_names
 from artemis.report.audit import build_audit_page
+from artemis.report.model_card import publish_card
 from artemis.report.retraining import write_retraining_report
 from artemis.retrainings import RetrainingRecord, retrainings_root
 from artemis.runs import reports_root
@@ -50,10 +51,13 @@ def audit(arguments: dict[str, Any], retraining_id: str) -> str:
 
 @task(name="train", task_run_name="train-{model}", **_STEP)
 def train(arguments: dict[str, Any], retraining_id: str, model: str) -> str:
-    """Train one model, or find it trained."""
+    """Train one model, or find it trained; its card is written as a page too."""
     from artemis.training import retraining
 
-    return retraining.train(_inputs(arguments), retraining_id, model)
+    inputs = _inputs(arguments)
+    version = retraining.train(inputs, retraining_id, model)
+    publish_card(inputs.workspace / "models" / model / version, inputs.settings)
+    return version
 
 
 @task(name="judge", task_run_name="judge-{model}", **_STEP)

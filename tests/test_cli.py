@@ -72,7 +72,31 @@ def test_models_lists_both_with_their_figures(tmp_path: Path) -> None:
 def test_models_show_prints_the_card() -> None:
     answer = CliRunner().invoke(cli.app, ["models", "show", "baseline"])
     assert answer.stdout.startswith("# baseline ")
-    assert "## Limits" in answer.stdout
+    assert "## Known limits" in answer.stdout
+
+
+def test_models_card_writes_a_page_to_a_file_and_markdown_to_standard_output(
+    tmp_path: Path,
+) -> None:
+    page = tmp_path / "card.html"
+    asked = ["models", "card", "baseline", "--workspace", str(tmp_path)]
+    answer = CliRunner().invoke(cli.app, [*asked, "--format", "html", "--output", str(page)])
+    assert answer.stdout == f"{page}\n"
+    assert "<title>baseline " in page.read_text()
+    assert CliRunner().invoke(cli.app, asked).stdout.startswith("# baseline ")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--format", "pdf"], "expected md or html. Received 'pdf'"),
+        (["--pictures"], "--pictures: expected --format html. Received md"),
+    ],
+)
+def test_models_card_refuses_what_it_cannot_write(options: list[str], message: str) -> None:
+    answer = CliRunner().invoke(cli.app, ["models", "card", "baseline", *options])
+    assert answer.exit_code == 2
+    assert message in " ".join(answer.stderr.replace("\u2502", " ").split())
 
 
 def test_unknown_model_is_wrong_usage() -> None:

@@ -56,10 +56,12 @@ def test_what_artemis_wrote_is_passed_over_and_counted(tmp_path: Path) -> None:
         workspace / "cache" / "training" / "print" / "side-64" / f"{'0' * 32}.npy",
         workspace / "exports" / RUN / "export.json",
         workspace / "exports" / RUN / "study-0" / "report.dcm",
+        workspace / "failures" / "baseline" / "20261123-abcdef.parquet",
         reports / "index.html",
         reports / RUN / "index.html",
         reports / RUN / "report.pdf",
         reports / "comparisons" / f"{RUN}--{RUN}" / "changed.csv",
+        reports / "models" / "baseline" / "20261123-abcdef" / "index.html",
     )
     put(workspace / "runs" / "scan.dcm", reports / RUN / "scan.png", tmp_path / "scan.png")
     settings = Settings(workspace=workspace, reports=reports)
@@ -71,10 +73,11 @@ def test_what_artemis_wrote_is_passed_over_and_counted(tmp_path: Path) -> None:
     assert passed_over(tmp_path, settings) == {
         "data/cache": 1,
         "data/exports": 2,
+        "data/failures": 1,
         "data/identity.key": 1,
         "data/models": 3,
         "data/runs": 2,
-        "reports": 4,
+        "reports": 5,
     }
 
 

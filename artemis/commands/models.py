@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from artemis.models.manifest import Interval, Manifest
 
 models_app = typer.Typer(
-    help="List the models; show, compare, promote them, or roll one back.",
+    help="List the models; show, compare, promote them, write their cards, or roll one back.",
     epilog="Example: artemis-cli models",
     rich_markup_mode=None,
 )
@@ -48,12 +48,13 @@ def show_model(
     as_json: AsJson = False,
 ) -> None:
     """Print a model's card and the decisions on it, or with --json its manifest."""
+    from artemis.models.card.contents import read_card
+    from artemis.models.card.markdown import render_card
     from artemis.models.registry import show
     from artemis.settings import load_settings
-    from artemis.training.card import render_card
 
     history = show(load_settings(workspace).workspace, version)
-    (manifest, _, champion), decisions = history.model, history.decisions
+    (manifest, folder, champion), decisions = history.model, history.decisions
     if as_json:
         print_json(
             {
@@ -63,9 +64,49 @@ def show_model(
             }
         )
         return
-    typer.echo(render_card(manifest), nl=False)
+    typer.echo(render_card(read_card(folder)), nl=False)
     for record in decisions:
         typer.echo(f"\n{record.decided:%Y-%m-%d %H:%M} UTC  {_decision_line(record)}")
+
+
+@models_app.command(
+    name="card",
+    epilog="Example: artemis-cli models card mobilenet_v2 --format html --output card.html",
+)
+def write_card(
+    version: Annotated[str, typer.Argument(help="A model's name, name@version, or version.")],
+    workspace: Workspace = None,
+    form: Annotated[
+        str, typer.Option("--format", help="md or html, one self-contained page.")
+    ] = "md",
+    output: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="File to write; else standard output.")
+    ] = None,
+    pictures: Annotated[
+        bool,
+        typer.Option(
+            "--pictures",
+            help="Show the mistakes' pictures that this workspace kept when it trained the model; "
+            "html only, not to be passed on.",
+        ),
+    ] = False,
+) -> None:
+    """Make a model's card anew out of its records, as Markdown or as a page."""
+    if form not in ("md", "html"):
+        raise typer.BadParameter(f"--format: expected md or html. Received {form!r}.")
+    if pictures and form != "html":
+        raise typer.BadParameter("--pictures: expected --format html. Received md.")
+    from artemis.files import write_text_atomic
+    from artemis.models.registry import find_version
+    from artemis.settings import load_settings
+
+    root = load_settings(workspace).workspace
+    text = _card(find_version(root, version), root if pictures else None, form)
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    write_text_atomic(output, text)
+    typer.echo(output)
 
 
 @models_app.command(name="compare", epilog="Example: artemis-cli models compare OLD NEW")
@@ -132,6 +173,22 @@ def rollback_model(
         load_settings(workspace).workspace, model_names(name)[0], by=by, reason=reason
     )
     print_json(record.model_dump(mode="json")) if as_json else typer.echo(_decision_line(record))
+
+
+def _card(folder: Path, workspace: Path | None, form: str) -> str:
+    """Return a model's card; with pictures where a workspace is given."""
+    from artemis.models.card.contents import read_card
+    from artemis.models.card.markdown import render_card
+
+    card = read_card(folder)
+    if form == "md":
+        return render_card(card)
+    from artemis.models.card.pictures import pictures_path, read_pictures
+    from artemis.report.model_card import card_page
+
+    if workspace is None:
+        return card_page(card)
+    return card_page(card, read_pictures(pictures_path(workspace, card.name, card.version)))
 
 
 def _listed(manifest: Manifest, folder: Path, champion: bool) -> dict[str, Any]:

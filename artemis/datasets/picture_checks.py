@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from artemis.datasets.findings import Finding, Kind, Severity
 from artemis.datasets.pair_checks import Labelled
 from artemis.labels import PLANES, TUMORS
+from artemis.said import confidence_step, percent
 
 
 def label_findings(
@@ -68,7 +69,8 @@ def plane_findings(data: Labelled, planes: NDArray[np.float64]) -> Iterator[Find
                 Kind.OFF_PLANE,
                 Severity.WARNING,
                 float(1 - row[label]),
-                f"Labelled {plane}; the predictions say {PLANES[best]} ({row[best]:.0%}).",
+                f"Labelled {plane}; the predictions say {PLANES[best]} "
+                f"({percent(float(row[best]), confidence_step(None))}).",  # nobody calibrated it
                 other_plane=PLANES[best],
             )
 

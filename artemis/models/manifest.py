@@ -17,11 +17,15 @@ MANIFEST_NAME: Final = "manifest.json"
 WEIGHTS_NAME: Final = "model.tflite"
 REFERENCE_NAME: Final = "reference.npz"
 CARD_NAME: Final = "MODEL_CARD.md"
+CARD_PAGE_NAME: Final = "MODEL_CARD.html"
 START_NAME: Final = "start.npz"
 """Weights that a later training may start from."""
 
 OUT_OF_FOLD_NAME: Final = "out_of_fold.parquet"
 """What the model was trained on, with predictions by networks that had not seen it."""
+
+CROSS_VALIDATED: Final = "every slice trains; figures are cross-validated with the same recipe"
+"""The split of a model whose figures are of other networks, each without the slices tested."""
 
 
 class ModelInput(BaseModel):
@@ -66,7 +70,7 @@ class ClassFigures(BaseModel):
 
 
 class SourceFigures(BaseModel):
-    """Figures on the slices of one source; of tumour types, over those that occur in it."""
+    """Figures on the slices of one source or one plane; of tumour types, over those in it."""
 
     images: int
     groups: int
@@ -74,6 +78,22 @@ class SourceFigures(BaseModel):
     tumor_accuracy: Interval
     tumor_macro_f1: Interval
     tumor_recall: dict[str, Interval]
+    plane_accuracy: Interval | None = None
+
+
+class Mistake(BaseModel):
+    """A slice that was answered wrongly.
+
+    `group` is a number within its list, so that slices of one patient are seen to be so and
+    no name of a patient leaves the workspace. It and `source` are None where not recorded.
+    """
+
+    slice_id: str
+    group: int | None
+    source: str | None
+    truth: str
+    answer: str
+    confidence: float
 
 
 class Probe(BaseModel):
@@ -98,7 +118,12 @@ class Shortcuts(BaseModel):
 
 
 class Evaluation(BaseModel):
-    """Figures of one protocol on data that the model has not seen."""
+    """Figures of one protocol on data that the model has not seen.
+
+    `reliability` and `reliability_equal_mass` hold ``images``, ``confidence`` (mean) and
+    ``accuracy`` of each bin that holds a slice; `mistakes` the most confident errors. What was
+    measured before these were recorded has them empty.
+    """
 
     protocol: str
     images: int
@@ -108,7 +133,10 @@ class Evaluation(BaseModel):
     per_tumor: dict[str, ClassFigures]
     per_category: dict[str, ClassFigures]
     confusion: list[list[int]]
+    per_plane: dict[str, SourceFigures] = {}
     reliability: list[dict[str, float]] = []
+    reliability_equal_mass: list[dict[str, float]] = []
+    mistakes: list[Mistake] = []
     shortcuts: Shortcuts | None = None
 
 
@@ -151,12 +179,13 @@ class PredictionSets(BaseModel):
 
 
 class Training(BaseModel):
-    """What the model was trained on, and how."""
+    """What the model was trained on, and how; `per_source` is empty where it was not recorded."""
 
     training_set_sha256: str
     images: int
     groups: int
     per_category: dict[str, int]
+    per_source: dict[str, int] = {}
     split: str
     recipe: dict[str, Any]
     label_corrections: int

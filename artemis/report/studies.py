@@ -13,7 +13,15 @@ from artemis.report import limits
 from artemis.report.data import RunData, SliceItem
 from artemis.report.sparkline import sparkline
 from artemis.report.study_data import StudyEntry
-from artemis.report.words import TUMOR_WORDS, counted, joined, percent, sentence, visible
+from artemis.report.words import (
+    TUMOR_WORDS,
+    confidence_step,
+    counted,
+    joined,
+    percent,
+    sentence,
+    visible,
+)
 
 _KEY_DIGITS = 8
 
@@ -48,6 +56,8 @@ def studies_view(data: RunData) -> dict[str, Any]:
     """Return the studies that are shown, those that need a human first, and how many there are."""
     ordered = sorted(data.studies, key=lambda entry: not entry.needs_review)
     of_study, of_series = _members(data)
+    # A study is said no finer than its slices.
+    steps = {model.name: confidence_step(model.ece) for model in data.record.models}
     cards, left = [], limits.STRIP_CHARACTERS
     for entry in ordered[: limits.STUDIES]:
         whole = entry.series_key is None
@@ -61,10 +71,10 @@ def studies_view(data: RunData) -> dict[str, Any]:
                 title=_title(data, entry),
                 where=members[0].path,
                 strip=strip,
-                trace=None if whole else _trace(entry, members),
+                trace=None if whole else _trace(entry, members, steps),
             )
         )
-    return {"cards": cards, "found": len(data.studies), "tumors": TUMORS}
+    return {"cards": cards, "found": len(data.studies), "tumors": TUMORS, "steps": steps}
 
 
 def _members(
@@ -109,11 +119,12 @@ def _strip(
             if len(encoded) <= room:
                 address = f"data:image/jpeg;base64,{encoded}"
                 room -= len(encoded)
-        strip.append((item, percent(_share(item, model, entry.answers[model].tumor)), address))
+        share = _share(item, model, entry.answers[model].tumor)
+        strip.append((item, item.answers[model].said(share), address))
     return strip, room
 
 
-def _trace(entry: StudyEntry, members: list[SliceItem]) -> Markup:
+def _trace(entry: StudyEntry, members: list[SliceItem], steps: dict[str, int]) -> Markup:
     model, answer = next(iter(entry.answers.items()))
     lines = [
         [_share(item, name, answer.tumor) if name in item.answers else None for item in members]
@@ -121,10 +132,11 @@ def _trace(entry: StudyEntry, members: list[SliceItem]) -> Markup:
     ]
     marked = {k for k, item in enumerate(members) if item.slice_id in answer.supporting}
     known = [value for value in lines[0] if value is not None]
+    step = steps[model]
     words = (
         f"Probability of {TUMOR_WORDS[answer.tumor]} along {counted(len(members), 'slice')}, "
-        f"{joined(list(entry.answers))}; to {model} from {percent(min(known))} to "
-        f"{percent(max(known))}."
+        f"{joined(list(entry.answers))}; to {model} from {percent(min(known), step)} "
+        f"to {percent(max(known), step)}."
     )
     return sparkline(lines, marked, words)
 

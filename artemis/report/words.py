@@ -6,13 +6,14 @@ rebuilt byte for byte.
 
 from __future__ import annotations
 
-import math
-import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
 from artemis.labels import CATEGORIES
+from artemis.said import confidence_step as confidence_step
+from artemis.said import percent as percent
+from artemis.said import visible as visible
 
 DASH: Final = "\u2013"
 """What stands where there is no value."""
@@ -52,9 +53,6 @@ STUDY_REASON_WORDS: Final[Mapping[str, str]] = {
 UNLIKE: Final = REVIEW_REASON_WORDS["out_of_distribution"]
 """What stands in the place of a confidence that means nothing."""
 
-_WHOLE: Final = 0.02  # calibration errors up to which whole per cent, and fives, are printed
-_FIVES: Final = 0.05
-
 QUALITY_WORDS: Final[Mapping[str, str]] = {
     "mean_intensity": "Mean intensity, 0 to 255",
     "contrast": "Contrast, 0 to 255",
@@ -62,59 +60,6 @@ QUALITY_WORDS: Final[Mapping[str, str]] = {
     "entropy": "Entropy, bits",
     "sharpness": "Sharpness, Laplacian variance",
 }
-
-_JOINERS: Final = "\u200c\u200d"  # part of ordinary words and emoji; they reorder nothing
-_HIDDEN_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-
-
-def visible(text: str) -> str:
-    """Return outside text with each invisible control character written as ``⟨U+202E⟩``.
-
-    Control, format (bidirectional overrides, zero-width spaces) and line-separating
-    characters can make a name read as another; the two joiners stay, since emoji and
-    several scripts are spelt with them.
-    """
-    return "".join(
-        f"⟨U+{ord(character):04X}⟩"
-        if unicodedata.category(character) in _HIDDEN_CATEGORIES and character not in _JOINERS
-        else character
-        for character in text
-    )
-
-
-def percent(share: float, step: int = 1) -> str:
-    """Return a share in [0, 1] in steps of whole per cent, ``41%``.
-
-    Only exactly 0 and 1 read ``0%`` and ``100%``; what would be rounded to them reads ``<1%``
-    and ``>99%``, or with a step of five ``<5%`` and ``>95%``.
-
-    Parameters
-    ----------
-    share : float
-        In [0, 1].
-    step : int
-        Per cent between the values that are told apart; divides 100.
-    """
-    rounded = step * math.floor(100 * share / step + 0.5) if step > 1 else round(100 * share)
-    if rounded >= 100 and share < 1:
-        return f">{100 - step}%"
-    if rounded <= 0 and share > 0:
-        return f"<{step}%"
-    return f"{rounded}%"
-
-
-def confidence_step(ece: float | None) -> int:
-    """Return how finely a model's confidence may be printed, in per cent: 1, 5 or 10.
-
-    Parameters
-    ----------
-    ece : float or None
-        The expected calibration error that its manifest states: at most 0.02 deserves whole per
-        cent, at most 0.05 fives, more deserves tens; and so does a model that was not measured.
-    """
-    if ece is None or not ece <= _FIVES:
-        return 10
-    return 1 if ece <= _WHOLE else 5
 
 
 def confidence_words(confidence: float, ece: float | None, *, far: bool = False) -> str:

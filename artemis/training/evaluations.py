@@ -14,8 +14,8 @@ from artemis.training.jobs import (
     OnEpoch,
     check_promotion,
     choose_recipes,
+    finish_trained,
     means_of,
-    promote_trained,
     read_training_set,
     require_tensorflow,
 )
@@ -157,7 +157,7 @@ def train_on_every_slice(
             output or settings.workspace / "models",
             means_of(settings, chosen, on_epoch=on_epoch, work=work),
         )
-        promote_trained(settings, folder, promote_by)
+        finish_trained(settings, folder, training_set, promote_by)
         folders.append(folder)
     return folders
 

@@ -280,13 +280,16 @@ def train_all(
             output or settings.workspace / "models",
             means_of(settings, chosen, on_epoch=on_epoch),
         )
-        promote_trained(settings, folder, promote_by)
+        finish_trained(settings, folder, training_set, promote_by)
         folders.append(folder)
     return folders
 
 
-def promote_trained(settings: Settings, folder: Path, by: str | None) -> None:
-    """Let the workspace use a model that was just trained, if a person decided so."""
+def finish_trained(settings: Settings, folder: Path, data: TrainingSet, by: str | None) -> None:
+    """Keep pictures of a new model's mistakes; let it be used if a person decided so."""
+    from artemis.training.failures import keep_failures
+
+    keep_failures(settings.workspace, folder, data)
     if by is not None:
         promote(
             settings.workspace,

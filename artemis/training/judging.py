@@ -19,6 +19,7 @@ from artemis.labels import CATEGORY_NAMES
 from artemis.models.comparison import Agreement, compare_answers
 from artemis.models.decisions import Check, ModelVersion
 from artemis.models.manifest import Evaluation, Manifest
+from artemis.models.out_of_fold import read_out_of_fold
 from artemis.models.registry import load_model, model_folder, settle
 from artemis.models.runtime import ClassificationModel
 from artemis.retrainings import (
@@ -35,7 +36,6 @@ from artemis.training.gate.evidence import (
     Evidence,
     Provenance,
     fair_evidence,
-    read_out_of_fold,
     relabelled_share,
 )
 from artemis.training.gate.gate import decide

@@ -18,6 +18,8 @@ from artemis.errors import ModelError, WorkspaceError
 from artemis.evidence_map import MAPS
 from artemis.files import sha256_file, write_text_atomic
 from artemis.labels import CATEGORY_NAMES
+from artemis.models.card.contents import read_card
+from artemis.models.card.markdown import render_card
 from artemis.models.manifest import (
     CARD_NAME,
     MANIFEST_NAME,
@@ -35,7 +37,6 @@ from artemis.models.manifest import (
 from artemis.models.ood import METHOD, fit_reference, load_reference
 from artemis.models.runtime import Network, softmax
 from artemis.preprocess import PREPROCESSING_ID
-from artemis.training.card import render_card
 from artemis.training.figures.evaluate import evaluate
 from artemis.training.figures.far import auroc, far_pictures
 from artemis.training.figures.localisation import figures_of_maps
@@ -153,7 +154,7 @@ def write_model(model: Trained, output: Path) -> Path:
         write_frame(building / OUT_OF_FOLD_NAME, model.out_of_fold, OUT_OF_FOLD_SCHEMA)
         manifest = _describe(model, building, folder.name, created, shapes, agreement)
         write_text_atomic(building / MANIFEST_NAME, manifest.model_dump_json(indent=2) + "\n")
-        write_text_atomic(building / CARD_NAME, render_card(manifest))
+        write_text_atomic(building / CARD_NAME, render_card(read_card(building)))
         building.rename(folder)
     finally:
         shutil.rmtree(building, ignore_errors=True)
@@ -247,6 +248,7 @@ def _test(model: Trained, building: Path) -> Evaluation:
         table["source"].tolist(),
         f"Patient-disjoint: {model.split}, never trained on.",
         uncalibrated=softmax(outputs["logits"]),
+        slice_ids=table["slice_id"].tolist(),
     )
     if MAPS not in outputs:
         return measured
@@ -264,6 +266,7 @@ def _describe_training(model: Trained) -> Training:
         images=len(table),
         groups=int(table["group"].nunique()),
         per_category=dict(zip(CATEGORY_NAMES, counts.tolist(), strict=True)),
+        per_source={str(k): int(n) for k, n in table["source"].value_counts().items()},
         split=model.split,
         recipe=model.recipe.record(),
         label_corrections=model.data.corrected,

@@ -280,6 +280,7 @@ def _measure(variant: str, paths: list[Path]) -> Outcome:
         predictions["source"].tolist(),
         _WORDS[variant],
         uncalibrated=softmax(logits_of(predictions)),
+        slice_ids=predictions["slice_id"].tolist(),
     )
     if variant == "patient":
         answers = _join([_shortcuts_of(path) for path in paths], SHORTCUT_SCHEMA)

@@ -24,6 +24,7 @@ from artemis import __version__
 from artemis.errors import ModelError, TrainingDataError
 from artemis.labels import CATEGORY_NAMES
 from artemis.models.manifest import START_NAME, load_manifest
+from artemis.models.out_of_fold import read_out_of_fold
 from artemis.models.registry import model_folder
 from artemis.progress import report_progress
 from artemis.retrainings import (
@@ -38,7 +39,7 @@ from artemis.retrainings import (
     write_record,
 )
 from artemis.settings import Settings
-from artemis.training.gate.evidence import read_out_of_fold
+from artemis.training.failures import keep_failures
 from artemis.training.jobs import (
     AUDITS,
     audit_labelled,
@@ -156,6 +157,7 @@ def train(inputs: Inputs, retraining: str, model: str) -> str:
                 ),
             ),
         )
+        keep_failures(inputs.workspace, folder, data)
         with _changing(inputs, retraining) as changed:
             changed.trained[model] = folder.name
             changed.started_from[model] = chosen.words

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from artemis.errors import TrainingDataError
-from artemis.models.manifest import Evaluation
+from artemis.models.manifest import CROSS_VALIDATED, Evaluation
 from artemis.models.ood import fit_reference
 from artemis.models.runtime import softmax
 from artemis.progress import report_progress
@@ -221,7 +221,7 @@ def train_on_all(
             data=data,
             train=everything,
             test=~everything,
-            split="every slice trains; figures are cross-validated with the same recipe",
+            split=CROSS_VALIDATED,
             calibration=calibration,
             evaluation=evaluation,
             out_of_fold=out_of_fold(data.table, predictions, calibration.temperature, ()),

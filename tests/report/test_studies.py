@@ -80,6 +80,17 @@ def test_the_strip_leads_to_the_slices_that_speak_most_for_the_answer(page: Page
     assert all(len(list(item.iter("img"))) == 1 for item in strip)
 
 
+def test_a_study_is_said_no_finer_than_its_slices(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run(with_studies(typical_tables(30)))
+    record = run / "run.json"
+    record.write_text(record.read_text().replace('"ece": 0.015', '"ece": 0.07'))
+    page = Page(build_report(run, tmp_path / "index.html"))
+    assert "mobilenet_v2Glioma 60%" in text(page.by_id("study-2"))
+    assert text(page.by_id("study-2").findall(".//ol/li")[0]) == "3 90%"
+    plot = page.by_id("study-2").find(".//svg[@class='plot']")
+    assert "from <10% to 90%." in plot.get("aria-label")
+
+
 def test_a_series_is_drawn_along_its_slices_and_a_study_of_several_is_not(page: Page) -> None:
     assert page.by_id("study-1").find(".//svg[@class='plot']") is None
     plot = page.by_id("study-2").find(".//svg[@class='plot']")

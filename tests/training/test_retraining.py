@@ -13,10 +13,10 @@ pytest.importorskip("tensorflow", reason="needs the extra `train`")
 
 from artemis.errors import TrainingDataError
 from artemis.models.manifest import load_manifest
+from artemis.models.out_of_fold import read_out_of_fold
 from artemis.models.registry import model_folder, promote
 from artemis.retrainings import read_record, retrainings_root
 from artemis.settings import Settings
-from artemis.training.gate.evidence import read_out_of_fold
 from artemis.training.jobs import means_of
 from artemis.training.judging import judge
 from artemis.training.labelled.locked import read_locked

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -67,6 +68,9 @@ def test_trained_model_is_a_folder_that_serves(shapes: TrainingSet, tmp_path: Pa
     assert {"ece_equal_mass", "ece_uncalibrated", "nll", "accuracy_surest_80"} <= set(
         evaluation.metrics
     )
+    wrong = np.count_nonzero(~hits)
+    assert 0 < len(evaluation.mistakes) <= wrong or wrong == 0
+    assert model.manifest.training.per_source == {"drawn": 192}
     kept = pq.read_table(folder / "out_of_fold.parquet").to_pandas()
     assert sorted(kept["slice_id"]) == sorted(shapes.table["slice_id"][~test])
     assert set(kept.loc[kept["start_unseen"], "fold"]) == {3}

@@ -39,6 +39,15 @@ def equal_mass_bins(confidence: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
     return bins
 
 
+def brier_scores(
+    probabilities: NDArray[np.float32], categories: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return the Brier score of each slice, over all categories, ``(n,)``; lower is better."""
+    truth = np.eye(probabilities.shape[1])[categories]
+    scores: NDArray[np.float64] = ((probabilities - truth) ** 2).sum(axis=1)
+    return scores
+
+
 def calibration_error(
     probabilities: NDArray[np.float32],
     categories: NDArray[np.int64],
@@ -93,8 +102,9 @@ def confidence_figures(
         ``ece_equal_mass`` (bins fixed on all slices; Nixon et al., CVPR Workshops 2019),
         ``nll`` (mean negative log likelihood, nats), ``ece_uncalibrated`` where it can be told
         (equal width), ``aurc`` (area under the risk-coverage curve, Geifman and El-Yaniv,
-        NeurIPS 2017); lower is better. ``accuracy_surest_80``: accuracy on the 80 % with the
-        least doubt; higher is better.
+        NeurIPS 2017), ``nll_by_patient`` and ``brier_by_patient`` (means of the groups' means:
+        a patient of many slices weighs no more than another); lower is better.
+        ``accuracy_surest_80``: accuracy on the 80 % with the least doubt; higher is better.
     resampled : dict of str to ndarray, (resamples,), float64
         The same of each resample.
     """
@@ -109,9 +119,14 @@ def confidence_figures(
         sums["ece_uncalibrated"] = _gaps(before - hit, equal_width_bins(before))
     everyone = np.ones((1, draws.shape[1]), dtype=np.int64)
     ordered = 1 - confidence if doubt is None else doubt
+    by_patient = {
+        "nll_by_patient": sums["nll"][:, 0],
+        "brier_by_patient": brier_scores(probabilities, categories),
+    }
     found = []
     for weights in (everyone, draws):
         figures = {name: _mean_of_sums(table, codes, weights) for name, table in sums.items()}
+        figures |= {name: _mean_of_groups(v, codes, weights) for name, v in by_patient.items()}
         figures |= _selective(ordered, hits, codes, weights)
         found.append(figures)
     return {name: float(values[0]) for name, values in found[0].items()}, found[1]
@@ -156,6 +171,17 @@ def _mean_of_sums(
     total = (weights @ np.bincount(codes, minlength=groups)).clip(min=1)
     sums: NDArray[np.float64] = np.abs(weights @ by_group).sum(axis=1) / total
     return sums
+
+
+def _mean_of_groups(
+    values: NDArray[np.float64], codes: NDArray[np.int64], weights: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return the mean over the drawn groups of each group's mean, ``(b,)``."""
+    groups = weights.shape[1]
+    slices = np.bincount(codes, minlength=groups)
+    means = np.bincount(codes, weights=values, minlength=groups) / slices.clip(min=1)
+    mean: NDArray[np.float64] = (weights @ means) / weights.sum(axis=1).clip(min=1)
+    return mean
 
 
 def _selective(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 
 from artemis.labels import CATEGORIES, CATEGORY_NAMES, PLANES, TUMORS
 from artemis.models.manifest import ClassFigures, Evaluation, Interval, SourceFigures
-from artemis.training.figures.confidence import BINS, confidence_figures, equal_width_bins
+from artemis.models.mistakes import worst_mistakes
+from artemis.training.figures.confidence import (
+    BINS,
+    brier_scores,
+    confidence_figures,
+    equal_mass_bins,
+    equal_width_bins,
+)
 
 RESAMPLES: Final = 2000
 _COUNT: Final = len(CATEGORIES)
@@ -25,6 +32,7 @@ def evaluate(
     seed: int = 0,
     *,
     uncalibrated: NDArray[np.float32] | None = None,
+    slice_ids: Sequence[str] | None = None,
 ) -> Evaluation:
     """Measure predictions against the truth.
 
@@ -44,6 +52,8 @@ def evaluate(
         Of the resampling.
     uncalibrated : ndarray, (n, 12), float32, optional
         Probabilities of the same slices before calibration.
+    slice_ids : sequence of str, length n, optional
+        Names of the slices; with them the most confident mistakes are recorded.
 
     Returns
     -------
@@ -71,11 +81,16 @@ def evaluate(
         images=len(categories),
         groups=len(set(groups)),
         metrics={name: interval for name, interval in figures.items() if interval is not None},
-        per_source=_per_source(table, groups, sources, seed),
+        per_source=_per_subset(table, groups, sources, seed),
+        per_plane=_per_subset(table, groups, np.asarray(PLANES)[categories % len(PLANES)], seed),
         per_tumor=_per_class(_fold(whole), _fold(resampled), TUMORS),
         per_category=_per_class(_square(whole), _square(resampled), CATEGORY_NAMES),
         confusion=confusion.astype(int).tolist(),
-        reliability=_reliability(whole[0]),
+        reliability=_reliability(probabilities, categories, equal_width_bins),
+        reliability_equal_mass=_reliability(probabilities, categories, equal_mass_bins),
+        mistakes=worst_mistakes(probabilities, categories, slice_ids, groups, sources)
+        if slice_ids is not None
+        else [],
     )
 
 
@@ -89,22 +104,6 @@ def macro_f1(predicted: NDArray[np.int64], categories: NDArray[np.int64]) -> flo
     """
     confusion = np.bincount(categories * _COUNT + predicted, minlength=_COUNT**2)
     return float(_macro_f1(confusion.reshape(1, _COUNT, _COUNT).astype(np.float64))[0])
-
-
-def tumor_confusion(confusion: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the 4x4 confusion of tumour types of a 12x12 confusion."""
-    folded: NDArray[np.int64] = confusion.reshape(len(TUMORS), len(PLANES), len(TUMORS), -1).sum(
-        axis=(1, 3)
-    )
-    return folded
-
-
-def plane_confusion(confusion: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the 3x3 confusion of planes of a 12x12 confusion."""
-    folded: NDArray[np.int64] = confusion.reshape(len(TUMORS), len(PLANES), len(TUMORS), -1).sum(
-        axis=(0, 2)
-    )
-    return folded
 
 
 def slice_statistics(
@@ -128,8 +127,7 @@ def slice_statistics(
     calibration = np.zeros((3, n, BINS))
     for column, values in enumerate((np.ones(n), confidence, predicted == categories)):
         calibration[column, rows, bins] = values
-    brier = ((probabilities - np.eye(_COUNT)[categories]) ** 2).sum(axis=1)
-    return np.hstack([confusion, *calibration, brier[:, None]])
+    return np.hstack([confusion, *calibration, brier_scores(probabilities, categories)[:, None]])
 
 
 def resampled_groups(
@@ -233,13 +231,17 @@ def _per_class(
     }
 
 
-def _per_source(
-    table: NDArray[np.float64], groups: Sequence[str], sources: Sequence[str], seed: int
+def _per_subset(
+    table: NDArray[np.float64],
+    groups: Sequence[str],
+    names: Sequence[str] | NDArray[np.str_],
+    seed: int,
 ) -> dict[str, SourceFigures]:
-    of_group, of_source = np.asarray(groups, dtype=str), np.asarray(sources, dtype=str)
+    """Return figures on the slices of each name, such as a source or a true plane."""
+    of_group, of_name = np.asarray(groups, dtype=str), np.asarray(names, dtype=str)
     result = {}
-    for source in sorted(set(of_source.tolist())):
-        chosen = of_source == source
+    for name in sorted(set(of_name.tolist())):
+        chosen = of_name == name
         whole, resampled = _bootstrap(table[chosen], of_group[chosen].tolist(), seed)
         figures = _figures(_metrics(whole), _metrics(resampled))
         tumors = _per_class(_fold(whole), _fold(resampled), TUMORS)
@@ -247,23 +249,35 @@ def _per_source(
         accuracy, tumor_accuracy = figures["accuracy"], figures["tumor_accuracy"]
         if accuracy is None or tumor_accuracy is None or f1 is None:
             continue
-        result[source] = SourceFigures(
+        result[name] = SourceFigures(
             images=int(chosen.sum()),
             groups=len(set(of_group[chosen].tolist())),
             accuracy=accuracy,
             tumor_accuracy=tumor_accuracy,
             tumor_macro_f1=f1,
             tumor_recall={
-                name: figure.recall for name, figure in tumors.items() if figure.recall is not None
+                tumor: of.recall for tumor, of in tumors.items() if of.recall is not None
             },
+            plane_accuracy=figures["plane_accuracy"],
         )
     return result
 
 
-def _reliability(sums: NDArray[np.float64]) -> list[dict[str, float]]:
-    count, confidence, hits = np.split(sums[_COUNT**2 : -1], 3)
+def _reliability(
+    probabilities: NDArray[np.float32],
+    categories: NDArray[np.int64],
+    binned: Callable[[NDArray[np.float64]], NDArray[np.int64]],
+) -> list[dict[str, float]]:
+    """Return slices, mean confidence and accuracy of each bin that holds a slice."""
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    hits = probabilities.argmax(axis=1) == categories
+    bins = binned(confidence)
+    count, said, right = (
+        np.bincount(bins, weights=values, minlength=BINS)
+        for values in (np.ones(len(bins)), confidence, hits)
+    )
     return [
-        {"images": int(n), "confidence": float(c / n), "accuracy": float(h / n)}
-        for n, c, h in zip(count, confidence, hits, strict=True)
+        {"images": float(n), "confidence": float(c / n), "accuracy": float(h / n)}
+        for n, c, h in zip(count, said, right, strict=True)
         if n
     ]

@@ -14,21 +14,13 @@ import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from pathlib import Path
-from typing import Final
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from artemis.errors import ModelError
 from artemis.labels import CATEGORIES, PROBABILITY_COLUMNS
 from artemis.models.decisions import ModelVersion
-from artemis.models.manifest import OUT_OF_FOLD_NAME, Manifest
-
-_REQUIRED: Final = ("slice_id", "fold", *PROBABILITY_COLUMNS)
 
 
 class Provenance(StrEnum):
@@ -128,7 +120,7 @@ def fair_evidence(
         Slices that the model was trained on; None where that is not known. The slices of
         `out_of_fold` count as well.
     out_of_fold : pandas.DataFrame or None
-        See `read_out_of_fold`.
+        See `artemis.models.out_of_fold.read_out_of_fold`.
 
     Returns
     -------
@@ -153,47 +145,6 @@ def fair_evidence(
     return replace(own, provenance=Provenance.OUT_OF_FOLD, probabilities=probabilities)
 
 
-def read_out_of_fold(folder: Path, manifest: Manifest) -> pd.DataFrame | None:
-    """Return a model's out-of-fold predictions, or None if its manifest lists none.
-
-    Parameters
-    ----------
-    folder : Path
-        The model's folder.
-    manifest : Manifest
-        As `artemis.models.manifest.load_manifest` returned it, which checked the file's hash.
-
-    Returns
-    -------
-    pandas.DataFrame or None
-        ``slice_id``, ``fold``, ``p_<category>`` (float32, missing where none was made), and
-        ``category`` where it is there.
-
-    Raises
-    ------
-    ModelError
-        If the file is not such a table, or has a slice twice.
-    """
-    if OUT_OF_FOLD_NAME not in manifest.files:
-        return None
-    path = folder / OUT_OF_FOLD_NAME
-    try:
-        table: pd.DataFrame = pq.ParquetFile(path).read().to_pandas()
-    except (OSError, pa.ArrowInvalid) as error:
-        raise ModelError(
-            f"{path}: expected a table of out-of-fold predictions. Received: {error}. "
-            "Train the model again."
-        ) from error
-    missing = [column for column in _REQUIRED if column not in table]
-    if missing or table["slice_id"].duplicated().any():
-        raise ModelError(
-            f"{path}: expected one row a slice with {', '.join(_REQUIRED[:2])} and p_<category>. "
-            f"Received {f'none of {missing[0]}' if missing else 'a slice twice'}. "
-            "Train the model again."
-        )
-    return table
-
-
 def relabelled_share(
     categories: NDArray[np.int64],
     slice_ids: NDArray[np.str_],
@@ -206,7 +157,7 @@ def relabelled_share(
     categories, slice_ids : ndarray, (n,)
         Labels and slices of the new training set.
     out_of_fold : pandas.DataFrame or None
-        Of the champion, see `read_out_of_fold`.
+        Of the champion, see `artemis.models.out_of_fold.read_out_of_fold`.
 
     Returns
     -------

@@ -61,6 +61,19 @@ def test_evaluation_holds_the_figures_with_intervals(drawn) -> None:
         assert metrics[name].low <= metrics[name].value <= metrics[name].high
 
 
+def test_every_patient_weighs_the_same_in_the_figures_by_patient(drawn) -> None:
+    p, truth, groups = drawn
+    groups = ["one" if k < 400 else groups[k] for k in range(450)]
+    scores = ((p - np.eye(12)[truth]) ** 2).sum(axis=1)
+    means = [scores[np.array(groups) == name].mean() for name in sorted(set(groups))]
+    metrics = evaluate(p, truth, groups, groups, "test").metrics
+    assert metrics["brier_by_patient"].value == pytest.approx(np.mean(means))
+    assert metrics["brier"].value == pytest.approx(scores.mean())
+    nll = -np.log(p[np.arange(450), truth])
+    means = [nll[np.array(groups) == name].mean() for name in sorted(set(groups))]
+    assert metrics["nll_by_patient"].value == pytest.approx(np.mean(means), rel=1e-5)
+
+
 def test_figure_before_calibration_is_left_out_where_it_is_not_known(drawn) -> None:
     p, truth, groups = drawn
     assert "ece_uncalibrated" not in evaluate(p, truth, groups, groups, "test").metrics

@@ -11,12 +11,11 @@ from sklearn.metrics import (
 )
 
 from artemis.labels import CATEGORY_NAMES
+from artemis.models.figures import plane_confusion, tumor_confusion
 from artemis.training.figures.evaluate import (
     BINS,
     evaluate,
     macro_f1,
-    plane_confusion,
-    tumor_confusion,
 )
 
 
@@ -111,3 +110,37 @@ def test_macro_f1_leaves_out_categories_that_do_not_occur(predictions) -> None:
     assert macro_f1(predicted, truth) == pytest.approx(
         f1_score(truth, predicted, average="macro", labels=sorted(set(truth.tolist())))
     )
+
+
+def test_figures_by_plane_are_those_of_its_slices(predictions) -> None:
+    p, truth, groups, sources = predictions
+    found = evaluate(p, truth, groups, sources, "test").per_plane
+    assert list(found) == ["coronal", "sagittal", "transverse"]
+    of, predicted = truth % 3 == 1, p.argmax(axis=1)
+    figures = found["sagittal"]
+    assert figures.images == of.sum()
+    assert figures.accuracy.value == pytest.approx((predicted == truth)[of].mean())
+    assert figures.tumor_accuracy.value == pytest.approx((predicted // 3 == truth // 3)[of].mean())
+    assert figures.plane_accuracy.value == pytest.approx((predicted % 3 == 1)[of].mean())
+    assert figures.accuracy.low <= figures.accuracy.value <= figures.accuracy.high
+
+
+def test_both_reliabilities_give_their_calibration_errors(predictions) -> None:
+    p, truth, groups, sources = predictions
+    found = evaluate(p, truth, groups, sources, "test")
+    for bins, name in (
+        (found.reliability, "ece"),
+        (found.reliability_equal_mass, "ece_equal_mass"),
+    ):
+        gaps = [one["images"] * abs(one["confidence"] - one["accuracy"]) for one in bins]
+        assert sum(gaps) / 600 == pytest.approx(found.metrics[name].value)
+
+
+def test_mistakes_are_recorded_where_slices_have_names(predictions) -> None:
+    p, truth, groups, sources = predictions
+    assert evaluate(p, truth, groups, sources, "test").mistakes == []
+    ids = [f"s{k}" for k in range(600)]
+    found = evaluate(p, truth, groups, sources, "test", slice_ids=ids).mistakes
+    wrong = p.argmax(axis=1) != truth
+    assert found[0].confidence == pytest.approx(p.max(axis=1)[wrong].max())
+    assert all(wrong[ids.index(one.slice_id)] for one in found)

@@ -1,21 +1,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from artemis.errors import ModelError
-from artemis.files import sha256_file
 from artemis.labels import PROBABILITY_COLUMNS
-from artemis.models.manifest import OUT_OF_FOLD_NAME, Manifest, load_manifest
-from artemis.models.registry import model_folder
 from artemis.training.gate.evidence import (
     Provenance,
     fair_evidence,
-    read_out_of_fold,
     relabelled_share,
 )
 from tests.training.drawn import draw
@@ -72,46 +66,6 @@ def test_model_of_which_nothing_is_known_may_have_seen_the_slices() -> None:
 def test_evidence_of_another_shape_is_refused(changes: dict[str, np.ndarray], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         replace(OWN, **changes)
-
-
-def model_with(tmp_path: Path, frame: pd.DataFrame | bytes) -> tuple[Path, Manifest]:
-    path = tmp_path / OUT_OF_FOLD_NAME
-    path.write_bytes(frame) if isinstance(frame, bytes) else frame.to_parquet(path)
-    manifest = load_manifest(model_folder(tmp_path, "baseline"))
-    files = manifest.files | {OUT_OF_FOLD_NAME: sha256_file(path)}
-    return tmp_path, manifest.model_copy(update={"files": files})
-
-
-def test_out_of_fold_predictions_are_read_from_the_models_folder(tmp_path: Path) -> None:
-    folder, manifest = model_with(tmp_path, table(["a", "b"]))
-    found = read_out_of_fold(folder, manifest)
-    assert found is not None
-    assert found["slice_id"].tolist() == ["a", "b"]
-    assert found[list(PROBABILITY_COLUMNS)].to_numpy() == pytest.approx(1 / 12)
-
-
-def test_file_that_the_manifest_does_not_list_is_not_read(tmp_path: Path) -> None:
-    folder, manifest = model_with(tmp_path, b"anything")
-    files = {name: value for name, value in manifest.files.items() if name != OUT_OF_FOLD_NAME}
-    assert read_out_of_fold(folder, manifest.model_copy(update={"files": files})) is None
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"PAR1 no table", "expected a table of out-of-fold predictions. Received: "),
-        (table(["a"]).drop(columns="fold"), "Received none of fold. Train the model again."),
-        (table(["a", "a"]), "Received a slice twice. Train the model again."),
-    ],
-)
-def test_damaged_out_of_fold_predictions_are_named(
-    tmp_path: Path, content: pd.DataFrame | bytes, message: str
-) -> None:
-    folder, manifest = model_with(tmp_path, content)
-    with pytest.raises(ModelError) as raised:
-        read_out_of_fold(folder, manifest)
-    assert message in str(raised.value)
-    assert str(raised.value).startswith(str(tmp_path / OUT_OF_FOLD_NAME))
 
 
 def test_share_of_labels_that_changed() -> None:

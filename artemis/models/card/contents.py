@@ -1,0 +1,274 @@
+"""Build the card of a model out of its manifest and its out-of-fold predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from artemis import RESEARCH_USE
+from artemis.labels import PLANES, TUMORS
+from artemis.models.card.blocks import (
+    Block,
+    Bullets,
+    Card,
+    Facts,
+    Failures,
+    Figures,
+    Paragraph,
+    Section,
+)
+from artemis.models.card.failures import FailureRecord, failure_record
+from artemis.models.card.measured import (
+    calibration,
+    confusions,
+    evidence,
+    figures,
+    out_of_distribution,
+    prediction_sets,
+    shortcuts,
+)
+from artemis.models.card.outlines import outlines
+from artemis.models.card.sources import sources_table
+from artemis.models.figures import figure, table_of
+from artemis.models.manifest import CROSS_VALIDATED, Manifest, load_manifest
+from artemis.said import confidence_step, percent
+
+_RARE: Final = 50  # images of a category below which a card warns
+
+
+def read_card(folder: Path) -> Card:
+    """Build the card of a model's folder.
+
+    Raises
+    ------
+    ModelError
+        If the model is damaged, see `artemis.models.manifest.load_manifest`.
+    """
+    manifest = load_manifest(folder)
+    return build_card(manifest, failure_record(folder, manifest))
+
+
+def build_card(manifest: Manifest, failures: FailureRecord | None) -> Card:
+    """Build a card; nothing but its arguments is in it, so that it can be made anew any time."""
+    sections = (
+        _use(manifest),
+        _data(manifest),
+        _protocol(manifest),
+        figures(manifest),
+        confusions(manifest),
+        calibration(manifest),
+        prediction_sets(manifest),
+        out_of_distribution(manifest),
+        evidence(manifest),
+        shortcuts(manifest),
+        _failures(manifest, failures),
+        _limits(manifest),
+        outlines(manifest, failures),
+    )
+    return Card(
+        name=manifest.name,
+        version=manifest.version,
+        created=manifest.created,
+        summary=_summary(manifest),
+        readouts=_readouts(manifest),
+        sections=sections,
+    )
+
+
+def cross_validated(manifest: Manifest) -> bool:
+    """Return whether the figures are of networks other than the one that serves."""
+    return manifest.training.split == CROSS_VALIDATED
+
+
+def _summary(manifest: Manifest) -> str:
+    return (
+        f"Sorts a single slice of brain MRI into one of {len(manifest.categories)} categories, "
+        f"{len(TUMORS)} tumour types by {len(PLANES)} planes. Measured on "
+        f"{manifest.evaluation.images} slices of {manifest.evaluation.groups} patient groups that "
+        "whoever answered had not been trained on."
+    )
+
+
+def _readouts(manifest: Manifest) -> tuple[tuple[str, str], ...]:
+    metrics = manifest.evaluation.metrics
+    shown = {
+        "Accuracy": "accuracy",
+        "Macro F1": "macro_f1",
+        "Tumour type right": "tumor_accuracy",
+        "Calibration error": "ece",
+    }
+    return tuple((words, figure(metrics[name])) for words, name in shown.items() if name in metrics)
+
+
+def _use(manifest: Manifest) -> Section:
+    return Section(
+        "use",
+        "Intended use",
+        (
+            Paragraph(
+                f"{RESEARCH_USE} Nobody has tested it in the care of patients, and no authority "
+                "has cleared it."
+            ),
+            Bullets(
+                (
+                    "Meant for: sorting single slices of brain MRI, mostly contrast-enhanced T1, "
+                    "by tumour type (glioma, meningioma, pituitary, none) and anatomical plane, "
+                    "in research, teaching and the curation of data sets.",
+                    "Meant for people who can read such slices themselves and look at what is "
+                    "sent to review.",
+                    "Misuse: diagnosis, triage, treatment, or telling a patient anything.",
+                    'Misuse: taking "none" for the absence of disease. It says only that none of '
+                    "the three tumour types was answered.",
+                    "Misuse: other body parts, modalities and sequences, other tumours, "
+                    "metastases, treated tumours; none of them was trained on.",
+                    "Misuse: a figure of this card quoted without its interval, or as that of "
+                    "another hospital.",
+                )
+            ),
+            Facts(
+                "The model",
+                (
+                    ("Name and version", f"{manifest.name} {manifest.version}"),
+                    ("Made", f"{manifest.created:%Y-%m-%d}"),
+                    ("Input", f"grey slice of {manifest.input.side} x {manifest.input.side} px"),
+                    ("Preprocessing", manifest.input.preprocessing),
+                    ("Output", f"{len(manifest.categories)} probabilities; the network gives "
+                     f"{', '.join(manifest.outputs)}"),
+                    ("SHA-256 of the weights", manifest.sha256),
+                    (
+                        "Exported against trained network",
+                        f"probabilities differ by at most {manifest.export_agreement:.4f}",
+                    ),
+                ),
+            ),
+        ),
+    )  # fmt: skip
+
+
+def _data(manifest: Manifest) -> Section:
+    training = manifest.training
+    blocks: list[Block] = [
+        Paragraph(
+            f"{training.images} images of {training.groups} patient groups were trained on. "
+            f"{training.label_corrections} labels of the whole set were corrected by the tumour "
+            "that the picture's own source gives."
+        ),
+        Figures(sources_table(manifest), text=True),
+    ]
+    if not training.per_source:
+        blocks.append(
+            Paragraph("How many images of each source were trained on was not recorded.", note=True)
+        )
+    return Section(
+        "data",
+        "Data",
+        (
+            *blocks,
+            Figures(
+                table_of(
+                    "Images trained on, by category",
+                    ("category", "images"),
+                    [*training.per_category.items()],
+                )
+            ),
+            Facts("The training set", (("SHA-256", training.training_set_sha256),)),
+        ),
+    )
+
+
+def _protocol(manifest: Manifest) -> Section:
+    if cross_validated(manifest):
+        how = (
+            "Cross-validated: every figure is of a slice answered by a network of the same recipe "
+            "that had seen no slice of its patient group. The network that serves was trained on "
+            "all of them afterwards, and is itself measured nowhere."
+        )
+    else:
+        how = (
+            "One held-out part: the figures are of the very network that serves, on patient "
+            "groups that it was never trained on. One part is one draw: another would give other "
+            "figures, and the intervals tell how far they may lie apart by the patients alone."
+        )
+    training = manifest.training
+    return Section(
+        "protocol",
+        "Protocol",
+        (
+            Paragraph(f"Split: {training.split}. {manifest.evaluation.protocol}"),
+            Paragraph(how),
+            Paragraph(
+                "A patient group is one patient, as far as patients are known, with whatever "
+                "copies of the pictures there are. Intervals are 95 % percentile intervals of a "
+                "bootstrap over these groups: whole groups are drawn with replacement, since "
+                "slices of one patient are not independent."
+            ),
+            Figures(
+                table_of("How it was trained", ("setting", "value"), _flat(training.recipe)),
+                folded=True,
+            ),
+            Figures(
+                table_of("Versions", ("library", "version"), [*training.versions.items()]),
+                folded=True,
+            ),
+        ),
+    )
+
+
+def _flat(recipe: Mapping[str, Any]) -> list[tuple[str, str]]:
+    rows = []
+    for name, value in recipe.items():
+        if isinstance(value, Mapping):
+            rows += [(f"{name}: {key}".replace("_", " "), str(one)) for key, one in value.items()]
+        else:
+            rows.append((name.replace("_", " "), str(value)))
+    return rows
+
+
+def _failures(manifest: Manifest, failures: FailureRecord | None) -> Section:
+    if failures is None:
+        blocks: tuple[Block, ...] = (
+            Paragraph("The record of this model holds no single mistakes."),
+        )
+    elif not failures.mistakes:
+        blocks = (Paragraph(f"There is none. {failures.words}"),)
+    else:
+        ece = manifest.evaluation.metrics.get("ece")
+        step = confidence_step(None if ece is None else ece.value)
+        blocks = (
+            Paragraph(failures.words, note=True),
+            Failures(
+                failures.mistakes,
+                tuple(percent(one.confidence, step) for one in failures.mistakes),
+            ),
+            Paragraph(
+                "The card in a model's folder shows no picture: the folder is copied and passed "
+                "on, and pictures of patients must not go with it. The name of a slice finds it "
+                "in the labelled pictures; where those were at hand when the model was trained, "
+                "a page among the reports of that workspace shows them with the evidence.",
+                note=True,
+            ),
+        )
+    return Section("failures", "Where it fails", blocks)
+
+
+def _limits(manifest: Manifest) -> Section:
+    rare = [name for name, n in manifest.training.per_category.items() if n < _RARE]
+    items = [
+        'Source and class are tied in the public data: no image of "none" comes from the source '
+        "of most tumours, so the model may partly know the source by its look. See the figures "
+        "per source and the shortcut tests.",
+        "Age, sex, ethnicity, scanner and field strength are not recorded, so no figure by group "
+        "of people or machine can be given, and nobody knows whom it serves worse.",
+        "The public data are collections put together without a plan; nothing says that they are "
+        "like the patients of any hospital. This record holds no figure of another institution.",
+        "The labels are those of the collections, or of reviewers; no second reading checks them.",
+        "Other tumours, metastases, treated tumours and other sequences were not trained on; the "
+        "model still answers with one of its twelve categories.",
+        "A slice is judged by itself: what the neighbouring slices show is not seen.",
+    ]
+    if rare:
+        items.append(
+            f"Trained on fewer than {_RARE} images: {', '.join(rare)}. Their figures say little."
+        )
+    return Section("limits", "Known limits", (Bullets(tuple(items)),))

@@ -1,0 +1,277 @@
+"""The sections of a card that hold what was measured; where a record lacks it, they say so."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from artemis.evidence_map import CAPTION, gives_evidence
+from artemis.labels import CATEGORY_NAMES, PLANES, TUMORS
+from artemis.models.card.blocks import (
+    Block,
+    Confusion,
+    Figures,
+    Paragraph,
+    Reliability,
+    Section,
+)
+from artemis.models.figures import (
+    class_table,
+    figure,
+    metrics_table,
+    plane_confusion,
+    plane_table,
+    shortcut_table,
+    subset_table,
+    table_of,
+    tumor_confusion,
+)
+from artemis.models.manifest import Interval, Manifest
+from artemis.said import confidence_step
+
+_RIGHT: Final = (
+    "accuracy",
+    "macro_f1",
+    "tumor_accuracy",
+    "plane_accuracy",
+    "accuracy_surest_80",
+    "accuracy_surest_80_together",
+    "aurc",
+    "aurc_together",
+)
+_SURE: Final = (
+    "ece",
+    "ece_equal_mass",
+    "ece_uncalibrated",
+    "brier",
+    "brier_by_patient",
+    "nll",
+    "nll_by_patient",
+)
+_EVIDENCE: Final = ("pointing_game", "energy_in_box", "heat_outside_head")
+
+_STEP_WORDS: Final = {1: "whole per cent", 5: "steps of five per cent", 10: "steps of ten per cent"}
+
+
+def figures(manifest: Manifest) -> Section:
+    """Return how often the answers are right: over all, by source, plane, type and category."""
+    evaluation = manifest.evaluation
+    blocks: list[Block] = [
+        Paragraph(
+            f"{evaluation.images} images of {evaluation.groups} patient groups; every figure with "
+            "its 95 % interval by bootstrap over the groups. A class that is never missed has an "
+            "interval from 1 to 1: that is all that the method can say of few slices, and no "
+            "certainty.",
+            note=True,
+        ),
+        Figures(metrics_table(evaluation.metrics, _RIGHT)),
+        Figures(subset_table("source", evaluation.per_source)),
+        Paragraph(
+            "A source that holds one tumour type only can be answered by its look; macro F1 is "
+            "over the types that occur in it.",
+            note=True,
+        ),
+        Figures(plane_table(evaluation)),
+    ]
+    if not evaluation.per_plane:
+        blocks.append(
+            Paragraph(
+                "Shares by plane are counted from the confusion matrix; this record holds no "
+                "intervals of them.",
+                note=True,
+            )
+        )
+    blocks += [
+        Figures(class_table("tumour type", evaluation.per_tumor)),
+        Figures(class_table("category", evaluation.per_category)),
+    ]
+    return Section("figures", "Figures", tuple(blocks))
+
+
+def confusions(manifest: Manifest) -> Section:
+    """Return what is taken for what: by tumour type, by plane, and in full."""
+    counts = np.asarray(manifest.evaluation.confusion)
+    parts = (
+        ("Tumour types", TUMORS, tumor_confusion(counts)),
+        ("Planes", PLANES, plane_confusion(counts)),
+        ("All twelve categories", CATEGORY_NAMES, counts),
+    )
+    return Section(
+        "confusion",
+        "Confusion",
+        (
+            Paragraph(
+                "Slices by truth, a row each, and answer, a column each; the diagonal is right.",
+                note=True,
+            ),
+            *(
+                Confusion(caption, tuple(names), tuple(map(tuple, table.tolist())))
+                for caption, names, table in parts
+            ),
+        ),
+    )
+
+
+def calibration(manifest: Manifest) -> Section:
+    """Return whether an answer said with 80 % is right four times out of five."""
+    evaluation = manifest.evaluation
+    ece = evaluation.metrics.get("ece")
+    step = _STEP_WORDS[confidence_step(None if ece is None else ece.value)]
+    blocks: list[Block] = [
+        Paragraph(
+            f"Logits are divided by a temperature of {manifest.temperature:.3f}, fitted on "
+            f"{manifest.temperature_fitted_on}. By its calibration error this model's confidence "
+            f"is printed in {step}, wherever people read it; the Parquet tables hold it exactly."
+        ),
+        Figures(metrics_table(evaluation.metrics, _SURE, "How sure against how right")),
+    ]
+    absent = [name for name in ("brier_by_patient", "nll_by_patient") if name not in
+              evaluation.metrics]  # fmt: skip
+    if absent:
+        blocks.append(
+            Paragraph(
+                "Brier score and likelihood with every patient weighing the same are not in this "
+                "record; those above weigh every slice the same, their intervals are by patient.",
+                note=True,
+            )
+        )
+    for words, bins in (
+        ("equal width", evaluation.reliability),
+        ("equal mass", evaluation.reliability_equal_mass),
+    ):
+        if bins:
+            blocks.append(Reliability(f"Reliability, bins of {words}", manifest.name, bins))
+        else:
+            blocks.append(
+                Paragraph(f"Bins of {words} are not in the record of this model.", note=True)
+            )
+    return Section("calibration", "Calibration", tuple(blocks))
+
+
+def prediction_sets(manifest: Manifest) -> Section:
+    """Return how often the sets hold the truth, and how large they are."""
+    sets = manifest.prediction_sets
+    if sets is None:
+        return Section(
+            "sets",
+            "Prediction sets",
+            (Paragraph("This model was made before there were any; its slices have none."),),
+        )
+    level = f"{100 * sets.level:.0f} %"
+    thresholds = table_of(
+        f"Sets of {level}, by true tumour type",
+        ("tumour type", "share of slices whose set holds the truth", "threshold"),
+        [
+            (name, f"{share:.3f}", f"{sets.thresholds[name]:.3f}")
+            for name, share in sets.tumor_coverage.items()
+        ],
+    )
+    return Section(
+        "sets",
+        "Prediction sets",
+        (
+            Paragraph(
+                f"A set of categories is to hold the truth of {level} of the slices of unseen "
+                f"patients ({sets.method}, fitted on {sets.fitted_on}). A category is in it if one "
+                "minus its probability is at most the threshold. Measured on patient groups that "
+                "the thresholds were not fitted on."
+            ),
+            Figures(
+                table_of(
+                    f"Sets of {level}",
+                    ("measure", "value (95 % interval)"),
+                    [
+                        ("Share of slices whose set holds the truth", figure(sets.coverage)),
+                        ("Categories in a set", figure(sets.mean_size)),
+                        ("Share of a patient's slices, on average", f"{sets.group_coverage:.3f}"),
+                    ],
+                )
+            ),
+            Figures(thresholds),
+        ),
+    )
+
+
+def out_of_distribution(manifest: Manifest) -> Section:
+    """Return how far from its training slices a slice may lie, and what is refused."""
+    far = manifest.out_of_distribution
+    blocks: list[Block] = [
+        Paragraph(
+            f"A slice that lies further than {far.threshold:.2f} from the training slices "
+            f"({far.method}) is sent to review, and its confidence is not shown. "
+            f"{100 * far.held_out_false_refusals:.0f} % of held-out slices lie beyond it."
+        )
+    ]
+    if far.far_auroc is None:
+        blocks.append(
+            Paragraph("How well pictures that are no brain MRI are told apart was not measured.")
+        )
+    else:
+        blocks += [
+            Paragraph(
+                "Drawn pictures that are no brain MRI are told from held-out slices with an area "
+                f"under the ROC curve of {far.far_auroc:.3f}. Near images, such as other sequences "
+                "and field strengths, are not in this record."
+            ),
+            Figures(
+                table_of(
+                    "Drawn pictures beyond the distance",
+                    ("kind", "share"),
+                    [(kind, f"{100 * share:.0f} %") for kind, share in far.far_refused.items()],
+                )
+            ),
+        ]
+    return Section("ood", "Unlike the training images", tuple(blocks))
+
+
+def evidence(manifest: Manifest) -> Section:
+    """Return whether what speaks for an answer lies where the tumour is."""
+    title = "Where the evidence lies"
+    if not gives_evidence(manifest.outputs):
+        words = "This model gives no evidence maps; nothing is drawn over its slices."
+        return Section("evidence", title, (Paragraph(words),))
+    measured: dict[str, Interval] = {
+        name: manifest.evaluation.metrics[name]
+        for name in _EVIDENCE
+        if name in manifest.evaluation.metrics
+    }
+    if not measured:
+        words = f"{CAPTION} Its place was not measured on the slices of this record."
+        return Section("evidence", title, (Paragraph(words),))
+    return Section(
+        "evidence",
+        title,
+        (
+            Paragraph(
+                f"{CAPTION} Measured against known tumour boxes on slices whose tumour type was "
+                "answered rightly; heat outside the head on all slices. Boxes of training slices "
+                "supervised the maps where the recipe says so. The check against a network with "
+                "random weights is a test of the code, not a figure of this record."
+            ),
+            Figures(metrics_table(measured, _EVIDENCE, "Evidence")),
+        ),
+    )
+
+
+def shortcuts(manifest: Manifest) -> Section:
+    """Return what a network answers without the tumour, and with nothing else."""
+    found = manifest.evaluation.shortcuts
+    blocks: tuple[Block, ...] = (
+        Paragraph(
+            "Not in the record of this model: they are run with the cross-validation by patient "
+            "(artemis-cli evaluate patient), and this model was measured on one held-out part. "
+            "Whether it reads more than the tumour is not known from this card."
+        ),
+    )
+    if found is not None:
+        blocks = (
+            Paragraph(
+                "What the model answers without the tumour, and with nothing else. A share of the "
+                "first far above chance, or a source that is easily read off the features, means "
+                "that it reads more than the tumour.",
+                note=True,
+            ),
+            Figures(shortcut_table(found)),
+        )
+    return Section("shortcuts", "Shortcut tests", blocks)

@@ -1,0 +1,59 @@
+"""The sources that Artemis knows by name: whose pictures they are, and under which licence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from artemis.models.figures import UNDEFINED, Table, table_of
+from artemis.models.manifest import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSource:
+    """What is known of a source, and its licence in words."""
+
+    words: str
+    licence: str
+
+
+_KAGGLE: Final = 'the public Kaggle set "Brain Tumor Classification (MRI)" by S. Bhuvaji and others'
+
+_KNOWN: Final = {
+    "cheng": KnownSource(
+        "J. Cheng, figshare 1512427: T1-weighted, contrast-enhanced, 512 px, tumours outlined; "
+        f"reached through {_KAGGLE}",
+        "CC BY 4.0",
+    ),
+    "br35h": KnownSource(
+        f"the images without a tumour of the public Kaggle set Br35H; reached through {_KAGGLE}",
+        "not recorded; read it where the set is published before passing pictures on",
+    ),
+    "unknown": KnownSource(
+        f"the labels name no source. In {_KAGGLE} these are pictures that nobody has traced",
+        "not known",
+    ),
+    "reviewed": KnownSource(
+        "slices of this workspace's own runs, labelled by a reviewer", "that of the workspace's own"
+    ),
+}
+_OTHER: Final = KnownSource(
+    "named so by whoever labelled the pictures; Artemis knows no more of it",
+    "to be stated by whoever labelled the pictures",
+)
+
+
+def sources_table(manifest: Manifest) -> Table:
+    """Return each source with its images, what it is, and its licence."""
+    training, measured = manifest.training.per_source, manifest.evaluation.per_source
+    rows = []
+    for name in dict.fromkeys([*training, *measured]):
+        known = _KNOWN.get(name, _OTHER)
+        trained = training.get(name, 0) if training else UNDEFINED
+        tested = measured[name].images if name in measured else 0
+        rows.append((name, trained, tested, known.words, known.licence))
+    return table_of(
+        "Sources",
+        ("source", "trained on", "measured on", "what it is", "licence"),
+        rows,
+    )

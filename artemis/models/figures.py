@@ -1,0 +1,233 @@
+"""A model's figures as tables of words: for the terminal, the model card and documents alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from artemis.labels import PLANES, TUMORS
+from artemis.models.manifest import (
+    ClassFigures,
+    Evaluation,
+    Interval,
+    Mistake,
+    Shortcuts,
+    SourceFigures,
+)
+from artemis.said import percent, visible
+
+METRICS: Final = {
+    "accuracy": "Accuracy, twelve categories",
+    "macro_f1": "Macro F1, twelve categories",
+    "tumor_accuracy": "Accuracy, tumour type",
+    "plane_accuracy": "Accuracy, plane",
+    "accuracy_surest_80": "Accuracy on the surest 80 %",
+    "accuracy_surest_80_together": "Accuracy on the surest 80 %, by the doubt of both models",
+    "ece": "Expected calibration error, 15 bins of equal width (lower is better)",
+    "ece_equal_mass": "Expected calibration error, 15 bins of equal mass (lower is better)",
+    "ece_uncalibrated": "Expected calibration error before calibration, equal width",
+    "brier": "Brier score (lower is better)",
+    "brier_by_patient": "Brier score, every patient group weighing the same (lower is better)",
+    "nll": "Negative log likelihood, nats (lower is better)",
+    "nll_by_patient": "Negative log likelihood, every patient group weighing the same, nats",
+    "aurc": "Area under the risk-coverage curve (lower is better)",
+    "aurc_together": "Area under the risk-coverage curve, by the doubt of both models",
+    "pointing_game": "Pointing game: the hottest place of the evidence lies in the tumour box",
+    "energy_in_box": "Share of the evidence inside the tumour box",
+    "heat_outside_head": "Share of the evidence outside the head (lower is better)",
+}
+"""Figures in the order in which they are shown, in words."""
+
+UNDEFINED: Final = "-"
+"""What stands for a figure that is undefined."""
+
+_SLICE_DIGITS: Final = 16  # of a slice's name; enough to find it
+_VARIANTS: Final = {
+    "as_is": "as it is",
+    "blanked": "tumour box blanked",
+    "only_box": "only the tumour box left",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of words: the first column names what the others tell of.
+
+    Attributes
+    ----------
+    caption : str
+        What it is.
+    head : tuple of str
+        Heads of the columns.
+    rows : tuple of tuple of str
+        Cells; text from outside has its control characters made visible.
+    """
+
+    caption: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def figure(interval: Interval | None) -> str:
+    """Return ``0.912 (0.880 to 0.941)``, or a hyphen for a figure that is undefined."""
+    if interval is None:
+        return UNDEFINED
+    return f"{interval.value:.3f} ({interval.low:.3f} to {interval.high:.3f})"
+
+
+def table_of(caption: str, head: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
+    """Return a table of any values."""
+    return Table(
+        caption, tuple(head), tuple(tuple(visible(str(cell)) for cell in row) for row in rows)
+    )
+
+
+def metrics_table(
+    metrics: Mapping[str, Interval],
+    names: Sequence[str] = tuple(METRICS),
+    caption: str = "Figures over all slices",
+) -> Table:
+    """Return those of the named figures that were measured."""
+    return table_of(
+        caption,
+        ("metric", "value (95 % interval)"),
+        [(METRICS[name], figure(metrics[name])) for name in names if name in metrics],
+    )
+
+
+def class_table(what: str, figures: Mapping[str, ClassFigures]) -> Table:
+    """Return precision and recall of tumour types or categories."""
+    return table_of(
+        f"By {what}",
+        (what, "images", "precision", "recall"),
+        [(n, f.images, figure(f.precision), figure(f.recall)) for n, f in figures.items()],
+    )
+
+
+def subset_table(what: str, figures: Mapping[str, SourceFigures]) -> Table:
+    """Return figures by source or by plane; macro F1 is over the tumour types that occur in it."""
+    head = [what, "images", "groups", "accuracy", "tumour accuracy", "tumour macro F1"]
+    planes = any(of.plane_accuracy for of in figures.values())
+    rows = [
+        (
+            name,
+            of.images,
+            of.groups,
+            figure(of.accuracy),
+            figure(of.tumor_accuracy),
+            figure(of.tumor_macro_f1),
+            *([figure(of.plane_accuracy)] if planes else []),
+        )
+        for name, of in figures.items()
+    ]
+    return table_of(f"By {what}", head + ["plane accuracy"] * planes, rows)
+
+
+def plane_table(evaluation: Evaluation) -> Table:
+    """Return figures by true plane; of a record without them, shares out of the confusion.
+
+    Shares of a confusion have no interval: that would need the slices' patients.
+    """
+    if evaluation.per_plane:
+        return subset_table("plane", evaluation.per_plane)
+    confusion = np.asarray(evaluation.confusion).reshape(
+        len(TUMORS), len(PLANES), len(TUMORS), len(PLANES)
+    )
+    rows = []
+    for plane, name in enumerate(PLANES):
+        of = confusion[:, plane]
+        images = int(of.sum())
+        right = (
+            np.einsum("ii->", of[:, :, plane]),  # tumour and plane
+            np.einsum("iij->", of),
+            of[:, :, plane].sum(),
+        )
+        rows.append((name, images, *(f"{n / images:.3f}" if images else UNDEFINED for n in right)))
+    return table_of(
+        "By plane", ("plane", "images", "accuracy", "tumour accuracy", "plane accuracy"), rows
+    )
+
+
+def confusion_table(
+    names: Sequence[str], confusion: Sequence[Sequence[int]], caption: str = "Confusion"
+) -> Table:
+    """Return a confusion matrix: a row a truth, a column an answer."""
+    return table_of(
+        caption,
+        ("truth / answer", *names),
+        [(name, *row) for name, row in zip(names, confusion, strict=True)],
+    )
+
+
+def tumor_confusion(confusion: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the 4x4 confusion of tumour types of a 12x12 confusion."""
+    folded: NDArray[np.int64] = confusion.reshape(len(TUMORS), len(PLANES), len(TUMORS), -1).sum(
+        axis=(1, 3)
+    )
+    return folded
+
+
+def plane_confusion(confusion: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the 3x3 confusion of planes of a 12x12 confusion."""
+    folded: NDArray[np.int64] = confusion.reshape(len(TUMORS), len(PLANES), len(TUMORS), -1).sum(
+        axis=(0, 2)
+    )
+    return folded
+
+
+def shortcut_table(shortcuts: Shortcuts) -> Table:
+    """Return the shortcut tests."""
+    rows: list[tuple[str, int, str]] = [
+        (f"tumour named, {words}", shortcuts.images, figure(shortcuts.tumor_accuracy[name]))
+        for name, words in _VARIANTS.items()
+        if name in shortcuts.tumor_accuracy
+    ]
+    if "blanked_none" in shortcuts.tumor_accuracy:
+        none = figure(shortcuts.tumor_accuracy["blanked_none"])
+        rows.append(('"none" answered, tumour box blanked', shortcuts.images, none))
+    rows += [
+        (
+            f"source read off the features of {probe.tumor} ({' or '.join(probe.sources)}; "
+            f"chance {1 / len(probe.sources):.2f})",
+            probe.images,
+            f"{probe.balanced_accuracy:.3f}",
+        )
+        for probe in shortcuts.probes
+    ]
+    return table_of("Shortcut tests", ("test", "images", "share (95 % interval)"), rows)
+
+
+def bins_table(caption: str, bins: Sequence[Mapping[str, float]]) -> Table:
+    """Return the bins of a reliability diagram, with the slices in each."""
+    return table_of(
+        caption,
+        ("bin", "slices", "mean confidence", "right"),
+        [
+            (k, int(one["images"]), percent(one["confidence"]), percent(one["accuracy"]))
+            for k, one in enumerate(bins, 1)
+        ],
+    )
+
+
+def mistakes_table(mistakes: Sequence[Mistake], said: Sequence[str]) -> Table:
+    """Return mistakes, each with its confidence as it is said to people."""
+    return table_of(
+        "The most confident mistakes",
+        ("no.", "patient group", "source", "truth", "answer", "confidence", "slice"),
+        [
+            (
+                k,
+                UNDEFINED if one.group is None else one.group,
+                UNDEFINED if one.source is None else one.source,
+                one.truth,
+                one.answer,
+                words,
+                one.slice_id[:_SLICE_DIGITS],
+            )
+            for k, (one, words) in enumerate(zip(mistakes, said, strict=True), 1)
+        ],
+    )

@@ -1,0 +1,60 @@
+"""What a model's folder keeps of the slices that it was trained on, answered by others.
+
+See `artemis.training.figures.out_of_fold`, which makes the table.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from artemis.errors import ModelError
+from artemis.labels import PROBABILITY_COLUMNS
+from artemis.models.manifest import OUT_OF_FOLD_NAME, Manifest
+
+_REQUIRED: Final = ("slice_id", "fold", *PROBABILITY_COLUMNS)
+
+
+def read_out_of_fold(folder: Path, manifest: Manifest) -> pd.DataFrame | None:
+    """Return a model's out-of-fold predictions, or None if its manifest lists none.
+
+    Parameters
+    ----------
+    folder : Path
+        The model's folder.
+    manifest : Manifest
+        As `artemis.models.manifest.load_manifest` returned it, which checked the file's hash.
+
+    Returns
+    -------
+    pandas.DataFrame or None
+        ``slice_id``, ``fold``, ``p_<category>`` (float32, missing where none was made), and
+        ``category`` where it is there.
+
+    Raises
+    ------
+    ModelError
+        If the file is not such a table, or has a slice twice.
+    """
+    if OUT_OF_FOLD_NAME not in manifest.files:
+        return None
+    path = folder / OUT_OF_FOLD_NAME
+    try:
+        table: pd.DataFrame = pq.ParquetFile(path).read().to_pandas()
+    except (OSError, pa.ArrowInvalid) as error:
+        raise ModelError(
+            f"{path}: expected a table of out-of-fold predictions. Received: {error}. "
+            "Train the model again."
+        ) from error
+    missing = [column for column in _REQUIRED if column not in table]
+    if missing or table["slice_id"].duplicated().any():
+        raise ModelError(
+            f"{path}: expected one row a slice with {', '.join(_REQUIRED[:2])} and p_<category>. "
+            f"Received {f'none of {missing[0]}' if missing else 'a slice twice'}. "
+            "Train the model again."
+        )
+    return table

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from artemis.models.card.blocks import Card, Failures, Figures, Paragraph, Reliability, Section
+from artemis.models.card.contents import build_card, read_card
+from artemis.models.card.failures import failure_record
+from artemis.models.manifest import CROSS_VALIDATED, Manifest, load_manifest
+
+KEYS = [
+    "use", "data", "protocol", "figures", "confusion", "calibration", "sets", "ood", "evidence",
+    "shortcuts", "failures", "limits", "outlines",
+]  # fmt: skip
+
+
+def section(card: Card, key: str) -> Section:
+    (found,) = (one for one in card.sections if one.key == key)
+    return found
+
+
+def words(part: Section) -> str:
+    return " ".join(block.text for block in part.blocks if isinstance(block, Paragraph))
+
+
+def tables(part: Section) -> dict[str, tuple[tuple[str, ...], ...]]:
+    return {
+        block.table.caption: block.table.rows for block in part.blocks if isinstance(block, Figures)
+    }
+
+
+def test_a_card_has_every_section_once_and_in_order(shipped: Path) -> None:
+    assert [one.key for one in read_card(shipped).sections] == KEYS
+
+
+def test_figures_by_plane_have_intervals_where_the_record_has_them(full: Manifest) -> None:
+    rows = tables(section(build_card(full, None), "figures"))["By plane"]
+    of = full.evaluation.per_plane["coronal"]
+    assert [row[0] for row in rows] == ["coronal", "sagittal", "transverse"]
+    assert rows[0][1] == "80"
+    assert rows[0][4] == (
+        f"{of.tumor_accuracy.value:.3f} ({of.tumor_accuracy.low:.3f} to "
+        f"{of.tumor_accuracy.high:.3f})"
+    )
+
+
+def test_an_older_record_gives_shares_by_plane_and_says_that_intervals_lack(shipped: Path) -> None:
+    part = section(read_card(shipped), "figures")
+    confusion = load_manifest(shipped).evaluation.confusion
+    coronal = [0, 3, 6, 9]
+    right = sum(confusion[k][k] for k in coronal) / sum(sum(confusion[k]) for k in coronal)
+    assert tables(part)["By plane"][0][:3] == ("coronal", "157", f"{right:.3f}")
+    assert "this record holds no intervals" in words(part)
+
+
+def test_both_reliability_diagrams_are_drawn_from_the_record(full: Manifest) -> None:
+    part = section(build_card(full, None), "calibration")
+    drawn = [block for block in part.blocks if isinstance(block, Reliability)]
+    assert [one.caption for one in drawn] == [
+        "Reliability, bins of equal width",
+        "Reliability, bins of equal mass",
+    ]
+    assert all(sum(one["images"] for one in block.bins) == 240 for block in drawn)
+    assert {one["images"] for one in drawn[1].bins} == {16}
+
+
+@pytest.mark.parametrize(
+    ("ece", "said"), [(0.02, "whole per cent"), (0.05, "steps of five"), (0.051, "steps of ten")]
+)
+def test_a_card_says_how_finely_confidence_is_printed(
+    full: Manifest, ece: float, said: str
+) -> None:
+    full.evaluation.metrics["ece"] = full.evaluation.metrics["ece"].model_copy(
+        update={"value": ece}
+    )
+    assert f"is printed in {said}" in words(section(build_card(full, None), "calibration"))
+
+
+def test_mistakes_are_said_no_finer_than_calibration_deserves(shipped: Path) -> None:
+    part = section(read_card(shipped), "failures")
+    (found,) = (block for block in part.blocks if isinstance(block, Failures))
+    assert set(found.said) <= {">95%", *(f"{n}%" for n in range(5, 100, 5))}  # ece 0.030
+    assert [one.confidence for one in found.mistakes] == sorted(
+        (one.confidence for one in found.mistakes), reverse=True
+    )
+
+
+def test_shortcut_tests_stand_as_they_are_in_the_record(full: Manifest, shipped: Path) -> None:
+    rows = tables(section(build_card(full, None), "shortcuts"))["Shortcut tests"]
+    assert ("tumour named, tumour box blanked", "40", "0.400 (0.300 to 0.500)") in rows
+    assert "Not in the record of this model" in words(section(read_card(shipped), "shortcuts"))
+
+
+def test_protocol_tells_held_out_from_cross_validated(full: Manifest) -> None:
+    assert "One held-out part" in words(section(build_card(full, None), "protocol"))
+    crossed = full.model_copy(
+        update={"training": full.training.model_copy(update={"split": CROSS_VALIDATED})}
+    )
+    text = words(section(build_card(crossed, None), "protocol"))
+    assert "Cross-validated: every figure" in text
+    assert "held-out part" not in text
+
+
+def test_a_model_without_evidence_or_sets_says_so(full: Manifest) -> None:
+    bare = full.model_copy(
+        update={"outputs": {"logits": [12], "features": [8]}, "prediction_sets": None}
+    )
+    card = build_card(bare, None)
+    assert "gives no evidence maps" in words(section(card, "evidence"))
+    assert "its slices have none" in words(section(card, "sets"))
+
+
+def test_every_source_has_a_licence_or_says_that_none_is_known(full: Manifest) -> None:
+    rows = tables(section(build_card(full, None), "data"))["Sources"]
+    licences = {row[0]: row[4] for row in rows}
+    assert licences["cheng"] == "CC BY 4.0"
+    assert [row[1:3] for row in rows] == [("7", "120"), ("90", "120")]
+    assert "to be stated by whoever labelled the pictures" in licences.values()
+
+
+def test_no_name_of_a_patient_is_in_a_card(full: Manifest, shipped: Path) -> None:
+    record = failure_record(shipped, full)
+    assert record is not None
+    assert record.mistakes[0].group == 1
+    assert "A. Patient" not in repr(build_card(full, record))
+
+
+def test_outlines_name_every_item_and_do_not_claim_what_the_record_lacks(
+    full: Manifest, shipped: Path
+) -> None:
+    older = tables(section(read_card(shipped), "outlines"))
+    claim = {row[0]: row for row in older["CLAIM, 2024 update (Tejani et al.)"]}
+    numbers = [int(n) for item in claim for n in item.split(", ")]
+    assert numbers == list(range(1, 45))
+    tripod = [row[0] for row in older["TRIPOD+AI (Collins et al., 2024)"]]
+    assert [int(n) for item in tripod for n in item.split(", ")] == list(range(1, 28))
+    assert claim["30"][2] == "partly"
+    assert claim["33"][2:] == ("no", "none is in this record")
+    newer = tables(section(build_card(full, None), "outlines"))
+    claim = {row[0]: row for row in newer["CLAIM, 2024 update (Tejani et al.)"]}
+    assert claim["30"][2] == "yes"
+    assert claim["39"][2:] == ("no", "the record holds no single mistakes")
+
+
+def test_outlines_point_at_sections_that_are_there(shipped: Path) -> None:
+    card = read_card(shipped)
+    titles = {one.title for one in card.sections}
+    for rows in tables(section(card, "outlines")).values():
+        for row in rows:
+            if row[2] == "yes" and ":" not in row[3]:
+                first = row[3].split(";")[0].split(",")[0]
+                assert any(first.startswith(title) for title in titles) or first[0].islower(), row
