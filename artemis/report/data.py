@@ -112,6 +112,7 @@ class SliceItem:
     series_key: str | None
     series_index: int | None
     header_plane: str | None
+    format: str | None
     size: str | None
     quality: Mapping[str, float | None]
     status: str
@@ -154,6 +155,14 @@ class SliceItem:
         if tumor and plane:
             return "both"
         return "tumour" if tumor else "plane" if plane else None
+
+    @property
+    def codes(self) -> list[str]:
+        """Codes of the reasons why a human should look, or why it was not classified."""
+        if self.status != "ok":
+            return [self.reason_code] if self.reason_code else []
+        given = (answer.review_reasons for answer in self.answers.values())
+        return [*dict.fromkeys(code for codes in given for code in codes)]
 
     def review_words(self) -> list[str]:
         """Return why a human should look, in plain words, naming models where not all agree.
@@ -319,6 +328,7 @@ def _items(
             series_key=row["series_key"],
             series_index=None if row["series_index"] is None else int(row["series_index"]),
             header_plane=visible(row["header_plane"]) if row["header_plane"] else None,
+            format=visible(row["format"]) if row["format"] else None,
             size=_size(row["width"], row["height"]),
             quality={name: row[name] for name in QUALITY_COLUMNS},
             status=row["status"],

@@ -71,6 +71,11 @@ class Page:
         return [[text(cell) for cell in row] for row in body.findall("tr")]
 
 
+def shots(element: Element) -> list[Element]:
+    """Return the pictures of slices in an element; each shows one of the page's store."""
+    return [svg for svg in element.iter("svg") if svg.get("class") == "shot"]
+
+
 def text(element: Element) -> str:
     """Return all text of an element, white space collapsed."""
     return " ".join("".join(element.itertext()).split())

@@ -58,6 +58,7 @@
     const rows = () => (read ??= [...table.tBodies[0].rows].map((row) => ({
       row, answers: answersOf(row, Number(table.dataset.answers)),
       text: row.textContent.toLowerCase(), states: row.dataset.s.split(" "),
+      codes: (row.dataset.r ?? "").split(" "),
     })));
     const fields = Object.fromEntries(all("[data-f]", form).map((field) => [field.dataset.f, field]));
     const output = form.querySelector("output");
@@ -69,8 +70,8 @@
     };
     const apply = () => {
       const texts = wanted("text").toLowerCase().split(/\s+/).filter(Boolean);
-      const { model, tumor, plane, confidence, status } = Object.fromEntries(
-        ["model", "tumor", "plane", "confidence", "status"].map((name) => [name, wanted(name)]));
+      const { model, tumor, plane, confidence, status, reason } = Object.fromEntries(
+        ["model", "tumor", "plane", "confidence", "status", "reason"].map((name) => [name, wanted(name)]));
       const asked = [model, tumor, plane, confidence].some((value) => value !== "");
       const answers = (one) => (model === "" || one.model === Number(model))
         && (tumor === "" || one.tumor === Number(tumor)) && (plane === "" || one.plane === Number(plane))
@@ -78,7 +79,8 @@
       let shown = 0;
       for (const entry of rows()) {
         const fits = texts.every((text) => entry.text.includes(text))
-          && (status === "" || entry.states.includes(status)) && (!asked || entry.answers.some(answers));
+          && (status === "" || entry.states.includes(status))
+          && (reason === "" || entry.codes.includes(reason)) && (!asked || entry.answers.some(answers));
         entry.row.hidden = !fits;
         shown += fits;
       }
