@@ -9,6 +9,7 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from artemis.files import write_text_atomic
+from artemis.labels import PLANES, TUMORS
 from artemis.report.data import RunData, SliceItem, load_run
 from artemis.report.limits import embedded_thumbnails, table_items
 from artemis.report.listings import table_view
@@ -17,7 +18,9 @@ from artemis.report.paging import SlicePage, links_from, remove_stale, slice_pag
 from artemis.report.sections import SECTIONS, caption_facts, limit_facts
 from artemis.report.verdict import opening
 from artemis.report.words import visible
+from artemis.reviewed_file import COLUMNS
 
+SCRIPTS: Final = ("page.js", "review.js")
 _NO_PICTURE: Final = Markup('<div class="nopicture">no picture</div>')
 
 
@@ -76,6 +79,7 @@ def report_page(data: RunData, pages: Sequence[SlicePage] = ()) -> str:
         "report.html.j2",
         opening=opening(data),
         sections=sections,
+        scripts=SCRIPTS,
         **_frame(data, table_items(data), pages, embedded_thumbnails(data)),
     )
 
@@ -103,6 +107,7 @@ def slice_page_texts(
             before=pages[index - 1] if index else None,
             after=pages[index + 1] if index + 1 < len(pages) else None,
             view=table_view(data, page.rows),
+            scripts=SCRIPTS,
             **_frame(data, page.rows, pages, embedded_thumbnails(data, rows=page.rows)),
         )
         yield page, text
@@ -125,5 +130,8 @@ def _frame(
         "thumbnails_left_out": len(data.thumbnails) - len(thumbnails),
         "no_picture": _NO_PICTURE,
         "pages": pages,
+        "review_columns": COLUMNS,
+        "tumors": TUMORS,
+        "planes": PLANES,
         "link": links_from(rows, pages),
     }

@@ -34,6 +34,7 @@ from artemis.runs import (
     write_record,
 )
 from artemis.settings import Settings
+from tests.report.browsing import browser, open_page  # noqa: F401 - fixtures of every module here
 
 RUN_ID = "20260301T120000Z-0a1b2c"
 MODELS = ("mobilenet_v2", "baseline")
