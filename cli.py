@@ -182,6 +182,10 @@ def classify_batch(
 @app.command(epilog="Example: artemis-cli report latest")
 def report(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run's id or folder, or `latest`.")],
+    labels: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="CSV of true categories: path,category or a review."),
+    ] = None,
     workspace: Workspace = None,
     as_json: AsJson = False,
 ) -> None:
@@ -190,7 +194,7 @@ def report(
     from artemis.runs import find_run
     from artemis.settings import load_settings
 
-    page = str(write_report(find_run(load_settings(workspace).workspace, run)))
+    page = str(write_report(find_run(load_settings(workspace).workspace, run), labels))
     print_json({"report": page}) if as_json else typer.echo(page)
 
 

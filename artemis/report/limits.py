@@ -21,6 +21,9 @@ REVIEW_CARDS: Final = 40
 DISAGREEMENT_ROWS: Final = 200
 """Rows of the list of disagreements between two models."""
 
+ERROR_ROWS: Final = 100
+"""Rows of the list of wrong answers, where the truth is known."""
+
 REFUSAL_ROWS: Final = 500
 """Rows of the list of refused and failed inputs."""
 

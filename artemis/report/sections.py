@@ -23,6 +23,7 @@ from artemis.report.listings import (
     table_view,
 )
 from artemis.report.studies import studies_view
+from artemis.report.truth import truth_view
 from artemis.report.words import number, percent, visible
 
 
@@ -138,6 +139,17 @@ SECTIONS: Final = (
         "be right, and where they differ at least one of them is wrong. Agreement is not "
         "accuracy: both can make the same mistake.",
         build=models_view,
+    ),
+    Section(
+        key="truth",
+        title="Against the truth",
+        caption="How often the answers are right, where the truth is known; tumour and plane are "
+        "judged apart, since a model may read one and miss the other. In brackets 95% intervals "
+        "(Wilson), as if slices were independent; slices of one patient are not, so the true "
+        "intervals are wider. Outlined cells are right answers. If any of these pictures, or "
+        "their neighbours, were trained on, the figures flatter.",
+        build=truth_view,
+        present=lambda data: bool(data.known),
     ),
     Section(
         key="studies",
