@@ -33,6 +33,12 @@ TABLE_ROWS: Final = 10_000
 TABLE_CHARACTERS: Final = 7_500_000
 """Characters of the table of slices, about; a run of longer names has fewer rows on a page."""
 
+FIRST_ROWS: Final = 500
+"""Rows of a table that a browser with scripts reads at once; more are read when it is idle."""
+
+CHUNK_ROWS: Final = 500
+"""Rows that are then read at a time."""
+
 SUMMARY_ROWS: Final = 2_000
 """Rows of the table where a run has more than fit: the rest are on pages of slices beside it."""
 

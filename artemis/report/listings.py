@@ -110,6 +110,11 @@ def table_view(data: RunData, rows: Sequence[SliceItem] | None = None) -> dict[s
         first_of.setdefault(item.slice_id, item)
     return {
         "rows": rows,
+        "first": rows[: limits.FIRST_ROWS],
+        "chunks": [
+            rows[begin : begin + limits.CHUNK_ROWS]
+            for begin in range(limits.FIRST_ROWS, len(rows), limits.CHUNK_ROWS)
+        ],
         "found": len(data.items),
         "first_of": first_of,
         "happened": happened,

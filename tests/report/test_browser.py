@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from artemis.report import limits
 from artemis.report.build import build_report
 from artemis.report.index import build_index
 from tests.report.browsing import BROWSER_TEST, OpenPage
@@ -121,6 +122,28 @@ def test_a_link_to_a_hidden_row_shows_it(open_page: OpenPage, report: Path) -> N
     page.locator(".card h3 a").first.click()
     page.get_by_text("127 rows", exact=True).wait_for()
     assert page.locator("tr:target").is_visible()
+
+
+def test_rows_that_are_not_laid_out_are_filtered_linked_and_shown_on_request(
+    open_page: OpenPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "FIRST_ROWS", 40)
+    monkeypatch.setattr(limits, "CHUNK_ROWS", 300)
+    run = write_run(tmp_path / "data", typical_tables(700)).root
+    path = build_report(run, tmp_path / "index.html")
+    page = open_page(path)
+    page.get_by_text("Shown: the first 500 of 704 rows.").wait_for()
+    page.get_by_role("button", name="Show 204 more").click()
+    assert shown(page) == 704
+    page.get_by_label("Search").fill("slice_0065")
+    page.get_by_text("10 of 704 rows").wait_for()
+    assert shown(page) == 10
+    anchor = page.locator("#table-slices tbody tr").last.get_attribute("id")
+    linked = open_page(path, f"#{anchor}").locator(f"[id='{anchor}']")
+    linked.wait_for()
+    assert "slice_00659.png" in linked.inner_text()
+    plain = open_page(path, java_script_enabled=False)
+    assert plain.locator("#slices tbody tr:visible").count() == 704
 
 
 def test_dark_narrow_and_printed_pages_fit_their_width(open_page: OpenPage, report: Path) -> None:

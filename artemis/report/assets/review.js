@@ -1,7 +1,7 @@
 "use strict";
 // A reviewer's marks: made at the foot of the page, kept in this browser, taken out as the CSV
 // that `artemis-cli labels import` reads. The page is complete without it.
-(() => {
+(async () => {
   const dock = document.getElementById("dock");
   const table = document.getElementById("table-slices");
   if (!dock || !table) return;
@@ -17,14 +17,16 @@
 
   // Slices that were classified, copies once: the doubtful, most doubtful first, then the rest.
   const rows = new Map();
-  for (const row of table.tBodies[0].rows) {
+  const list = lists.get(table);
+  await list.ready;
+  for (const row of list.rows) {
     if (row.dataset.id && !rows.has(row.dataset.id)) rows.set(row.dataset.id, row);
   }
   const doubt = (id) => Number(rows.get(id).dataset.doubt ?? -1);
   const queue = [...rows.keys()].sort((a, b) => doubt(b) - doubt(a));
   const doubtful = queue.filter((id) => doubt(id) >= 0);
   const cards = new Map([...document.querySelectorAll(".card[data-id]")].map((card) => [card.dataset.id, card]));
-  const idOf = (anchor) => document.getElementById(decodeURIComponent(anchor.slice(1)))?.dataset.id;
+  const byAnchor = new Map(list.rows.map((row) => [`#${row.id}`, row.dataset.id]));
 
   let marks = {};
   let current = null;
@@ -89,7 +91,7 @@
   };
   const show = (id, scroll = true) => {
     if (!rows.has(id)) return;
-    document.querySelectorAll("[aria-current=true]").forEach((one) => one.removeAttribute("aria-current"));
+    for (const one of [rows.get(current), cards.get(current)]) one?.removeAttribute("aria-current");
     current = id;
     const [row, card] = [rows.get(id), cards.get(id)];
     for (const one of [row, card]) one?.setAttribute("aria-current", "true");
@@ -104,6 +106,7 @@
     [part.confidence.value, part.note.value] = [mark?.confidence ?? "", mark?.note ?? ""];
     draw();
     if (!scroll) return;
+    if (!card) list.reveal(row);
     (card ?? row).scrollIntoView({ block: "center" });
     try { history.replaceState(null, "", `#${row.id}`); } catch { /* the address stays as it is */ }
   };
@@ -132,10 +135,8 @@
 
   // ---- going on: through the rows that the filter shows, or the queue and then the rest
   const order = () => {
-    const shown = [...table.tBodies[0].rows];
-    const chosen = shown.some((row) => row.hidden) || table.querySelector("th[aria-sort]");
-    if (!chosen) return queue;
-    return shown.filter((row) => !row.hidden && rows.get(row.dataset.id) === row).map((row) => row.dataset.id);
+    if (!list.fits && !list.order) return queue;
+    return list.shown().filter((row) => rows.get(row.dataset.id) === row).map((row) => row.dataset.id);
   };
   const step = (by) => {
     const all = order();
@@ -255,7 +256,7 @@
     part.import.value = "";
   });
   addEventListener("storage", (event) => { if (event.key === place()) load(); });
-  addEventListener("hashchange", () => { const id = idOf(location.hash); if (id) show(id, false); });
+  addEventListener("hashchange", () => { const id = byAnchor.get(location.hash); if (id) show(id, false); });
   for (const [id, card] of cards) {
     const button = document.createElement("button");
     button.type = "button";
@@ -266,8 +267,9 @@
     card.querySelector(".what").append(button);
   }
   dock.hidden = false;
+  document.documentElement.classList.add("reviewable"); // not :has(), which is looked up at every change
   part.reviewer.value = kept("artemis-reviewer") ?? "";
   load();
-  const linked = location.hash && idOf(location.hash);
+  const linked = location.hash && byAnchor.get(location.hash);
   if (linked) { current = linked; show(linked, false); }
 })();
