@@ -100,6 +100,7 @@
     part.name.textContent = `${row.cells[0].textContent} ${row.cells[2].textContent}`;
     part.why.textContent = row.cells[row.cells.length - 1].textContent;
     part.answers.replaceChildren(card ? card.querySelector(".tops").cloneNode(true) : answersOf(row));
+    for (const head of part.answers.querySelectorAll("h4")) head.setAttribute("role", "none"); // no outline here
     const mark = marks[id];
     const label = mark?.tumor ? mark : answerOf(id);
     [part.tumor.value, part.plane.value] = [label.tumor, label.plane];
