@@ -16,7 +16,7 @@ setup: $(VENV)/.base            ## Install what classifying and reporting need (
 train-setup: $(VENV)/.train     ## Install what training needs as well.
 dev-setup: $(VENV)/.dev         ## Install what the checks and tests need as well.
 
-test: $(VENV)/.dev $(VENV)/.chromium  ## Set up and pass all tests, fast ones first.
+test: $(VENV)/.dev $(VENV)/.chromium $(VENV)/.axe  ## Set up and pass all tests, fast ones first.
 	$(BIN)/python -m pytest -m "not slow"
 	$(BIN)/python -m pytest -m slow
 
@@ -39,7 +39,7 @@ lock:            ## Resolve the locks anew: versions and hashes, no addresses.
 	$(PYTHON) tests/make_locks.py
 
 clean:           ## Remove what `make` made; runs, labels and models in data/ stay.
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) tests/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "Artemis needs Python 3.11 to 3.13; choose one: make PYTHON=python3.12")'
@@ -61,6 +61,13 @@ $(VENV)/.train: requirements/train.txt $(VENV)/.base
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.train
 	@echo "Installing the tools of the checks and tests ..."
 	$(PIP) install --require-hashes --no-deps -r requirements/dev.txt
+	@touch $@
+
+# The accessibility tests use axe-core, of a pinned hash; without npm they are skipped and say so.
+$(VENV)/.axe: tests/node/package-lock.json $(VENV)/bin/python
+	@if command -v npm >/dev/null; then npm ci --prefix tests/node --ignore-scripts --no-audit --no-fund --silent \
+	  || echo "axe-core could not be installed: its tests will be skipped."; \
+	  else echo "No npm found: the accessibility tests will be skipped. On Debian: apt-get install npm"; fi
 	@touch $@
 
 # The browser tests use the system's Chromium; without one they are skipped and say so.

@@ -31,6 +31,10 @@ def report(
     pdf: Annotated[
         bool, typer.Option("--pdf", help="Print the page to report.pdf beside it, by Chromium.")
     ] = False,
+    labels: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="CSV of true categories: path,category or a review."),
+    ] = None,
     compare: Annotated[
         tuple[str, str] | None,
         typer.Option(metavar="RUN_A RUN_B", help="List the predictions that changed from A to B."),
@@ -45,13 +49,15 @@ def report(
     from artemis.settings import load_settings
 
     _check_usage(run, form, output, pdf, compare)
+    if labels is not None and (compare or form != "html"):
+        raise typer.BadParameter("--labels: expected one RUN and its page. Leave the other out.")
     home = load_settings(workspace).workspace
     if compare is not None:
         _compare(find_run(home, compare[0]), find_run(home, compare[1]), as_json)
         return
     folder = find_run(home, str(run))
     if form == "html":
-        _write_page(folder, pdf, as_json)
+        _write_page(folder, labels, pdf, as_json)
     else:
         _give_data(folder, form, output)
 
@@ -75,13 +81,13 @@ def _check_usage(
         raise typer.BadParameter("--output: expected --format json or csv with it.")
 
 
-def _write_page(folder: Path, pdf: bool, as_json: bool) -> None:
+def _write_page(folder: Path, labels: Path | None, pdf: bool, as_json: bool) -> None:
     from artemis.report.pdf import find_browser, write_pdf
     from artemis.report.publish import write_report
 
     if pdf:
         find_browser()  # before the page is made, that takes longer
-    page = write_report(folder)
+    page = write_report(folder, labels)
     said = {"report": str(page)}
     if pdf:
         said["pdf"] = str(write_pdf(page, page.with_name("report.pdf")))

@@ -2,28 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any, Final
 
+from markupsafe import Markup
+
+from artemis.errors import LabelsError
 from artemis.files import write_text_atomic
-from artemis.report.data import RunData, load_run
-from artemis.report.limits import embedded_thumbnails
+from artemis.labels import PLANES, TUMORS
+from artemis.report.data import RunData, SliceItem, load_run
+from artemis.report.limits import embedded_thumbnails, table_items
+from artemis.report.listings import table_view
 from artemis.report.page import render_page
+from artemis.report.paging import SlicePage, links_from, remove_stale, slice_pages
 from artemis.report.sections import SECTIONS, caption_facts, limit_facts
+from artemis.report.truth_data import from_file
 from artemis.report.verdict import opening
 from artemis.report.words import visible
+from artemis.reviewed_file import COLUMNS
+
+SCRIPTS: Final = ("page.js", "review.js")
+_NO_PICTURE: Final = Markup('<div class="nopicture">no picture</div>')
 
 
-def build_report(run_dir: Path, target: Path) -> Path:
+def build_report(run_dir: Path, target: Path, labels: Path | None = None) -> Path:
     """Write the report of a run as one self-contained HTML file.
+
+    A run whose slices do not fit in one page gets pages of slices beside it,
+    ``slices-0001.html`` and on; those of an earlier, larger report are removed.
 
     Parameters
     ----------
     run_dir : Path
         ``<workspace>/runs/<run_id>``. Only ``run.json`` and the tables `slices`,
-        `predictions` and `thumbnails` are read, never a scan; the same inputs give the same
-        bytes.
+        `predictions`, `thumbnails` and `studies` are read, never a scan; the same inputs give
+        the same bytes.
     target : Path
         The page; its folder is made. It appears whole or not at all.
+    labels : Path, optional
+        CSV of the true categories, see `artemis.report.truth_data.from_file`; by default the
+        folders' names are asked.
 
     Returns
     -------
@@ -34,13 +53,26 @@ def build_report(run_dir: Path, target: Path) -> Path:
     ------
     RunRecordError
         If the record or a table is missing, unreadable or of another schema.
+    LabelsError
+        If `labels` is wrong, or names none of the run's slices.
     """
-    write_text_atomic(target, report_page(load_run(run_dir)))
+    data = load_run(run_dir, None if labels is None else from_file(labels))
+    if labels is not None and not data.known:
+        example = data.ok[0].path if data.ok else "none was classified"
+        raise LabelsError(
+            f"{labels}: expected labels of this run's slices, such as {example!r}. Received none. "
+            "Give paths relative to the batch folder, or the review of this run."
+        )
+    pages = slice_pages(data)
+    for page, text in slice_page_texts(data, pages, target.name):
+        write_text_atomic(target.parent / page.name, text)
+    write_text_atomic(target, report_page(data, pages))
+    remove_stale(target.parent, pages)
     return target
 
 
-def report_page(data: RunData) -> str:
-    """Return the report of a run as HTML text."""
+def report_page(data: RunData, pages: Sequence[SlicePage] = ()) -> str:
+    """Return the report of a run as HTML text, with the pages of slices that lie beside it."""
     facts = caption_facts(data)
     sections = [
         {
@@ -56,15 +88,63 @@ def report_page(data: RunData) -> str:
         for section in SECTIONS
         if section.present(data)
     ]
-    thumbnails = embedded_thumbnails(data)
     return render_page(
         "report.html.j2",
-        data=data,
-        record=data.record,
-        batch_name=visible(PurePosixPath(data.record.batch).name or data.record.batch),
         opening=opening(data),
         sections=sections,
-        limits=limit_facts(),
-        thumbnails=thumbnails,
-        thumbnails_left_out=len(data.thumbnails) - len(thumbnails),
+        scripts=SCRIPTS,
+        **_frame(data, table_items(data), pages, embedded_thumbnails(data)),
     )
+
+
+def slice_page_texts(
+    data: RunData, pages: Sequence[SlicePage], report: str
+) -> Iterator[tuple[SlicePage, str]]:
+    """Yield each page of slices beside a report and its HTML text.
+
+    Parameters
+    ----------
+    data : RunData
+        The run.
+    pages : sequence of SlicePage
+        See `artemis.report.paging.slice_pages`.
+    report : str
+        File name of the report, to lead back to.
+    """
+    for index, page in enumerate(pages):
+        text = render_page(
+            "slices.html.j2",
+            page=page,
+            number_of_page=index + 1,
+            report=report,
+            before=pages[index - 1] if index else None,
+            after=pages[index + 1] if index + 1 < len(pages) else None,
+            view=table_view(data, page.rows),
+            scripts=SCRIPTS,
+            **_frame(data, page.rows, pages, embedded_thumbnails(data, rows=page.rows)),
+        )
+        yield page, text
+
+
+def _frame(
+    data: RunData,
+    rows: Sequence[SliceItem],
+    pages: Sequence[SlicePage],
+    thumbnails: Mapping[str, str],
+) -> dict[str, Any]:
+    """Return what every page about a run needs: its pictures, its links and its limits."""
+    return {
+        "data": data,
+        "record": data.record,
+        "batch_name": visible(PurePosixPath(data.record.batch).name or data.record.batch),
+        "limits": limit_facts(),
+        "thumbnails": thumbnails,
+        "pictures": {slice_id: f"p{n}" for n, slice_id in enumerate(thumbnails, start=1)},
+        "thumbnails_left_out": len(data.thumbnails) - len(thumbnails),
+        "no_picture": _NO_PICTURE,
+        "pages": pages,
+        "review_columns": COLUMNS,
+        "tumors": TUMORS,
+        "planes": PLANES,
+        "link": links_from(rows, pages),
+    }

@@ -16,6 +16,7 @@ from artemis.errors import RunRecordError
 from artemis.labels import CATEGORIES, CATEGORY_NAMES, PROBABILITY_COLUMNS, Category
 from artemis.predictions import QUALITY_COLUMNS, read_studies, read_table
 from artemis.report.study_data import StudyEntry, study_entries
+from artemis.report.truth_data import Truth, from_folders
 from artemis.report.words import (
     REVIEW_REASON_WORDS,
     UNLIKE,
@@ -101,6 +102,8 @@ class SliceItem:
         Relative to the batch folder, hidden characters made visible.
     answers : mapping of str to Answer
         By model name; empty where the slice was refused or failed.
+    truth : Category or None
+        Where it is known beforehand, see `artemis.report.truth_data`.
     """
 
     number: int
@@ -112,12 +115,14 @@ class SliceItem:
     series_key: str | None
     series_index: int | None
     header_plane: str | None
+    format: str | None
     size: str | None
     quality: Mapping[str, float | None]
     status: str
     reason_code: str | None
     reason: str | None
     answers: Mapping[str, Answer]
+    truth: Category | None = None
 
     @property
     def folder(self) -> str:
@@ -139,6 +144,12 @@ class SliceItem:
         return any(answer.needs_review for answer in [*self.answers.values()][:1])
 
     @property
+    def wrong(self) -> bool:
+        """Whether the first model's answer differs from a known truth."""
+        first = next((answer.category for answer in self.answers.values()), None)
+        return None not in (first, self.truth) and first != self.truth
+
+    @property
     def doubt(self) -> float:
         """Doubt of the first model's answer, from 0 (sure) to 1; 0 where there is none.
 
@@ -154,6 +165,14 @@ class SliceItem:
         if tumor and plane:
             return "both"
         return "tumour" if tumor else "plane" if plane else None
+
+    @property
+    def codes(self) -> list[str]:
+        """Codes of the reasons why a human should look, or why it was not classified."""
+        if self.status != "ok":
+            return [self.reason_code] if self.reason_code else []
+        given = (answer.review_reasons for answer in self.answers.values())
+        return [*dict.fromkeys(code for codes in given for code in codes)]
 
     def review_words(self) -> list[str]:
         """Return why a human should look, in plain words, naming models where not all agree.
@@ -190,6 +209,8 @@ class RunData:
         JPEG files with the evidence of `mapping_model`, by slice id.
     studies : tuple of StudyEntry
         Answers for series and studies of several slices.
+    truth_words : str
+        Where the slices' truth is from.
     """
 
     record: RunRecord
@@ -198,11 +219,17 @@ class RunData:
     thumbnails: Mapping[str, bytes]
     overlays: Mapping[str, bytes]
     studies: tuple[StudyEntry, ...] = ()
+    truth_words: str = ""
 
     @cached_property
     def ok(self) -> list[SliceItem]:
         """Slices that were classified."""
         return [item for item in self.items if item.status == "ok"]
+
+    @cached_property
+    def known(self) -> list[SliceItem]:
+        """Classified slices whose truth is known."""
+        return [item for item in self.ok if item.truth is not None]
 
     @cached_property
     def rejected(self) -> list[SliceItem]:
@@ -239,8 +266,15 @@ _AnswersBySlice = dict[tuple[str, int], dict[str, Answer]]
 """Answers by path and frame, then by model."""
 
 
-def load_run(run_dir: Path) -> RunData:
+def load_run(run_dir: Path, truth: Truth | None = None) -> RunData:
     """Read a run's record and tables.
+
+    Parameters
+    ----------
+    run_dir : Path
+        ``<workspace>/runs/<run_id>``.
+    truth : Truth, optional
+        What is known of the slices; by default what the names of their folders say.
 
     Raises
     ------
@@ -249,6 +283,7 @@ def load_run(run_dir: Path) -> RunData:
         this version of Artemis does not know.
     """
     record = read_record(run_dir)
+    truth = truth or from_folders(record.batch)
     steps = {model.name: confidence_step(model.ece) for model in record.models}
     answers, answering = _answers(run_dir, steps)
     models = dict.fromkeys([*(model.name for model in record.models), *answering])
@@ -258,7 +293,7 @@ def load_run(run_dir: Path) -> RunData:
     return RunData(
         record=record,
         models=tuple(models),
-        items=tuple(_items(slices, answers, tuple(models))),
+        items=tuple(_items(slices, answers, tuple(models), truth)),
         thumbnails=dict(zip(thumbnails["slice_id"], thumbnails["jpeg"], strict=True)),
         overlays={
             slice_id: overlay
@@ -266,6 +301,7 @@ def load_run(run_dir: Path) -> RunData:
             if overlay is not None
         },
         studies=study_entries(_rows(read_studies(run_dir)), tuple(models)),
+        truth_words=truth.words,
     )
 
 
@@ -301,7 +337,7 @@ def _categories(names: Iterable[str] | None) -> tuple[Category, ...] | None:
 
 
 def _items(
-    slices: pd.DataFrame, answers: _AnswersBySlice, models: tuple[str, ...]
+    slices: pd.DataFrame, answers: _AnswersBySlice, models: tuple[str, ...], truth: Truth
 ) -> Iterator[SliceItem]:
     copies: Counter[str] = Counter()
     for number, row in enumerate(_rows(slices), start=1):
@@ -319,12 +355,14 @@ def _items(
             series_key=row["series_key"],
             series_index=None if row["series_index"] is None else int(row["series_index"]),
             header_plane=visible(row["header_plane"]) if row["header_plane"] else None,
+            format=visible(row["format"]) if row["format"] else None,
             size=_size(row["width"], row["height"]),
             quality={name: row[name] for name in QUALITY_COLUMNS},
             status=row["status"],
             reason_code=row["reason_code"],
             reason=visible(row["reason"]) if row["reason"] else None,
             answers={model: given[model] for model in models if model in given},
+            truth=truth.of(row["path"], row["frame"], row["slice_id"]),
         )
 
 

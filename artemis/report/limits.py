@@ -1,16 +1,19 @@
 """How much a page holds, and what is chosen where a run holds more.
 
 A page is mailed, opened on a phone and printed. Measured on the project's own slices, a
-thumbnail takes 3.5 kB as base64 and a table row 0.6 kB: a page of 1,000 slices has 4.3 MB,
-one of 10,000 has 6.3 MB. What is left out is said on the page, with where it is.
+thumbnail takes 3.5 kB as base64 and a table row 0.8 kB: a page of 1,000 slices has 4.9 MB,
+one of 10,000 has 11.5 MB. What is left out is said on the page, with where it is. Each
+picture is in the page once, however often it is shown.
 """
 
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from artemis.report.data import RunData, SliceItem
+from artemis.report.study_data import StudyEntry
 
 REVIEW_CARDS: Final = 40
 """Slices shown in full in the review section; the rest of the queue is in the table."""
@@ -18,11 +21,29 @@ REVIEW_CARDS: Final = 40
 DISAGREEMENT_ROWS: Final = 200
 """Rows of the list of disagreements between two models."""
 
+ERROR_ROWS: Final = 100
+"""Rows of the list of wrong answers, where the truth is known."""
+
 REFUSAL_ROWS: Final = 500
 """Rows of the list of refused and failed inputs."""
 
-TABLE_ROWS: Final = 5_000
+TABLE_ROWS: Final = 10_000
 """Rows of the table of slices."""
+
+TABLE_CHARACTERS: Final = 7_500_000
+"""Characters of the table of slices, about; a run of longer names has fewer rows on a page."""
+
+FIRST_ROWS: Final = 500
+"""Rows of a table that a browser with scripts reads at once; more are read when it is idle."""
+
+CHUNK_ROWS: Final = 500
+"""Rows that are then read at a time."""
+
+SUMMARY_ROWS: Final = 2_000
+"""Rows of the table where a run has more than fit: the rest are on pages of slices beside it."""
+
+PAGE_ROWS: Final = 1_000
+"""Slices of one page of slices beside the report."""
 
 THUMBNAILS: Final = 1_000
 """Slices whose thumbnail is embedded."""
@@ -32,9 +53,6 @@ THUMBNAIL_CHARACTERS: Final = 3_900_000
 
 STUDIES: Final = 30
 """Series and studies shown; the rest are in the table `studies`."""
-
-STRIP_CHARACTERS: Final = 250_000
-"""Characters of base64 for the supporting slices of all studies together."""
 
 OVERLAY_CHARACTERS: Final = 300_000
 """Characters of base64 for all evidence overlays of the review section together."""
@@ -57,13 +75,34 @@ def by_urgency(data: RunData) -> list[SliceItem]:
     return sorted(data.items, key=urgency)
 
 
-def table_items(data: RunData, limit: int = TABLE_ROWS) -> list[SliceItem]:
-    """Return at most `limit` slices for the table, the urgent ones chosen, in the run's order."""
-    return sorted(by_urgency(data)[:limit], key=lambda item: item.number)
+def table_fits(data: RunData) -> bool:
+    """Return whether one page can hold the table of all slices of a run."""
+    if len(data.items) > TABLE_ROWS:
+        return False
+    models = len(data.models)
+    return sum(_row_characters(item, models) for item in data.items) <= TABLE_CHARACTERS
+
+
+def _row_characters(item: SliceItem, models: int) -> int:
+    """Return about how long a row's HTML is: its tags, its names, its sentence."""
+    return 430 + 75 * models + len(item.path) + len(item.reason or "")
+
+
+def table_items(data: RunData) -> list[SliceItem]:
+    """Return the slices of the report's own table in the run's order.
+
+    All of them where they fit, and else the `SUMMARY_ROWS` most urgent.
+    """
+    if table_fits(data):
+        return list(data.items)
+    return sorted(by_urgency(data)[:SUMMARY_ROWS], key=lambda item: item.number)
 
 
 def embedded_thumbnails(
-    data: RunData, limit: int = THUMBNAILS, characters: int = THUMBNAIL_CHARACTERS
+    data: RunData,
+    limit: int | None = None,
+    characters: int = THUMBNAIL_CHARACTERS,
+    rows: Sequence[SliceItem] | None = None,
 ) -> dict[str, str]:
     """Return ``data:`` addresses of the thumbnails to embed, by slice id.
 
@@ -71,10 +110,12 @@ def embedded_thumbnails(
     ----------
     data : RunData
         The run.
-    limit : int
-        Largest number of thumbnails.
+    limit : int, optional
+        Largest number of thumbnails; `THUMBNAILS` by default.
     characters : int
         Largest sum of their base64 lengths.
+    rows : sequence of SliceItem, optional
+        Only pictures of these slices, in their order; by default those of the report.
 
     Returns
     -------
@@ -83,16 +124,30 @@ def embedded_thumbnails(
     """
     chosen: dict[str, str] = {}
     left = characters
-    for item in by_urgency(data):
-        jpeg = data.thumbnails.get(item.slice_id)
-        if jpeg is None or item.slice_id in chosen:
+    most = THUMBNAILS if limit is None else limit
+    for slice_id in _claims(data) if rows is None else (item.slice_id for item in rows):
+        jpeg = data.thumbnails.get(slice_id)
+        if jpeg is None or slice_id in chosen:
             continue
         encoded = b64encode(jpeg).decode("ascii")
-        if len(chosen) >= limit or len(encoded) > left:
+        if len(chosen) >= most or len(encoded) > left:
             break
-        chosen[item.slice_id] = f"data:image/jpeg;base64,{encoded}"
+        chosen[slice_id] = f"data:image/jpeg;base64,{encoded}"
         left -= len(encoded)
     return chosen
+
+
+def shown_studies(data: RunData) -> list[StudyEntry]:
+    """Return the studies on the page, those that need a human first."""
+    return sorted(data.studies, key=lambda entry: not entry.needs_review)[:STUDIES]
+
+
+def _claims(data: RunData) -> Iterator[str]:
+    """Yield the slices to be pictured: those shown in full, the studies' strips, the rest."""
+    yield from (item.slice_id for item in data.review[:REVIEW_CARDS])
+    for entry in shown_studies(data):
+        yield from next(iter(entry.answers.values())).supporting
+    yield from (item.slice_id for item in by_urgency(data))
 
 
 def embedded_overlays(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import PurePath
@@ -15,6 +15,7 @@ from artemis.report.data import RunData, SliceItem
 from artemis.report.evidence import evidence_legend, evidence_words
 from artemis.report.words import (
     DASH,
+    REVIEW_REASON_WORDS,
     TUMOR_WORDS,
     duration,
     moment,
@@ -59,22 +60,67 @@ def review_view(data: RunData) -> dict[str, Any]:
         "overlays": limits.embedded_overlays(data),
         "evidence": evidence_words(data),
         "legend": evidence_legend(),
+        "facts": safe_facts,
     }
 
 
-def table_view(data: RunData) -> dict[str, Any]:
-    """Return the rows of the table of slices and the words its filter offers."""
-    rows = limits.table_items(data)
+def safe_facts(item: SliceItem) -> list[str]:
+    """Return what the header and the file say of a slice that names nobody."""
+    place = None if item.series_index is None else f"slice {item.series_index + 1} of its series"
+    facts = [
+        f"frame {item.frame}",
+        place,
+        f"{item.header_plane} by its header" if item.header_plane else None,
+        item.size,
+        item.format,
+    ]
+    return [fact for fact in facts if fact]
+
+
+def _reasons(rows: Sequence[SliceItem]) -> list[tuple[str, str]]:
+    """Return code and words of every reason in the rows: to review first, then refusals."""
+    review = {
+        code
+        for item in rows
+        if item.needs_review
+        for answer in item.answers.values()
+        for code in answer.review_reasons
+    }
+    known = [code for code in REVIEW_REASON_WORDS if code in review]
+    others = {item.reason_code for item in rows if item.status != "ok" and item.reason_code}
+    return [
+        *((code, REVIEW_REASON_WORDS[code]) for code in known),
+        *((code, visible(code).replace("_", " ")) for code in sorted((review | others) - {*known})),
+    ]
+
+
+def table_view(data: RunData, rows: Sequence[SliceItem] | None = None) -> dict[str, Any]:
+    """Return the rows of the table of slices and the words its filter offers.
+
+    Parameters
+    ----------
+    data : RunData
+        The run.
+    rows : sequence of SliceItem, optional
+        Those of a page of slices; by default those of the report's own table.
+    """
+    rows = limits.table_items(data) if rows is None else rows
     first_of: dict[str, SliceItem] = {}
     for item in rows:
         first_of.setdefault(item.slice_id, item)
     return {
         "rows": rows,
+        "first": rows[: limits.FIRST_ROWS],
+        "chunks": [
+            rows[begin : begin + limits.CHUNK_ROWS]
+            for begin in range(limits.FIRST_ROWS, len(rows), limits.CHUNK_ROWS)
+        ],
         "found": len(data.items),
         "first_of": first_of,
         "happened": happened,
         "tumors": [sentence(TUMOR_WORDS[tumor]) for tumor in TUMORS],
         "planes": [sentence(plane) for plane in PLANES],
+        "reasons": _reasons(rows),
     }
 
 

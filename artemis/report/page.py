@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -18,17 +19,19 @@ from artemis.report import words
 _ROOT: Final = Path(__file__).parent
 
 
-def render_page(template: str, **context: object) -> str:
+def render_page(template: str, *, scripts: Sequence[str] = ("page.js",), **context: object) -> str:
     """Return a template as one self-contained page.
 
     Parameters
     ----------
     template : str
         Name below ``templates/``.
+    scripts : sequence of str
+        Names below ``assets/``, in the order in which they run.
     **context : object
         What the template shows; a name that it uses and does not get is an error.
     """
-    style, script = _asset("page.css"), _asset("page.js")
+    style, script = _asset("page.css"), "\n".join(_asset(name) for name in scripts)
     return (
         _environment()
         .get_template(template)

@@ -9,16 +9,16 @@ from artemis.report.index import write_index
 from artemis.runs import read_record, reports_root
 
 
-def write_report(run_dir: Path) -> Path:
+def write_report(run_dir: Path, labels: Path | None = None) -> Path:
     """Write a run's page and the page that lists all runs; return the former.
 
     Where they go depends on where the run lies now, not on where it was made, so that a
-    workspace can be moved.
+    workspace can be moved. `labels` is a CSV of the true categories, see `build_report`.
     """
     run_dir = run_dir.resolve()
     record = read_record(run_dir)
     here = record.settings.model_copy(update={"workspace": run_dir.parent.parent})
     reports = reports_root(here).resolve()
-    target = build_report(run_dir, reports / record.run_id / "index.html")
+    target = build_report(run_dir, reports / record.run_id / "index.html", labels)
     write_index(run_dir.parent, reports)
     return target

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from artemis.report import limits
 from artemis.report.comparison import models_view
+from artemis.report.contact import contact_view
 from artemis.report.data import RunData
 from artemis.report.distributions import distributions_view
 from artemis.report.listings import (
@@ -22,7 +23,8 @@ from artemis.report.listings import (
     table_view,
 )
 from artemis.report.studies import studies_view
-from artemis.report.words import number, percent
+from artemis.report.truth import truth_view
+from artemis.report.words import number, percent, visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +76,23 @@ SECTIONS: Final = (
         build=review_view,
     ),
     Section(
-        key="models",
-        title="The models side by side",
-        caption="The models were trained apart, so where they agree an answer is more likely to "
-        "be right, and where they differ at least one of them is wrong. Agreement is not "
-        "accuracy: both can make the same mistake.",
-        build=models_view,
+        key="contact",
+        title="Contact sheet",
+        caption="Every picture on the page, under the category that {first_model} gave it, the "
+        "most doubtful first. Look for the one that does not belong: another plane, another "
+        "kind of picture, a lesion among slices without. Outlined pictures wait for review; each "
+        "leads to its row.",
+        build=contact_view,
+    ),
+    Section(
+        key="slices",
+        title="Every slice",
+        caption="One row for each slice found, in the order of the batch. Confidence is the "
+        "calibrated probability of the answer beside it, in whole per cent, fives or tens, as "
+        "the model\u2019s calibration error deserves, and not said of a slice unlike the training "
+        "images; the Parquet tables hold it exactly. Each row has an address of its own: "
+        "follow its number and copy the link.",
+        build=table_view,
     ),
     Section(
         key="distributions",
@@ -120,14 +133,23 @@ SECTIONS: Final = (
         ),
     ),
     Section(
-        key="slices",
-        title="Every slice",
-        caption="One row for each slice found, in the order of the batch. Confidence is the "
-        "calibrated probability of the answer beside it, in whole per cent, fives or tens, as "
-        "the model\u2019s calibration error deserves, and not said of a slice unlike the training "
-        "images; the Parquet tables hold it exactly. Each row has an address of its own: "
-        "follow its number and copy the link.",
-        build=table_view,
+        key="models",
+        title="The models side by side",
+        caption="The models were trained apart, so where they agree an answer is more likely to "
+        "be right, and where they differ at least one of them is wrong. Agreement is not "
+        "accuracy: both can make the same mistake.",
+        build=models_view,
+    ),
+    Section(
+        key="truth",
+        title="Against the truth",
+        caption="How often the answers are right, where the truth is known; tumour and plane are "
+        "judged apart, since a model may read one and miss the other. In brackets 95% intervals "
+        "(Wilson), as if slices were independent; slices of one patient are not, so the true "
+        "intervals are wider. Outlined cells are right answers. If any of these pictures, or "
+        "their neighbours, were trained on, the figures flatter.",
+        build=truth_view,
+        present=lambda data: bool(data.known),
     ),
     Section(
         key="studies",
@@ -166,7 +188,10 @@ SECTIONS: Final = (
 
 def caption_facts(data: RunData) -> Mapping[str, str]:
     """Return the values that captions may name."""
-    return {"min_confidence": percent(data.record.settings.review.min_confidence)}
+    return {
+        "min_confidence": percent(data.record.settings.review.min_confidence),
+        "first_model": visible(data.models[0]) if data.models else "the first model",
+    }
 
 
 def limit_facts() -> Mapping[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,9 +37,8 @@ class StudyCard:
         What it is, by its keys.
     where : str
         File of its first slice.
-    strip : list of (SliceItem, str, str or None)
-        The supporting slices of the first model, the probability of its answer in each, and
-        the picture's ``data:`` address where there is room for it.
+    strip : list of (SliceItem, str)
+        The supporting slices of the first model, and the probability of its answer in each.
     trace : Markup or None
         The probability along the slices of a series; slices of several have no order.
     """
@@ -48,29 +46,27 @@ class StudyCard:
     entry: StudyEntry
     title: str
     where: str
-    strip: list[tuple[SliceItem, str, str | None]]
+    strip: list[tuple[SliceItem, str]]
     trace: Markup | None
 
 
 def studies_view(data: RunData) -> dict[str, Any]:
     """Return the studies that are shown, those that need a human first, and how many there are."""
-    ordered = sorted(data.studies, key=lambda entry: not entry.needs_review)
     of_study, of_series = _members(data)
     # A study is said no finer than its slices.
     steps = {model.name: confidence_step(model.ece) for model in data.record.models}
-    cards, left = [], limits.STRIP_CHARACTERS
-    for entry in ordered[: limits.STUDIES]:
+    cards = []
+    for entry in limits.shown_studies(data):
         whole = entry.series_key is None
         members = (
             of_study[entry.study_key] if whole else of_series[entry.study_key, entry.series_key]
         )
-        strip, left = _strip(data, entry, members, left)
         cards.append(
             StudyCard(
                 entry=entry,
                 title=_title(data, entry),
                 where=members[0].path,
-                strip=strip,
+                strip=_strip(entry, members),
                 trace=None if whole else _trace(entry, members, steps),
             )
         )
@@ -101,27 +97,15 @@ def _title(data: RunData, entry: StudyEntry) -> str:
     return ", ".join(part for part in (study, series) if part) if study else sentence(series)
 
 
-def _strip(
-    data: RunData, entry: StudyEntry, members: list[SliceItem], room: int
-) -> tuple[list[tuple[SliceItem, str, str | None]], int]:
-    model = next(iter(entry.answers))
+def _strip(entry: StudyEntry, members: list[SliceItem]) -> list[tuple[SliceItem, str]]:
+    model, answer = next(iter(entry.answers.items()))
     first_of: dict[str, SliceItem] = {}
     for item in members:
         first_of.setdefault(item.slice_id, item)
-    strip: list[tuple[SliceItem, str, str | None]] = []
-    for slice_id in entry.answers[model].supporting:
-        if slice_id not in first_of:
-            continue
-        item = first_of[slice_id]
-        address = None
-        if (jpeg := data.thumbnails.get(slice_id)) is not None:
-            encoded = b64encode(jpeg).decode("ascii")
-            if len(encoded) <= room:
-                address = f"data:image/jpeg;base64,{encoded}"
-                room -= len(encoded)
-        share = _share(item, model, entry.answers[model].tumor)
-        strip.append((item, item.answers[model].said(share), address))
-    return strip, room
+    supporting = (first_of[one] for one in answer.supporting if one in first_of)
+    return [
+        (item, item.answers[model].said(_share(item, model, answer.tumor))) for item in supporting
+    ]
 
 
 def _trace(entry: StudyEntry, members: list[SliceItem], steps: dict[str, int]) -> Markup:

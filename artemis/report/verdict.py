@@ -63,8 +63,17 @@ def findings(data: RunData) -> list[tuple[str, str]]:
     for model in data.models:
         counts = Counter(answer.category.tumor for answer in data.answers(model))
         words = [f"{number(counts[tumor])} {TUMOR_WORDS[tumor]}" for tumor in TUMORS]
-        lines.append((model, joined(words)))
+        lines.append((model, joined(words) + _rightness(data, model)))
     return lines
+
+
+def _rightness(data: RunData, model: str) -> str:
+    known = [(item.truth, item.answers[model]) for item in data.known if model in item.answers]
+    if not known:
+        return ""
+    right = sum(answer.category == truth for truth, answer in known)
+    slices = counted(len(known), "slice")
+    return f"; right in {share_of(right, len(known))} of {slices} whose truth is known"
 
 
 def readouts(data: RunData) -> list[tuple[str, str, str]]:

@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from artemis.runs import (
     write_record,
 )
 from artemis.settings import Settings
+from tests.report.browsing import browser, open_page  # noqa: F401 - fixtures of every module here
 
 RUN_ID = "20260301T120000Z-0a1b2c"
 MODELS = ("mobilenet_v2", "baseline")
@@ -57,6 +59,7 @@ class Tables:
     studies: list[dict[str, Any]] = field(default_factory=list)
 
 
+@cache
 def jpeg(seed: int, side: int = 112, quality: int = 80) -> bytes:
     """Return a picture like a head in the noise of a scanner."""
     rng = np.random.default_rng(seed)

@@ -65,10 +65,16 @@ class Page:
         return found[0]
 
     def rows(self, table_id: str) -> list[list[str]]:
-        """Return the text of the body cells of a table."""
-        body = self.by_id(table_id).find("tbody")
-        assert body is not None
-        return [[text(cell) for cell in row] for row in body.findall("tr")]
+        """Return the text of the body cells of a table, those kept beside it included."""
+        tables = [self.by_id(table_id)]
+        for beside in self.all("noscript", **{"data-rows": table_id}):
+            tables += beside.findall("table")
+        return [[text(cell) for cell in row] for table in tables for row in table.find("tbody")]
+
+
+def shots(element: Element) -> list[Element]:
+    """Return the pictures of slices in an element; each shows one of the page's store."""
+    return [svg for svg in element.iter("svg") if svg.get("class") == "shot"]
 
 
 def text(element: Element) -> str:

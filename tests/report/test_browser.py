@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from artemis.report import limits
 from artemis.report.build import build_report
 from artemis.report.index import build_index
+from tests.report.browsing import BROWSER_TEST, OpenPage
 from tests.report.conftest import (
     HOSTILE,
     prediction_row,
@@ -20,32 +20,7 @@ from tests.report.conftest import (
     write_run,
 )
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        CHROMIUM is None, reason="Chromium is not installed (Debian: apt-get install chromium)"
-    ),
-]
-
-OpenPage = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
+pytestmark = BROWSER_TEST
 
 
 @pytest.fixture(scope="module")
@@ -64,35 +39,6 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_report(run, folder / "index.html")
 
 
-@pytest.fixture
-def open_page(browser: Any) -> Iterator[OpenPage]:
-    """Return a function that opens a page and, at the end, assert that it was silent."""
-    contexts, requests, complaints = [], [], []
-
-    def visit(path: Path, address: str = "", **options: Any) -> Any:
-        context = browser.new_context(**options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("request", lambda request: requests.append(request.url))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("dialog", lambda dialog: complaints.append(dialog.message))
-        page.on(
-            "console",
-            lambda message: (
-                complaints.append(message.text) if message.type in {"error", "warning"} else None
-            ),
-        )
-        page.goto(path.as_uri() + address)
-        requests.remove(path.as_uri() + address)
-        return page
-
-    yield visit
-    for context in contexts:
-        context.close()
-    assert complaints == []
-    assert [url for url in requests if not url.startswith("data:")] == []
-
-
 def shown(page: Any, table: str = "table-slices") -> int:
     return int(page.locator(f"#{table} tbody tr:visible").count())
 
@@ -104,7 +50,9 @@ def test_the_page_opens_without_request_error_or_policy_violation(
     page.wait_for_load_state("load")
     assert page.locator("h1").inner_text() == "Batch ward 7"
     assert page.evaluate("getComputedStyle(document.querySelector('h2')).fontWeight") == "600"
-    assert page.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
+    decoded = "Promise.all([...document.querySelectorAll('image')].map(one => {"
+    decoded += "const i = new Image(); i.src = one.href.baseVal; return i.decode(); }))"
+    assert len(page.evaluate(decoded)) == 120
 
 
 def test_without_javascript_every_row_is_shown_and_no_idle_control(
@@ -174,6 +122,28 @@ def test_a_link_to_a_hidden_row_shows_it(open_page: OpenPage, report: Path) -> N
     page.locator(".card h3 a").first.click()
     page.get_by_text("127 rows", exact=True).wait_for()
     assert page.locator("tr:target").is_visible()
+
+
+def test_rows_that_are_not_laid_out_are_filtered_linked_and_shown_on_request(
+    open_page: OpenPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "FIRST_ROWS", 40)
+    monkeypatch.setattr(limits, "CHUNK_ROWS", 300)
+    run = write_run(tmp_path / "data", typical_tables(700)).root
+    path = build_report(run, tmp_path / "index.html")
+    page = open_page(path)
+    page.get_by_text("Shown: the first 500 of 704 rows.").wait_for()
+    page.get_by_role("button", name="Show 204 more").click()
+    assert shown(page) == 704
+    page.get_by_label("Search").fill("slice_0065")
+    page.get_by_text("10 of 704 rows").wait_for()
+    assert shown(page) == 10
+    anchor = page.locator("#table-slices tbody tr").last.get_attribute("id")
+    linked = open_page(path, f"#{anchor}").locator(f"[id='{anchor}']")
+    linked.wait_for()
+    assert "slice_00659.png" in linked.inner_text()
+    plain = open_page(path, java_script_enabled=False)
+    assert plain.locator("#slices tbody tr:visible").count() == 704
 
 
 def test_dark_narrow_and_printed_pages_fit_their_width(open_page: OpenPage, report: Path) -> None:

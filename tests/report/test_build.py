@@ -47,7 +47,7 @@ def test_the_report_is_made_without_tensorflow_prefect_or_typer() -> None:
 
 def test_sections_stand_in_their_declared_order_each_with_its_caption(page: Page) -> None:
     parts = page.all("section", class_="part")
-    declared = [section.key for section in SECTIONS if section.key != "studies"]
+    declared = [section.key for section in SECTIONS if section.key not in {"studies", "truth"}]
     assert [part.get("id") for part in parts] == declared
     captions = [text(one) for one in page.all("p", class_="caption")]
     assert len(captions) == len(declared)
@@ -224,7 +224,7 @@ def test_nothing_on_the_page_is_inline_styled_or_fetched(page: Page) -> None:
 )
 def test_sparse_batches_render(make_run: MakeRun, tmp_path: Path, tables: Tables) -> None:
     page = Page(build_report(make_run(tables), tmp_path / "index.html"))
-    assert len(page.all("section", class_="part")) == len(SECTIONS) - 1  # no studies
+    assert len(page.all("section", class_="part")) == len(SECTIONS) - 2  # no studies, no truth
 
 
 def test_one_model_renders_without_a_comparison(make_run: MakeRun, tmp_path: Path) -> None:

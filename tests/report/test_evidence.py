@@ -13,7 +13,7 @@ from artemis.report.data import load_run
 from artemis.report.evidence import evidence_legend, evidence_words
 from artemis.runs import RunPaths, read_record, write_record
 from tests.report.conftest import jpeg, typical_tables
-from tests.report.parsing import Page, text
+from tests.report.parsing import Page, shots, text
 
 MakeRun = Callable[..., Path]
 
@@ -39,11 +39,12 @@ def mapped(make_run: MakeRun) -> Path:
 def test_each_card_shows_the_evidence_beside_the_picture(mapped: Path, tmp_path: Path) -> None:
     page = Page(build_report(mapped, tmp_path / "index.html"))
     first, second, _ = page.all("li", class_="card")
-    assert [image.get("alt") for image in second.findall(".//img")] == [
-        "MRI slice 11, no tumour, sagittal to mobilenet_v2",
-        "MRI slice 11 with the evidence of mobilenet_v2 for no tumour",
+    assert [shot.get("aria-label") for shot in shots(second)] == [
+        "MRI slice 11, no tumour, sagittal to mobilenet_v2"
     ]
-    drawn = second.findall(".//img")[1].get("src", "").partition("base64,")[2]
+    (overlay,) = second.findall(".//img")
+    assert overlay.get("alt") == "MRI slice 11 with the evidence of mobilenet_v2 for no tumour"
+    drawn = overlay.get("src", "").partition("base64,")[2]
     data = load_run(mapped)
     assert base64.b64decode(drawn) == data.overlays[data.items[10].slice_id]
     assert "no evidence above zero" in text(first)
@@ -63,7 +64,9 @@ def test_a_run_without_maps_says_so_in_words(make_run: MakeRun, tmp_path: Path) 
     note = text(page.all("div", class_="evidence")[0])
     assert note == "No evidence is drawn: mobilenet_v2 and baseline give no evidence maps."
     assert CAPTION not in page.source
-    assert len(page.all("li", class_="card")[0].findall(".//img")) == 1
+    card = page.all("li", class_="card")[0]
+    assert len(shots(card)) == 1
+    assert card.find(".//img") is None
 
 
 def test_overlays_go_to_the_most_doubtful_and_stop_at_their_size(mapped: Path) -> None:

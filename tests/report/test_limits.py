@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from artemis.report import limits
 from artemis.report.build import build_report
 from artemis.report.data import load_run
 from tests.report.conftest import jpeg, slice_row, typical_tables
-from tests.report.parsing import Page, text
+from tests.report.parsing import Page, shots, text
 
 MakeRun = Callable[..., Path]
 MEGABYTE = 1_000_000
@@ -29,10 +30,24 @@ def test_thumbnails_stop_at_their_size(make_run: MakeRun) -> None:
     assert 0 < sum(len(address) for address in some.values()) < 20_000 + 30 * len(some)
 
 
-def test_a_capped_table_keeps_what_needs_a_human_and_the_order(make_run: MakeRun) -> None:
+def test_a_capped_table_keeps_what_needs_a_human_and_the_order(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = load_run(make_run())
-    numbers = [item.number for item in limits.table_items(data, limit=8)]
-    assert numbers == [1, 2, 11, 21, 31, 32, 33, 34]
+    assert len(limits.table_items(data)) == 34
+    monkeypatch.setattr(limits, "TABLE_ROWS", 33)
+    monkeypatch.setattr(limits, "SUMMARY_ROWS", 8)
+    assert [item.number for item in limits.table_items(data)] == [1, 2, 11, 21, 31, 32, 33, 34]
+
+
+def test_a_table_of_long_names_holds_fewer_rows(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = load_run(make_run())
+    monkeypatch.setattr(limits, "TABLE_CHARACTERS", 21_000)
+    assert limits.table_fits(data)
+    renamed = replace(data.items[0], path="x" * 1_000)
+    assert not limits.table_fits(replace(data, items=(renamed, *data.items[1:])))
 
 
 def test_what_is_left_out_is_said_with_where_it_is(
@@ -58,7 +73,7 @@ def test_copies_share_one_picture(make_run: MakeRun, tmp_path: Path) -> None:
     page = Page(build_report(make_run(tables), tmp_path / "index.html"))
     rows = page.rows("table-slices")
     assert [row[1] for row in rows] == ["", "", "as 2"]
-    assert len(page.by_id("table-slices").findall(".//img")) == 2
+    assert len(shots(page.by_id("table-slices"))) == 2
 
 
 @pytest.mark.slow
@@ -67,18 +82,55 @@ def test_a_page_of_1000_slices_is_below_5_megabytes(make_run: MakeRun, tmp_path:
     assert len(jpeg(0)) > 2_600  # as large as those of real slices, 2.6 kB at 112 px
     target = build_report(make_run(tables), tmp_path / "index.html")
     assert target.stat().st_size <= 5 * MEGABYTE
-    assert len(Page(target).by_id("table-slices").findall(".//img")) == 1000
+    page = Page(target)
+    assert len(page.rows("table-slices")) == 1004
+    assert len(page.by_id("table-slices").findall("./tbody/tr")) == limits.FIRST_ROWS
+    assert len(page.all("image")) == 1000
 
 
 @pytest.mark.slow
 def test_a_page_of_10000_slices_is_below_12_megabytes(make_run: MakeRun, tmp_path: Path) -> None:
-    target = build_report(make_run(typical_tables(10_000)), tmp_path / "index.html")
+    target = build_report(make_run(typical_tables(10_000 - 4)), tmp_path / "index.html")
     assert target.stat().st_size <= 12 * MEGABYTE
     page = Page(target)
-    assert len(page.rows("table-slices")) == limits.TABLE_ROWS
+    assert len(page.rows("table-slices")) == 10_000
     notes = " ".join(text(one) for one in page.all("p", class_="limit"))
-    assert "Shown: 5,000 of 10,004 slices" in notes
     assert "9,000 more are in runs/20260301T120000Z-0a1b2c/thumbnails/" in notes
+
+
+def test_a_run_too_large_for_a_page_has_pages_of_slices_beside_it(
+    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"TABLE_ROWS": 50, "SUMMARY_ROWS": 10, "PAGE_ROWS": 30}.items():
+        monkeypatch.setattr(limits, name, value)
+    target = build_report(make_run(typical_tables(60)), tmp_path / "index.html")
+    names = [f"slices-000{n}.html" for n in (1, 2, 3)]
+    assert sorted(path.name for path in tmp_path.glob("*.html")) == ["index.html", *names]
+    summary = Page(target)
+    assert len(summary.rows("table-slices")) == 10
+    assert "Shown: the 10 most urgent of 64 slices" in text(summary.by_id("slices"))
+    links = {link.get("href", "") for link in summary.all("a")}
+    assert set(names) < links
+    beside = {name: Page(tmp_path / name) for name in names}
+    assert [len(page.rows("table-slices")) for page in beside.values()] == [30, 30, 4]
+    assert len(shots(beside[names[1]].by_id("table-slices"))) == 30
+    for link in links - set(names):
+        name, _, anchor = link.partition("#")
+        assert (beside[name] if name else summary).by_id(anchor) is not None
+
+
+def test_a_smaller_report_removes_the_pages_of_a_larger_one(
+    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run()
+    (tmp_path / "slices-mine.html").write_text("kept", encoding="utf-8")
+    with monkeypatch.context() as small:
+        small.setattr(limits, "TABLE_ROWS", 10)
+        build_report(run, tmp_path / "index.html")
+    assert (tmp_path / "slices-0001.html").exists()
+    build_report(run, tmp_path / "index.html")
+    assert not (tmp_path / "slices-0001.html").exists()
+    assert (tmp_path / "slices-mine.html").exists()
 
 
 def test_a_page_without_slices_weighs_less_than_150_kilobytes(
@@ -96,7 +148,7 @@ def test_a_slice_without_thumbnail_has_a_card_without_picture(
     tables.slices.append(slice_row("broken.png", status="failed"))
     page = Page(build_report(make_run(tables), tmp_path / "index.html"))
     assert text(page.all("div", class_="nopicture")[0]) == "no picture"
-    assert page.all("img") == []
+    assert page.all("img") == page.all("image") == []
 
 
 def test_the_most_doubtful_slice_has_the_first_claim_to_a_picture(make_run: MakeRun) -> None:

@@ -14,7 +14,7 @@ from artemis.report.words import STUDY_REASON_WORDS
 from artemis.settings import ReviewSettings
 from artemis.studies import StudyReason, study_rows
 from tests.report.conftest import RUN_ID, Tables, prediction_row, typical_tables
-from tests.report.parsing import Page, text
+from tests.report.parsing import Page, shots, text
 
 MakeRun = Callable[..., Path]
 
@@ -77,7 +77,7 @@ def test_the_strip_leads_to_the_slices_that_speak_most_for_the_answer(page: Page
     assert [text(item) for item in strip] == [f"{n} 92%" for n in (3, 4, 5, 6, 7)]
     links = [link.get("href", "") for item in strip for link in item.iter("a")]
     assert all(page.by_id(link.removeprefix("#")) is not None for link in links)
-    assert all(len(list(item.iter("img"))) == 1 for item in strip)
+    assert all(len(shots(item)) == 1 for item in strip)
 
 
 def test_a_study_is_said_no_finer_than_its_slices(make_run: MakeRun, tmp_path: Path) -> None:
@@ -106,11 +106,11 @@ def test_what_is_left_out_is_said_and_those_that_need_a_look_stay(
     make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "STUDIES", 1)
-    monkeypatch.setattr(limits, "STRIP_CHARACTERS", 5_000)
+    monkeypatch.setattr(limits, "THUMBNAILS", 4)
     run = make_run(with_studies(typical_tables(30)))
     section = Page(build_report(run, tmp_path / "index.html")).by_id("studies")
     assert "Shown: 1 of 3, those that need a person first. All are in runs/" in text(section)
-    assert text(section).count("no picture") == 4
+    assert text(section).count("no picture") == 2
 
 
 def test_a_study_of_one_series_is_shown_once(make_run: MakeRun, tmp_path: Path) -> None:

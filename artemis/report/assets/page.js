@@ -1,5 +1,6 @@
 "use strict";
 // Enhances a page that is complete without it: sorting, filtering, copying, unfolding for print.
+const lists = new Map(); // by table, for the other scripts of the page
 (() => {
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   const words = new Intl.Collator("en-GB", { numeric: true, sensitivity: "base" });
@@ -21,9 +22,53 @@
     return typeof a === "number" && typeof b === "number" ? a - b : words.compare(a, b);
   };
 
-  const sortable = (table) => {
+  // The rows of a table. Of a long one the browser lays out the first few hundred; the rest wait
+  // in <noscript>, which is text until it is read here while the page is idle.
+  const idle = () => new Promise((go) => { (window.requestIdleCallback ?? setTimeout)(go); });
+  const listOf = (table) => {
     const body = table.tBodies[0];
-    const original = [...body.rows];
+    const beside = all(`noscript[data-rows="${table.id}"]`);
+    const list = { rows: [...body.rows], order: null, fits: null, limit: beside.length ? 500 : Infinity };
+    const note = document.createElement("p");
+    const more = document.createElement("button");
+    more.type = "button";
+    more.className = "more";
+    note.className = "note";
+    list.shown = () => (list.order ?? list.rows).filter((row) => !list.fits || list.fits(row));
+    list.draw = () => {
+      const shown = list.shown();
+      body.replaceChildren(...shown.slice(0, list.limit));
+      const left = shown.length - list.limit;
+      note.hidden = left <= 0;
+      note.replaceChildren(`Shown: the first ${list.limit.toLocaleString("en-GB")} of ${shown.length.toLocaleString("en-GB")} rows. `, more);
+      more.textContent = `Show ${Math.min(500, left)} more`;
+      return shown.length;
+    };
+    list.reveal = (row) => {
+      if (row.isConnected) return;
+      if (!list.shown().includes(row)) list.reset?.();
+      list.limit = Math.max(list.limit, 100 + list.shown().indexOf(row));
+      list.draw();
+    };
+    more.addEventListener("click", () => { list.limit += 500; list.draw(); });
+    list.ready = (async () => {
+      for (const text of beside) {
+        await idle();
+        const box = document.createElement("template");
+        box.innerHTML = text.textContent; // our own rows, escaped when the page was made
+        list.rows.push(...box.content.querySelectorAll("tbody > tr"));
+        text.remove();
+      }
+      if (!beside.length) return;
+      (table.closest(".scroll") ?? table).after(note);
+      list.changed?.();
+      list.draw();
+    })();
+    return list;
+  };
+
+  const sortable = (table) => {
+    const list = lists.get(table);
     for (const head of all("th[data-col]", table)) {
       const button = document.createElement("button");
       button.type = "button";
@@ -33,12 +78,15 @@
         const next = { ascending: "descending", descending: null }[head.getAttribute("aria-sort")];
         const order = next === undefined ? "ascending" : next;
         for (const other of all("th[aria-sort]", table)) other.removeAttribute("aria-sort");
-        if (order === null) return body.append(...original);
-        head.setAttribute("aria-sort", order);
-        const sign = order === "ascending" ? 1 : -1;
-        const keyed = original.map((row) => [valueOf(row, Number(head.dataset.col)), row]);
-        keyed.sort(([a], [b]) => (a === "" || b === "" ? compare(a, b) : sign * compare(a, b)));
-        body.append(...keyed.map(([, row]) => row));
+        list.order = null;
+        if (order !== null) {
+          head.setAttribute("aria-sort", order);
+          const sign = order === "ascending" ? 1 : -1;
+          const keyed = list.rows.map((row) => [valueOf(row, Number(head.dataset.col)), row]);
+          keyed.sort(([a], [b]) => (a === "" || b === "" ? compare(a, b) : sign * compare(a, b)));
+          list.order = keyed.map(([, row]) => row);
+        }
+        list.draw();
       });
     }
   };
@@ -54,54 +102,54 @@
 
   const filterable = (form) => {
     const table = document.getElementById(form.dataset.for);
-    let read = null; // the rows are read when somebody first filters, not while the page opens
-    const rows = () => (read ??= [...table.tBodies[0].rows].map((row) => ({
-      row, answers: answersOf(row, Number(table.dataset.answers)),
-      text: row.textContent.toLowerCase(), states: row.dataset.s.split(" "),
-    })));
+    const list = lists.get(table);
+    const first = Number(table.dataset.answers);
+    const read = new Map(); // a row is read when somebody first filters, not while the page opens
+    const entryOf = (row) => {
+      if (!read.has(row)) {
+        read.set(row, { answers: answersOf(row, first), text: row.textContent.toLowerCase(),
+          states: row.dataset.s.split(" "), codes: (row.dataset.r ?? "").split(" ") });
+      }
+      return read.get(row);
+    };
     const fields = Object.fromEntries(all("[data-f]", form).map((field) => [field.dataset.f, field]));
     const output = form.querySelector("output");
     const wanted = (name) => (fields[name] ? fields[name].value.trim() : "");
 
     const tell = (shown) => {
-      const [some, every] = [shown, table.tBodies[0].rows.length].map((n) => n.toLocaleString("en-GB"));
+      const [some, every] = [shown, list.rows.length].map((n) => n.toLocaleString("en-GB"));
       output.textContent = some === every ? `${every} rows` : `${some} of ${every} rows`;
     };
     const apply = () => {
       const texts = wanted("text").toLowerCase().split(/\s+/).filter(Boolean);
-      const { model, tumor, plane, confidence, status } = Object.fromEntries(
-        ["model", "tumor", "plane", "confidence", "status"].map((name) => [name, wanted(name)]));
+      const { model, tumor, plane, confidence, status, reason } = Object.fromEntries(
+        ["model", "tumor", "plane", "confidence", "status", "reason"].map((name) => [name, wanted(name)]));
       const asked = [model, tumor, plane, confidence].some((value) => value !== "");
       const answers = (one) => (model === "" || one.model === Number(model))
         && (tumor === "" || one.tumor === Number(tumor)) && (plane === "" || one.plane === Number(plane))
         && (confidence === "" || one.confidence <= Number(confidence));
-      let shown = 0;
-      for (const entry of rows()) {
-        const fits = texts.every((text) => entry.text.includes(text))
-          && (status === "" || entry.states.includes(status)) && (!asked || entry.answers.some(answers));
-        entry.row.hidden = !fits;
-        shown += fits;
-      }
-      tell(shown);
+      const idle = !texts.length && !asked && status === "" && reason === "";
+      list.fits = idle ? null : (row) => {
+        const entry = entryOf(row);
+        return texts.every((text) => entry.text.includes(text))
+          && (status === "" || entry.states.includes(status))
+          && (reason === "" || entry.codes.includes(reason)) && (!asked || entry.answers.some(answers));
+      };
+      tell(list.draw());
     };
     const reset = () => {
       for (const field of Object.values(fields)) if (field.tagName !== "BUTTON") field.value = "";
       apply();
     };
-    // A link to a row that the filter hides shows it again.
-    const reveal = () => {
-      const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-      if (target && target.hidden) { reset(); target.scrollIntoView(); }
-    };
-
     let timer = 0;
     form.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(apply, 60); });
     fields.reset.addEventListener("click", reset);
-    addEventListener("hashchange", reveal);
+    list.reset = reset;
+    list.changed = () => tell(list.shown().length);
     form.hidden = false;
     // A browser that goes back restores what was typed.
     if (Object.values(fields).some((field) => field.tagName !== "BUTTON" && field.value)) apply();
-    else tell(table.tBodies[0].rows.length);
+    else tell(list.rows.length);
   };
 
   const copyable = (block) => {
@@ -121,7 +169,21 @@
     block.append(button);
   };
 
+  // A link to a row that the filter hides, or that is not laid out, shows it.
+  const reveal = async () => {
+    const id = decodeURIComponent(location.hash.slice(1));
+    if (!id || document.getElementById(id)) return;
+    for (const list of lists.values()) {
+      await list.ready;
+      const row = list.rows.find((one) => one.id === id);
+      if (row) { list.reveal(row); location.replace(location.hash); } // so that it is :target
+    }
+  };
+
+  for (const table of all("table[data-sort]")) lists.set(table, listOf(table));
   all("table[data-sort]").forEach(sortable);
+  addEventListener("hashchange", reveal);
+  reveal();
   all(".filter").forEach(filterable);
   all("pre[data-copy]").forEach(copyable);
   addEventListener("beforeprint", () => all("details").forEach((one) => { one.open = true; }));

@@ -1,0 +1,276 @@
+"use strict";
+// A reviewer's marks: made at the foot of the page, kept in this browser, taken out as the CSV
+// that `artemis-cli labels import` reads. The page is complete without it.
+(async () => {
+  const dock = document.getElementById("dock");
+  const table = document.getElementById("table-slices");
+  if (!dock || !table) return;
+  const part = Object.fromEntries([...dock.querySelectorAll("[data-d]")].map((one) => [one.dataset.d, one]));
+  const panel = document.getElementById("dock-slice");
+  const verdicts = [...dock.querySelectorAll("[data-verdict]")];
+  const run = dock.dataset.run;
+  const columns = dock.dataset.columns.split(",");
+  const names = (select) => [...select.options].map((option) => option.value);
+  const tumors = names(part.tumor);
+  const planes = names(part.plane);
+  const words = { agree: "agree", correct: "correct", unsure: "unsure", bad_image: "bad image" };
+
+  // Slices that were classified, copies once: the doubtful, most doubtful first, then the rest.
+  const rows = new Map();
+  const list = lists.get(table);
+  await list.ready;
+  for (const row of list.rows) {
+    if (row.dataset.id && !rows.has(row.dataset.id)) rows.set(row.dataset.id, row);
+  }
+  const doubt = (id) => Number(rows.get(id).dataset.doubt ?? -1);
+  const queue = [...rows.keys()].sort((a, b) => doubt(b) - doubt(a));
+  const doubtful = queue.filter((id) => doubt(id) >= 0);
+  const cards = new Map([...document.querySelectorAll(".card[data-id]")].map((card) => [card.dataset.id, card]));
+  const byAnchor = new Map(list.rows.map((row) => [`#${row.id}`, row.dataset.id]));
+
+  let marks = {};
+  let current = null;
+  const say = (text) => { part.said.textContent = text; };
+
+  // ---- kept in this browser, one set a reviewer
+  const keep = (key, text) => {
+    try { localStorage.setItem(key, text); } catch { say("This browser keeps nothing: export before you close the page."); }
+  };
+  const kept = (key) => { try { return localStorage.getItem(key); } catch { return null; } };
+  const reviewer = () => part.reviewer.value.trim().toUpperCase();
+  const known = () => /^[\p{L}\p{N}][\p{L}\p{N}_.-]{0,15}$/u.test(reviewer());
+  const place = () => `artemis-review:${run}:${reviewer()}`;
+  const load = () => {
+    try { marks = JSON.parse(kept(place()) ?? "{}"); } catch { marks = {}; }
+    draw();
+  };
+  const save = () => { keep(place(), JSON.stringify(marks)); draw(); };
+
+  // ---- what is seen
+  const badge = (element, mark) => {
+    element.querySelector(".mark")?.remove();
+    if (!mark) return;
+    const sign = document.createElement("span");
+    sign.className = "mark";
+    const said = mark.verdict === "correct" ? `: ${mark.tumor === "none" ? "no tumour" : mark.tumor}, ${mark.plane}` : "";
+    sign.textContent = `${words[mark.verdict]}${said}`;
+    element.append(sign);
+  };
+  const marked = new Set();
+  const draw = () => {
+    for (const id of new Set([...marked, ...Object.keys(marks)])) {
+      if (!rows.has(id)) continue;
+      badge(rows.get(id).cells[rows.get(id).cells.length - 2], marks[id]);
+      if (cards.has(id)) badge(cards.get(id).querySelector("h3"), marks[id]);
+      if (marks[id]) marked.add(id); else marked.delete(id);
+    }
+    const all = Object.keys(marks).length;
+    const done = doubtful.filter((id) => marks[id]).length;
+    part.progress.max = doubtful.length || 1;
+    part.progress.value = done;
+    part.count.textContent = `${done} of ${doubtful.length} doubtful reviewed, ${all} marked`;
+    part.export.disabled = !all;
+    part.next.disabled = done === doubtful.length;
+    const mark = marks[current];
+    for (const button of verdicts) button.setAttribute("aria-pressed", String(mark?.verdict === button.dataset.verdict));
+    part.undo.disabled = !mark;
+  };
+  const answerOf = (id) => {
+    const value = Number(rows.get(id).querySelector("td[data-v]").dataset.v);
+    return { tumor: tumors[Math.floor(value / planes.length)], plane: planes[value % planes.length] };
+  };
+  const answersOf = (row) => {
+    const list = document.createElement("ul");
+    const heads = [...table.querySelectorAll("th.group")];
+    [...row.querySelectorAll("td[data-v]")].forEach((cell, order) => {
+      const line = document.createElement("li");
+      line.textContent = `${heads[order]?.textContent ?? ""}: ${cell.textContent}, ${cell.nextElementSibling.textContent}`;
+      list.append(line);
+    });
+    return list;
+  };
+  const show = (id, scroll = true) => {
+    if (!rows.has(id)) return;
+    for (const one of [rows.get(current), cards.get(current)]) one?.removeAttribute("aria-current");
+    current = id;
+    const [row, card] = [rows.get(id), cards.get(id)];
+    for (const one of [row, card]) one?.setAttribute("aria-current", "true");
+    const pictures = card ? [...card.querySelector(".pictures").children] : [...row.querySelectorAll(".shot")];
+    part.pictures.replaceChildren(...pictures.map((one) => one.cloneNode(true)));
+    part.name.textContent = `${row.cells[0].textContent} ${row.cells[2].textContent}`;
+    part.why.textContent = row.cells[row.cells.length - 1].textContent;
+    part.answers.replaceChildren(card ? card.querySelector(".tops").cloneNode(true) : answersOf(row));
+    for (const head of part.answers.querySelectorAll("h4")) head.setAttribute("role", "none"); // no outline here
+    const mark = marks[id];
+    const label = mark?.tumor ? mark : answerOf(id);
+    [part.tumor.value, part.plane.value] = [label.tumor, label.plane];
+    [part.confidence.value, part.note.value] = [mark?.confidence ?? "", mark?.note ?? ""];
+    draw();
+    if (!scroll) return;
+    if (!card) list.reveal(row);
+    (card ?? row).scrollIntoView({ block: "center" });
+    try { history.replaceState(null, "", `#${row.id}`); } catch { /* the address stays as it is */ }
+  };
+
+  // ---- marking
+  const mark = (verdict) => {
+    if (!current) return;
+    if (!known()) {
+      say("First enter your initials: up to 16 letters and digits.");
+      part.reviewer.focus();
+      return;
+    }
+    if (verdict === "agree") Object.assign(part.tumor, { value: answerOf(current).tumor });
+    if (verdict === "agree") Object.assign(part.plane, { value: answerOf(current).plane });
+    const decides = verdict === "agree" || verdict === "correct";
+    marks[current] = {
+      verdict, tumor: decides ? part.tumor.value : "", plane: decides ? part.plane.value : "",
+      confidence: part.confidence.value, note: part.note.value.trim(), reviewed_at: new Date().toISOString(),
+    };
+    save();
+    say(`Slice ${rows.get(current).cells[0].textContent}: ${words[verdict]}.`);
+  };
+  const correct = (select, value) => { select.value = value; mark("correct"); };
+  const again = () => { if (marks[current]) mark(marks[current].verdict); };
+  const undo = () => { delete marks[current]; save(); say("Mark taken back."); };
+
+  // ---- going on: through the rows that the filter shows, or the queue and then the rest
+  const order = () => {
+    if (!list.fits && !list.order) return queue;
+    return list.shown().filter((row) => rows.get(row.dataset.id) === row).map((row) => row.dataset.id);
+  };
+  const step = (by) => {
+    const all = order();
+    const at = all.indexOf(current);
+    const to = at < 0 ? 0 : at + by;
+    if (to >= 0 && to < all.length) show(all[to]);
+    else say(by > 0 ? "This was the last slice." : "This is the first slice.");
+  };
+  const next = () => {
+    const waiting = doubtful.filter((id) => !marks[id]);
+    const after = waiting.find((id) => doubtful.indexOf(id) > doubtful.indexOf(current));
+    const id = after ?? waiting[0];
+    open(true);
+    if (id) show(id); else say("Every doubtful slice has been reviewed.");
+  };
+  const open = (wanted) => {
+    if (panel.hidden === !wanted) return;
+    panel.hidden = !wanted;
+    document.documentElement.classList.toggle("reviewing", wanted);
+    part.open.setAttribute("aria-expanded", String(wanted));
+    part.open.textContent = wanted ? "Close" : "Go on";
+    if (!wanted) { part.open.focus(); return; }
+    show(current ?? doubtful.find((id) => !marks[id]) ?? queue[0]);
+    (known() ? part.name : part.reviewer).focus({ preventScroll: true });
+  };
+
+  // ---- CSV, as artemis/reviewed_file.py reads it
+  const cell = (text) => {
+    const safe = /^[=+\-@]/.test(text) ? `'${text}` : text;
+    return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+  };
+  const csv = () => {
+    const lines = Object.entries(marks).map(([id, one]) =>
+      ({ ...one, run_id: run, slice_id: id, reviewer: reviewer(), adjudication: "" }));
+    lines.sort((a, b) => (a.reviewed_at < b.reviewed_at ? -1 : 1));
+    return [columns.join(","), ...lines.map((line) => columns.map((name) => cell(String(line[name] ?? ""))).join(","))].join("\r\n") + "\r\n";
+  };
+  const take = () => {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([csv()], { type: "text/csv" }));
+    link.download = `review_${run}_${reviewer()}.csv`;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+    say(`${Object.keys(marks).length} marks exported. Import them with: artemis-cli labels import ${link.download}`);
+  };
+  const cells = (text) => {
+    const found = [[""]];
+    let quoted = false;
+    for (let i = 0; i < text.length; i += 1) {
+      const [char, line] = [text[i], found[found.length - 1]];
+      if (quoted && char === '"' && text[i + 1] === '"') { line[line.length - 1] += '"'; i += 1; }
+      else if (char === '"') quoted = !quoted;
+      else if (!quoted && char === ",") line.push("");
+      else if (!quoted && (char === "\n" || char === "\r")) { if (line.length > 1 || line[0]) found.push([""]); }
+      else line[line.length - 1] += char;
+    }
+    return found.filter((line) => line.length > 1 || line[0]);
+  };
+  const bring = (text) => {
+    const [head, ...lines] = cells(text.replace(/^\uFEFF/, ""));
+    const missing = columns.slice(0, 8).filter((name) => !head?.includes(name));
+    if (missing.length) { say(`No review was found in this file: it lacks ${missing.join(", ")}.`); return; }
+    const all = lines.map((line) => Object.fromEntries(head.map((name, index) => [name, line[index] ?? ""])));
+    const fitting = all.filter((one) => one.run_id === run && one.verdict in words && /^[0-9a-f]{64}$/.test(one.slice_id));
+    if (!known() && fitting.length) { part.reviewer.value = fitting[0].reviewer.toUpperCase(); rename(); }
+    const mine = fitting.filter((one) => one.reviewer.toUpperCase() === reviewer());
+    for (const { slice_id, verdict, tumor, plane, confidence, reviewed_at, note } of mine) {
+      if (marks[slice_id] && Date.parse(marks[slice_id].reviewed_at) >= Date.parse(reviewed_at)) continue;
+      marks[slice_id] = { verdict, tumor, plane, confidence, note: (note ?? "").replace(/^'(?=[=+\-@])/, ""), reviewed_at };
+    }
+    save();
+    show(current, false);
+    const others = fitting.length - mine.length;
+    say(`${mine.length} marks of ${reviewer() || "nobody"} read.`
+      + (others ? ` ${others} of other reviewers left out: artemis-cli labels import brings reviewers together.` : "")
+      + (all.length > fitting.length ? ` ${all.length - fitting.length} lines are not of this run.` : ""));
+  };
+
+  // ---- what is listened to
+  const rename = () => {
+    part.reviewer.value = reviewer();
+    if (known()) keep("artemis-reviewer", reviewer());
+    load();
+    if (current) show(current, false);
+  };
+  const keys = {
+    j: () => step(1), k: () => step(-1), n: next, u: undo,
+    1: () => mark("agree"), 2: () => mark("correct"), 3: () => mark("unsure"), 4: () => mark("bad_image"),
+    ...Object.fromEntries([..."gmpx"].map((key, index) => [key, () => correct(part.tumor, tumors[index])])),
+    ...Object.fromEntries([..."cst"].map((key, index) => [key, () => correct(part.plane, planes[index])])),
+  };
+  document.addEventListener("keydown", (event) => {
+    if (panel.hidden || event.ctrlKey || event.altKey || event.metaKey) return;
+    if (event.key === "Escape") { open(false); return; }
+    if (event.target.closest?.("input, select, textarea")) return;
+    const digit = /^Digit([1-5])$/.exec(event.code);
+    const action = event.shiftKey && digit
+      ? () => { part.confidence.value = digit[1]; again(); } : keys[event.key.toLowerCase()];
+    if (!action || (event.shiftKey && !digit)) return;
+    event.preventDefault();
+    action();
+  });
+  for (const button of verdicts) button.addEventListener("click", () => mark(button.dataset.verdict));
+  for (const name of ["tumor", "plane"]) part[name].addEventListener("change", () => mark("correct"));
+  for (const name of ["confidence", "note"]) part[name].addEventListener("change", again);
+  part.reviewer.addEventListener("change", rename);
+  part.reviewer.addEventListener("keydown", (event) => { if (event.key === "Enter") part.name.focus({ preventScroll: true }); });
+  part.open.addEventListener("click", () => open(panel.hidden));
+  part.next.addEventListener("click", next);
+  part.before.addEventListener("click", () => step(-1));
+  part.after.addEventListener("click", () => step(1));
+  part.undo.addEventListener("click", undo);
+  part.export.addEventListener("click", take);
+  part.import.addEventListener("change", async () => {
+    const [file] = part.import.files;
+    if (file) bring(await file.text());
+    part.import.value = "";
+  });
+  addEventListener("storage", (event) => { if (event.key === place()) load(); });
+  addEventListener("hashchange", () => { const id = byAnchor.get(location.hash); if (id) show(id, false); });
+  for (const [id, card] of cards) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "start";
+    button.textContent = "Review";
+    button.setAttribute("aria-label", `Review slice ${rows.get(id)?.cells[0].textContent ?? ""}`);
+    button.addEventListener("click", () => { open(true); show(id); });
+    card.querySelector(".what").append(button);
+  }
+  dock.hidden = false;
+  document.documentElement.classList.add("reviewable"); // not :has(), which is looked up at every change
+  part.reviewer.value = kept("artemis-reviewer") ?? "";
+  load();
+  const linked = location.hash && byAnchor.get(location.hash);
+  if (linked) { current = linked; show(linked, false); }
+})();

@@ -1,0 +1,136 @@
+"""A reviewer's work in the page, by keyboard, from the first mark to the import of the CSV."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from artemis.report.build import build_report
+from artemis.reviewed import import_labels
+from artemis.reviewed_file import read_rows
+from tests.report.browsing import BROWSER_TEST, OpenPage
+from tests.report.conftest import HOSTILE, typical_tables, write_run
+
+pytestmark = BROWSER_TEST
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of thirty slices, three of them doubtful: numbers 1, 11 and 21."""
+    folder = tmp_path_factory.mktemp("review")
+    return build_report(write_run(folder / "data", typical_tables(30)).root, folder / "index.html")
+
+
+def begin(page: Any, initials: str = "ab") -> None:
+    page.get_by_role("button", name="Start review").click()
+    page.keyboard.type(initials)
+    page.keyboard.press("Enter")
+
+
+def export(page: Any, target: Path) -> Path:
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Export CSV").click()
+    waiting.value.save_as(target)
+    return target
+
+
+def test_a_review_by_keyboard_is_imported_and_gone_on_with_elsewhere(
+    open_page: OpenPage, report: Path, tmp_path: Path
+) -> None:
+    page = open_page(report)
+    begin(page)
+    assert page.locator("[data-d=name]").inner_text() == "1 patient_0/slice_00000.png"
+    page.keyboard.press("1")
+    page.keyboard.press("Shift+Digit4")
+    page.keyboard.press("n")
+    assert page.locator("[data-d=name]").inner_text() == "11 patient_0/slice_00010.png"
+    page.keyboard.press("g")
+    page.keyboard.press("t")
+    page.get_by_label("Note").fill(f'=1+1, "{HOSTILE}')
+    page.keyboard.press("Tab")
+    page.keyboard.press("j")
+    page.keyboard.press("3")
+    page.keyboard.press("j")  # past the queue: the first of the rest
+    page.keyboard.press("4")
+    assert page.locator("[data-d=count]").inner_text() == "3 of 3 doubtful reviewed, 4 marked"
+    assert page.get_by_role("button", name="Next doubtful").is_disabled()
+    assert "correct: glioma, transverse" in page.locator(".card").nth(1).inner_text()
+
+    file = export(page, tmp_path / "review.csv")
+    rows = {row.values["verdict"]: row.values for row in read_rows(file)}
+    assert {value["reviewer"] for value in rows.values()} == {"AB"}
+    assert (rows["agree"]["tumor"], rows["agree"]["plane"]) == ("glioma", "coronal")
+    assert rows["agree"]["confidence"] == 4
+    assert (rows["correct"]["tumor"], rows["correct"]["plane"]) == ("glioma", "transverse")
+    assert rows["correct"]["note"] == f"'=1+1, \"{HOSTILE}"
+    taken = import_labels(file, report.parent / "data")
+    assert taken.added == 4
+    assert taken.states == {"bad_image": 1, "single": 2, "unsure": 1}
+
+    elsewhere = open_page(report)
+    assert elsewhere.locator("[data-d=count]").inner_text() == "0 of 3 doubtful reviewed, 0 marked"
+    elsewhere.locator("[data-d=import]").set_input_files(file)
+    elsewhere.get_by_text("4 marks of AB read.").wait_for()
+    assert elsewhere.locator("[data-d=count]").inner_text() == "3 of 3 doubtful reviewed, 4 marked"
+    again = export(elsewhere, tmp_path / "again.csv")
+    assert again.read_bytes() == file.read_bytes()
+
+
+def test_marks_outlast_the_page_and_are_kept_apart_by_reviewer(
+    open_page: OpenPage, report: Path
+) -> None:
+    page = open_page(report)
+    begin(page)
+    page.keyboard.press("1")
+    page.reload()
+    assert page.locator("[data-d=count]").inner_text() == "1 of 3 doubtful reviewed, 1 marked"
+    page.get_by_label("Reviewer").fill("cd")
+    page.keyboard.press("Enter")
+    assert page.locator("[data-d=count]").inner_text() == "0 of 3 doubtful reviewed, 0 marked"
+    page.get_by_label("Reviewer").fill("AB")
+    page.keyboard.press("Tab")
+    assert page.locator("[data-d=count]").inner_text() == "1 of 3 doubtful reviewed, 1 marked"
+
+
+def test_no_mark_is_made_without_initials_or_while_typing(
+    open_page: OpenPage, report: Path
+) -> None:
+    page = open_page(report)
+    page.keyboard.press("1")  # the review is closed
+    page.get_by_role("button", name="Review slice 11").click()
+    page.get_by_role("button", name="Agree").click()
+    assert "First enter your initials" in page.locator("[data-d=said]").inner_text()
+    assert page.locator("[data-d=reviewer]").evaluate("one => one === document.activeElement")
+    page.keyboard.type("J1")  # neither goes on nor agrees
+    assert page.locator("[data-d=name]").inner_text() == "11 patient_0/slice_00010.png"
+    assert page.locator("[data-d=count]").inner_text() == "0 of 3 doubtful reviewed, 0 marked"
+
+
+def test_a_link_to_a_slice_is_where_the_review_begins(open_page: OpenPage, report: Path) -> None:
+    page = open_page(report)
+    anchor = page.locator("#table-slices tbody tr").nth(4).get_attribute("id")
+    page = open_page(report, f"#{anchor}")
+    begin(page)
+    assert page.locator("[data-d=name]").inner_text() == "5 patient_0/slice_00004.png"
+
+
+def test_going_on_follows_what_the_filter_shows(open_page: OpenPage, report: Path) -> None:
+    page = open_page(report)
+    page.get_by_label("Search").fill("slice_0002")
+    page.get_by_text("10 of 34 rows").wait_for()
+    begin(page)
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    assert page.locator("[data-d=name]").inner_text() == "22 patient_1/slice_00021.png"
+
+
+def test_a_file_that_is_no_review_changes_nothing(
+    open_page: OpenPage, report: Path, tmp_path: Path
+) -> None:
+    page = open_page(report)
+    (tmp_path / "other.csv").write_text("a;b\n1;2\n", encoding="utf-8")
+    page.locator("[data-d=import]").set_input_files(tmp_path / "other.csv")
+    page.get_by_text("it lacks run_id, slice_id, verdict").wait_for()
+    assert page.locator("[data-d=count]").inner_text() == "0 of 3 doubtful reviewed, 0 marked"

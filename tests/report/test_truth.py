@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from artemis.errors import LabelsError
+from artemis.labels import CATEGORIES, CATEGORY_NAMES
+from artemis.report.build import build_report
+from artemis.report.data import load_run
+from artemis.report.truth import Share, model_truth, pairs_of, wilson
+from artemis.report.truth_data import from_file, from_folders
+from tests.report.conftest import RUN_ID, Tables, prediction_row, typical_tables
+from tests.report.parsing import Page, text
+
+MakeRun = Callable[..., Path]
+
+
+def labelled(ok: int = 24) -> Tables:
+    """Return a batch in folders named by category.
+
+    The first model is right but in slice 0 (wrong tumour), 1 (wrong plane) and 2 (both).
+    """
+    tables = typical_tables(ok)
+    for index, row in enumerate(tables.slices[:ok]):
+        row["path"] = f"{CATEGORY_NAMES[index % 12]}/{index:03d}.png"
+        for model, rows in tables.predictions.items():
+            rows[index] = prediction_row(row, model, index % 12, 0.9)
+    for index, category in ((0, 3), (1, 2), (2, 9)):
+        rows = tables.predictions["mobilenet_v2"]
+        rows[index] = prediction_row(tables.slices[index], "mobilenet_v2", category, 0.7)
+    return tables
+
+
+@pytest.fixture
+def run(make_run: MakeRun) -> Path:
+    return make_run(labelled())
+
+
+@pytest.mark.parametrize(
+    ("path", "batch", "expected"),
+    [
+        ("glioma_coronal/a.png", "/scans", "glioma_coronal"),
+        ("no_axial/ward 7/a.png", "/scans", "none_transverse"),
+        ("glioma_coronal/pituitary_sagittal/a.png", "/scans", "pituitary_sagittal"),
+        ("a.png", "/scans/notumor_coronal", "none_coronal"),
+        ("glioma_coronal.png", "/scans", None),
+    ],
+)
+def test_the_innermost_folder_that_names_a_category_holds(
+    path: str, batch: str, expected: str | None
+) -> None:
+    found = from_folders(batch).of(path, 0, None)
+    assert (found.name if found else None) == expected
+
+
+def test_errors_are_split_by_tumour_and_plane(run: Path) -> None:
+    data = load_run(run)
+    first = model_truth("mobilenet_v2", pairs_of(data, "mobilenet_v2"))
+    assert [(words, count) for words, count, _ in first.errors] == [
+        ("Right", 21),
+        ("Wrong tumour, right plane", 1),
+        ("Right tumour, wrong plane", 1),
+        ("Both wrong", 1),
+    ]
+    assert [share.hits for _, share in first.shares] == [21, 22, 22]
+    assert first.categories.cells[0][3].count == 1
+    assert first.categories.cells[0][0].agreement
+    assert first.tumors.rows == ("Glioma", "Meningioma", "Pituitary", "No tumour")
+    assert first.tumors.total == first.planes.total == first.categories.total == 24
+    glioma_coronal = first.classes[0]
+    assert glioma_coronal.recall == Share(1, 2)
+    assert glioma_coronal.precision == Share(1, 1)
+
+
+def test_wilson_s_interval_is_that_of_his_formula() -> None:
+    assert wilson(9, 10) == pytest.approx((0.5958, 0.9821), abs=1e-4)
+    assert wilson(0, 10) == pytest.approx((0.0, 0.2775), abs=1e-4)
+    assert Share(9, 10).words == "90% (60 to 98%)"
+    assert Share(0, 0).words == "\u2013"
+
+
+def test_the_page_shows_matrices_intervals_reliability_and_wrong_answers(
+    run: Path, tmp_path: Path
+) -> None:
+    page = Page(build_report(run, tmp_path / "index.html"))
+    section = page.by_id("truth")
+    words = text(section)
+    assert "Known for 24 of 24 classified slices, by the names of the folders." in words
+    assert "tumour and plane 88% (69 to 96%)" in words
+    assert len(section.findall(".//table[@class='matrix']")) == 6
+    plots = [svg.get("aria-label", "") for svg in section.iter("svg")]
+    assert "Reliability diagram of baseline: said 90%, right 100% of 24 slices." in plots
+    findings = text(page.all("dl", class_="findings")[0])
+    assert "right in 88% of 24 slices whose truth is known" in findings
+    last = section.findall(".//table")[-1]
+    kinds = [text(row[7]) for row in last.find("tbody")]
+    assert kinds == ["wrong tumour", "wrong plane", "both wrong"]
+    assert page.rows("table-slices")[0][-1] == "In truth glioma, coronal."
+
+
+def test_a_batch_whose_truth_is_not_known_has_no_such_section(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    page = Page(build_report(make_run(), tmp_path / "index.html"))
+    assert "Against the truth" not in page.source
+    assert not [one for one in page.all("option") if text(one) == "wrong"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "path,category\npatient_0/slice_00001.png,no_axial\n",
+        "path,frame,tumor,plane\npatient_0/slice_00001.png,0,notumor,transversal\n",
+    ],
+)
+def test_a_file_of_labels_is_read_in_any_spelling(
+    make_run: MakeRun, tmp_path: Path, content: str
+) -> None:
+    file = tmp_path / "labels.csv"
+    file.write_text(content, encoding="utf-8")
+    page = Page(build_report(make_run(), tmp_path / "index.html", file))
+    note = text(page.by_id("truth").find("p"))
+    known = r"Known for 1 of 30 classified slices, by the labels labels\.csv "
+    assert re.fullmatch(known + r"\(SHA-256 [0-9a-f]{12}…\)\.", note)
+    assert "In truth no tumour, transverse." in page.rows("table-slices")[1][-1]
+
+
+def test_a_review_is_read_as_truth_without_what_reviewers_disagree_on(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    tables = typical_tables(3)
+    one, other = (row["slice_id"] for row in tables.slices[:2])
+    rows = [
+        (one, "correct", "none", "coronal", "AB"),
+        (one, "unsure", "", "", "CD"),
+        (other, "agree", "glioma", "sagittal", "AB"),
+        (other, "correct", "none", "sagittal", "CD"),
+    ]
+    file = tmp_path / "review.csv"
+    file.write_text(
+        "run_id,slice_id,verdict,tumor,plane,reviewer,confidence,reviewed_at\n"
+        + "".join(
+            f"{RUN_ID},{slice_id},{verdict},{tumor},{plane},{who},,2026-03-01T12:00:00Z\n"
+            for slice_id, verdict, tumor, plane, who in rows
+        ),
+        encoding="utf-8",
+    )
+    truth = from_file(file)
+    data = load_run(make_run(tables), truth)
+    assert [item.truth and item.truth.name for item in data.ok] == ["none_coronal", None, None]
+    assert truth.words.endswith("without 1 slice on which reviewers disagree")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("path;category\na.png;glioma_coronal\n", r"expected the columns path and category"),
+        ("path,category\na.png,glioma\n", r"one of the twelve categories in line 2. Received 'gl"),
+        (
+            "path,category\na.png,glioma_coronal\na.png,none_coronal\n",
+            r"one category a slice. Received another in line 3 for 'a.png'",
+        ),
+        ("path,category\nelse.png,glioma_coronal\n", r"labels of this run's slices, such as 'p"),
+    ],
+)
+def test_what_is_wrong_with_a_file_of_labels_is_said(
+    make_run: MakeRun, tmp_path: Path, content: str, message: str
+) -> None:
+    file = tmp_path / "labels.csv"
+    file.write_text(content, encoding="utf-8")
+    with pytest.raises(LabelsError, match=message):
+        build_report(make_run(), tmp_path / "index.html", file)
+    assert not (tmp_path / "index.html").exists()
+
+
+def test_every_category_may_be_the_truth() -> None:
+    assert all(from_folders("/").of(f"{c.name}/a.png", 0, None) == c for c in CATEGORIES)
