@@ -18,6 +18,7 @@ from artemis.commands.data import data_app
 from artemis.commands.explain import explain
 from artemis.commands.export import export
 from artemis.commands.labels import labels_app
+from artemis.commands.merge import merge
 from artemis.commands.models import models_app
 from artemis.commands.options import (
     AsJson,
@@ -25,12 +26,13 @@ from artemis.commands.options import (
     Labelled,
     ModelNames,
     Quiet,
-    RecipeName,
     Workspace,
+    chosen_shard,
     model_names,
     print_json,
 )
 from artemis.commands.report import report
+from artemis.commands.training import evaluate, train
 from artemis.errors import ArtemisError, InputsRefusedError, NothingUsableError
 
 app = typer.Typer(
@@ -48,6 +50,9 @@ app.add_typer(data_app, name="data")
 app.command(epilog="Example: artemis-cli explain scan.dcm --rival")(explain)
 app.command(epilog="Example: artemis-cli report latest --pdf")(report)
 app.command(epilog="Example: artemis-cli export latest --dicom --secondary-capture")(export)
+app.command(epilog="Example: artemis-cli merge RUN RUN RUN")(merge)
+app.command(epilog="Example: artemis-cli train --data brain-mri/ --model baseline")(train)
+app.command(epilog="Example: artemis-cli evaluate patient --data brain-mri/")(evaluate)
 
 
 def main() -> None:
@@ -111,6 +116,12 @@ def classify_batch(
     limit: Annotated[
         int | None, typer.Option(min=1, help="Stop after this many slices, refused ones included.")
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N", help="Classify part I of N alone; `merge` joins the runs of all parts."
+        ),
+    ] = None,
     as_json: AsJson = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 3 if any input was refused or failed.")
@@ -133,10 +144,11 @@ def classify_batch(
 
     settings = load_settings(workspace)
     check_batch(directory)
+    part = chosen_shard(shard)
     if dry_run:
         from artemis.batch import describe_plan
 
-        plan = describe_plan(directory, settings, model_names(models), limit).model_dump()
+        plan = describe_plan(directory, settings, model_names(models), limit, part).model_dump()
         print_json(plan) if as_json else _print_pairs(plan)
         return
     check_workspace(settings.workspace)
@@ -158,6 +170,7 @@ def classify_batch(
                     limit=limit,
                     command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
                     verbose=verbose,
+                    shard=None if part is None else str(part),
                 )
         except (KeyboardInterrupt, SystemExit):
             console.print("Interrupted. `artemis-cli report latest` shows what was finished.")
@@ -166,7 +179,7 @@ def classify_batch(
         print_json(record.model_dump(mode="json", exclude={"settings"}))
     print_summary(console, record, recorded)
     counts = record.counts
-    if not counts.ok:
+    if not counts.ok and part is None:  # a shard may be empty: `merge` sees the whole
         raise NothingUsableError(
             f"{directory}: expected at least one slice to classify. Received "
             + (
@@ -181,113 +194,6 @@ def classify_batch(
             f"{directory}: expected every input to be classified (--strict). Received "
             f"{counts.refused} refused and {counts.failed} failed; the report says why."
         )
-
-
-@app.command(epilog="Example: artemis-cli train --data brain-mri/ --model baseline")
-def train(
-    data: Labelled = None,
-    workspace: Workspace = None,
-    model: ModelNames = "mobilenet_v2,baseline",
-    recipe: RecipeName = None,
-    test_fold: Annotated[int, typer.Option(help="Fold that tests and never trains.")] = 4,
-    calibration_fold: Annotated[
-        int, typer.Option(help="Fold that sets temperature and distance threshold.")
-    ] = 3,
-    epochs: Epochs = None,
-    output: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where models go; else the workspace.")
-    ] = None,
-    promote: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Use the models from now on; NAME decides so."),
-    ] = None,
-    every_slice: Annotated[
-        bool,
-        typer.Option(
-            "--every-slice", help="Hold nothing out; figures are those of `evaluate patient`."
-        ),
-    ] = False,
-    quiet: Quiet = False,
-) -> None:
-    """Train models on labelled pictures; needs the extra `train` (TensorFlow).
-
-    Each is trained twice: without the calibration fold, to set its temperature and its
-    distance threshold, and with it, to be kept. Figures are of the test fold.
-
-    With --every-slice, `evaluate patient` is run where it was not yet, and stands for the
-    figures, temperature and threshold of a network trained on everything.
-    """
-    from artemis.console import epoch_lines, progress_bar, talk
-    from artemis.report.model_card import publish_card
-    from artemis.settings import load_settings
-    from artemis.training.evaluations import train_on_every_slice
-    from artemis.training.jobs import labelled_data, train_all
-
-    settings, console = load_settings(workspace), talk(quiet=quiet)
-    how: dict[str, Any] = {} if every_slice else {"folds": (test_fold, calibration_fold)}
-    with progress_bar(console, "reading labels"):
-        folders = (train_on_every_slice if every_slice else train_all)(
-            labelled_data(data, settings),
-            settings,
-            models=model_names(model),
-            recipe=recipe,
-            epochs=epochs,
-            output=output,
-            promote_by=promote,
-            on_epoch=epoch_lines(console),
-            **how,
-        )
-    for folder in folders:
-        typer.echo(folder)
-        if (page := publish_card(folder, settings)) is not None:
-            console.print(f"Card with pictures of its mistakes: {page}", soft_wrap=True)
-
-
-@app.command(epilog="Example: artemis-cli evaluate patient --data brain-mri/")
-def evaluate(
-    protocol: Annotated[str, typer.Argument(help="patient, official or random.")],
-    data: Labelled = None,
-    workspace: Workspace = None,
-    model: ModelNames = "mobilenet_v2,baseline",
-    recipe: RecipeName = None,
-    epochs: Epochs = None,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-) -> None:
-    """Measure how well models do on what they have not seen; needs the extra `train`.
-
-    patient: folds of whole patients and copies, the honest one. official: Kaggle's own
-    folders, with and without training copies of test images. random: the original's 90/10,
-    which leaks; the price of the leak is printed if `patient` was run before.
-    """
-    from artemis.console import epoch_lines, progress_bar, talk
-    from artemis.settings import load_settings
-    from artemis.training.evaluations import evaluate_all
-    from artemis.training.figures.tables import describe, price_table
-    from artemis.training.jobs import labelled_data
-    from artemis.training.protocols import PROTOCOLS
-
-    if protocol not in PROTOCOLS:
-        raise typer.BadParameter(f"expected {', '.join(PROTOCOLS)}. Received {protocol!r}.")
-    settings, console = load_settings(workspace), talk(quiet=quiet)
-    with progress_bar(console, "reading labels"):
-        evaluated = evaluate_all(
-            protocol,
-            labelled_data(data, settings),
-            settings,
-            models=model_names(model),
-            recipe=recipe,
-            epochs=epochs,
-            on_epoch=epoch_lines(console),
-        )
-    if as_json:
-        print_json([result.as_dict() for result in evaluated])
-        return
-    for result in evaluated:
-        typer.echo(describe(result.title, result.outcome.evaluation))
-        if result.price is not None:
-            typer.echo(price_table(result.price) + "\n")
-        typer.echo(f"Files: {result.folder}\n")
 
 
 @app.command(epilog="Example: artemis-cli retrain --data brain-mri/")

@@ -17,17 +17,20 @@ from artemis import __version__
 from artemis.ending import end
 from artemis.errors import RunRecordError
 from artemis.evidence_map import gives_evidence
-from artemis.ingest.plan import PlanEntry, plan_batch, write_plan
+from artemis.ingest.identity import IdentityKey
+from artemis.ingest.plan import PlanEntry, cut, list_batch, plan_batch, write_plan
 from artemis.models.manifest import Interval, load_manifest
 from artemis.models.registry import check_names, model_folder
 from artemis.own import own_outputs, passed_over
 from artemis.predictions import part_name
 from artemis.runs import (
+    IDENTITY_KEY,
     Counts,
     ModelRecord,
     RunPaths,
     RunRecord,
     RunStatus,
+    ShardRecord,
     check_batch,
     create_run,
     new_run_id,
@@ -36,6 +39,7 @@ from artemis.runs import (
     write_record,
 )
 from artemis.settings import Settings
+from artemis.shards import Shard
 
 _VERSIONED: Final = (
     "ai-edge-litert",
@@ -88,6 +92,46 @@ def plan_chunks(
     )
 
 
+def plan_shard(
+    batch: Path,
+    settings: Settings,
+    shard: Shard,
+    limit: int | None = None,
+    on_found: Callable[[int], None] | None = None,
+) -> tuple[list[list[PlanEntry]], ShardRecord]:
+    """Find every scan of a batch folder and divide one shard of it into chunks.
+
+    Parameters
+    ----------
+    batch, settings, on_found
+        See `plan_chunks`.
+    shard : Shard
+        Which part.
+    limit : int, optional
+        Stop after this many slices of the whole batch.
+
+    Raises
+    ------
+    NothingUsableError
+        If the batch is not a folder that can be listed.
+    WorkspaceError
+        If the workspace's identity key cannot be read or made.
+    """
+    check_batch(batch)
+    listing = list_batch(
+        batch, settings.ingest, limit, on_found, skipped=own_outputs(settings), shard=shard
+    )
+    identity = IdentityKey.load_or_create(settings.workspace / IDENTITY_KEY)
+    record = ShardRecord(
+        number=shard.number,
+        of=shard.of,
+        slices=listing.slices,
+        plan_sha256=listing.sha256,
+        identity=identity.fingerprint,
+    )
+    return cut(listing.entries, settings.chunk_slices, settings.max_chunks), record
+
+
 class BatchPlan(BaseModel):
     """What a run would do, for ``--dry-run``."""
 
@@ -103,18 +147,24 @@ class BatchPlan(BaseModel):
 
 
 def describe_plan(
-    batch: Path, settings: Settings, models: Sequence[str], limit: int | None = None
+    batch: Path,
+    settings: Settings,
+    models: Sequence[str],
+    limit: int | None = None,
+    shard: Shard | None = None,
 ) -> BatchPlan:
     """Say what a run would do, and write nothing.
 
     Parameters
     ----------
-    batch, settings, limit
-        See `plan_chunks`.
+    batch, settings, limit, shard
+        See `plan_shard`.
     models : sequence of str
         Names of the models.
     """
-    chunks = plan_chunks(batch, settings, limit)
+    check_batch(batch)
+    listing = list_batch(batch, settings.ingest, limit, None, own_outputs(settings), shard)
+    chunks = cut(listing.entries, settings.chunk_slices, settings.max_chunks)
     by_format: dict[str, int] = {}
     for entry in (entry for chunk in chunks for entry in chunk):
         name = entry.format or "not readable"

@@ -101,16 +101,18 @@ def _advance(bar: Progress, first_stage: str) -> Listener:
     return advance
 
 
-def print_summary(console: Console, record: RunRecord, recorded: int) -> None:
-    """Print what became of a run: counts, time, and the paths of what was made."""
-    counts, seconds = record.counts, sum(record.timings.values())
+def print_summary(console: Console, record: RunRecord, recorded: int | None = None) -> None:
+    """Print what became of a run: counts, time, and the paths of what was made.
+
+    `recorded` is the number of its task runs that Prefect has recorded, None for a merged run.
+    """
+    counts = record.counts
     lines = {
         "Run": record.run_id,
         "Slices": f"{counts.slices} found in {counts.files} files: {counts.ok} classified, "
         f"{counts.refused} refused, {counts.failed} failed",
         "Review": f"{counts.needs_review} need a look",
-        "Time": f"{seconds:.1f} s to find and classify" + _rate(counts.ok, record.timings),
-        "Prefect": f"{recorded} of {record.tasks} task runs recorded",
+        **_how(record, recorded),
         "Predictions": str((record.settings.workspace / "runs" / record.run_id).resolve()),
         "Report": record.report or "none",
     }
@@ -121,6 +123,19 @@ def print_summary(console: Console, record: RunRecord, recorded: int) -> None:
         # Not wrapped: a path must survive being copied.
         console.print(Text.assemble((f"{name:<12} ", "bold"), value), soft_wrap=True)
     console.print(RESEARCH_USE, style="italic", soft_wrap=True)
+
+
+def _how(record: RunRecord, recorded: int | None) -> dict[str, str]:
+    """Return the lines on time and what did the work: Prefect's tasks, or other runs."""
+    seconds = sum(record.timings.values())
+    if record.merged:
+        return {"Time": f"{seconds:.1f} s to merge", "Shards": ", ".join(record.merged)}
+    lines = {"Shard": f"{record.shard} of the batch"} if record.shard else {}
+    rate = _rate(record.counts.ok, record.timings)
+    return lines | {
+        "Time": f"{seconds:.1f} s to find and classify{rate}",
+        "Prefect": f"{recorded} of {record.tasks} task runs recorded",
+    }
 
 
 def _rate(classified: int, timings: dict[str, float]) -> str:

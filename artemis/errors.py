@@ -55,6 +55,10 @@ class RunRecordError(ArtemisError):
     """A run's tables or its ``run.json`` are missing or do not have the expected schema."""
 
 
+class MergeError(ArtemisError):
+    """Runs that are not the shards of one batch, each exactly once and made alike."""
+
+
 class RunEndedError(ArtemisError):
     """A step of a run that was ended meanwhile."""
 

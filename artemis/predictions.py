@@ -151,6 +151,11 @@ def write_part(target: Path, rows: Sequence[Mapping[str, Any]], schema: pa.Schem
         raise RunRecordError(
             f"{target}: expected values of the schema's types. Received: {error}."
         ) from error
+    write_table(target, table)
+
+
+def write_table(target: Path, table: pa.Table) -> None:
+    """Write a table of one of this module's schemas as one part, atomically."""
     with atomic_path(target) as temporary:
         pq.write_table(table, temporary, compression="zstd")
 
@@ -176,7 +181,7 @@ def read_table(run_dir: Path, name: str) -> pd.DataFrame:
         If a part is unreadable or lacks a column of the schema.
     """
     schema = SCHEMAS[name]
-    tables = [_read_part(path, schema) for path in sorted((run_dir / name).rglob("part-*.parquet"))]
+    tables = [read_part(path, schema) for path in sorted((run_dir / name).rglob("part-*.parquet"))]
     table = pa.concat_tables(tables) if tables else schema.empty_table()
     frame: pd.DataFrame = table.to_pandas()
     return frame
@@ -220,7 +225,14 @@ def read_studies(run_dir: Path) -> pd.DataFrame:
     return read_table(run_dir, "studies")
 
 
-def _read_part(path: Path, schema: pa.Schema) -> pa.Table:
+def read_part(path: Path, schema: pa.Schema) -> pa.Table:
+    """Read one part of a run's table.
+
+    Raises
+    ------
+    RunRecordError
+        If it is missing, unreadable, or lacks a column of the schema.
+    """
     try:
         # The file itself, not a data set: a folder named model=... must not add a column.
         table = _with_later_columns(pq.ParquetFile(path).read(), schema)

@@ -65,6 +65,23 @@ class Counts(BaseModel):
         return Counts(**{name: mine[name] + theirs[name] for name in mine})
 
 
+class ShardRecord(BaseModel):
+    """Which part of a batch a run classified, and what tells that two parts are of one batch.
+
+    `slices` and `plan_sha256` are of the whole batch, see `artemis.ingest.plan.BatchListing`;
+    `identity` stands for the secret that made the keys of patients, studies and series.
+    """
+
+    number: int
+    of: int
+    slices: int
+    plan_sha256: str
+    identity: str
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+
 class RunRecord(BaseModel):
     """Everything that ``run.json`` records of a run.
 
@@ -72,6 +89,7 @@ class RunRecord(BaseModel):
     Timings are wall-clock seconds by stage; `settings` are as resolved; `command` is
     what was typed, to be copied. `passed_over` counts the files of the batch folder that
     Artemis itself had written, by where they lie, see `artemis.own.passed_over`.
+    `shard` is None for a whole batch; `merged` lists the runs of the shards that one was made of.
     """
 
     run_id: str
@@ -85,6 +103,8 @@ class RunRecord(BaseModel):
     models: list[ModelRecord]
     counts: Counts = Counts()
     passed_over: dict[str, int] = {}
+    shard: ShardRecord | None = None
+    merged: list[str] = []
     tasks: int = 0
     timings: dict[str, float] = {}
     report: str | None = None
@@ -101,12 +121,14 @@ class RunPaths:
         Root of everything that Artemis writes.
     run_id : str
         Sortable identifier, see `new_run_id`.
+    root : Path, optional
+        Folder of the run, where it was moved away from its workspace.
     """
 
-    def __init__(self, workspace: Path, run_id: str) -> None:
+    def __init__(self, workspace: Path, run_id: str, root: Path | None = None) -> None:
         self.workspace = workspace
         self.run_id = run_id
-        self.root = workspace / "runs" / run_id
+        self.root = root or workspace / "runs" / run_id
         self.record = self.root / "run.json"
         self.slices = self.root / "slices"
         self.thumbnails = self.root / "thumbnails"

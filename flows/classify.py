@@ -19,16 +19,19 @@ from artemis import RESEARCH_USE
 from artemis.batch import (
     conclude_run,
     plan_chunks,
+    plan_shard,
     recording_failure,
     start_run,
     write_plans,
 )
 from artemis.classify import conclude_chunk, ingest_chunk, predict_chunk
+from artemis.ingest.plan import PlanEntry
 from artemis.models.registry import MODEL_NAMES
 from artemis.progress import report_progress
 from artemis.report.publish import write_report
-from artemis.runs import Counts, RunPaths, RunRecord, read_record
+from artemis.runs import Counts, RunPaths, RunRecord, read_record, write_record
 from artemis.settings import load_settings
+from artemis.shards import Shard
 from artemis.studies import write_studies
 
 _WORKERS = 4
@@ -109,8 +112,9 @@ def classify_batch(
     models: list[str] | None = None,
     limit: int | None = None,
     command: str = "",
+    shard: str | None = None,
 ) -> RunRecord:
-    """Classify every slice found below a folder.
+    """Classify every slice found below a folder, or one shard of it.
 
     Parameters
     ----------
@@ -124,6 +128,8 @@ def classify_batch(
         Stop after this many slices.
     command : str
         What was typed, for the record.
+    shard : str, optional
+        Such as ``2/4``: this part alone, see `artemis.shards`.
 
     Returns
     -------
@@ -136,9 +142,7 @@ def classify_batch(
     )
     with recording_failure(run):
         begun = time.monotonic()
-        chunks = plan_chunks(
-            Path(batch), settings, limit, lambda n: report_progress("finding scans", n)
-        )
+        chunks, record = _planned(run, record, limit, shard)
         write_plans(run, chunks)
         planned = time.monotonic()
         total = sum(entry.n_frames for chunk in chunks for entry in chunk)
@@ -156,6 +160,23 @@ def classify_batch(
     except (httpx.HTTPError, PrefectException) as error:
         get_run_logger().warning("Artifacts were not recorded: %s", error)
     return record
+
+
+def _planned(
+    run: RunPaths, record: RunRecord, limit: int | None, shard: str | None
+) -> tuple[list[list[PlanEntry]], RunRecord]:
+    """Return the chunks of the batch or of its shard, and the record, which names the shard."""
+
+    def on_found(slices: int) -> None:
+        report_progress("finding scans", slices)
+
+    batch, settings = Path(record.batch), record.settings
+    if shard is None:
+        return plan_chunks(batch, settings, limit, on_found), record
+    chunks, share = plan_shard(batch, settings, Shard.parse(shard), limit, on_found)
+    record = record.model_copy(update={"shard": share})
+    write_record(run, record)
+    return chunks, record
 
 
 def _run_chunks(run: RunPaths, record: RunRecord, chunks: int, total: int) -> Counts:

@@ -29,6 +29,7 @@ def classify(
     limit: int | None,
     command: str,
     verbose: bool,
+    shard: str | None = None,
 ) -> tuple[RunRecord, int]:
     """Run the flow `classify-batch` once and wait until Prefect has recorded it.
 
@@ -36,7 +37,7 @@ def classify(
     ----------
     api : PrefectApi
         Entered already, so that its server starts while this imports and loads.
-    batch, settings, models, limit, command
+    batch, settings, models, limit, command, shard
         See `flows.classify.classify_batch`.
     verbose : bool
         Print Prefect's log.
@@ -61,7 +62,7 @@ def classify(
     try:
         with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
             record = classify_batch(
-                str(batch), str(settings.workspace), models, limit=limit, command=command
+                str(batch), str(settings.workspace), models, limit, command, shard
             )
             return record, _wait_until_recorded(record)
     finally:

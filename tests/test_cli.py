@@ -154,10 +154,17 @@ def test_damaged_model_is_an_error_of_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["classify-batch"], ["classify-batch", ".", "--limit", "0"], ["nonsense"]]
+    "arguments",
+    [["classify-batch"], ["classify-batch", ".", "--limit", "0"], ["nonsense"], ["merge"]],
 )
 def test_wrong_usage_exits_with_two(arguments: list[str]) -> None:
     assert CliRunner().invoke(cli.app, arguments).exit_code == 2
+
+
+def test_a_shard_beyond_their_number_is_wrong_usage(samples: Path) -> None:
+    answer = invoke("classify-batch", str(samples), "--shard", "5/4")
+    assert answer.returncode == 2
+    assert "expected a shard such as 2/4, from 1/4 to 4/4. Received '5/4'" in answer.stderr
 
 
 def test_missing_run_is_named(tmp_path: Path) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from artemis.errors import ModelError
+
+if TYPE_CHECKING:
+    from artemis.shards import Shard
 
 Workspace = Annotated[
     Path | None,
@@ -55,3 +58,13 @@ def model_names(models: str | None) -> list[str]:
         return check_names([name.strip() for name in models.split(",")])
     except ModelError as error:
         raise typer.BadParameter(str(error)) from error
+
+
+def chosen_shard(text: str | None) -> Shard | None:
+    """Return the shard that an option names, such as ``2/4``."""
+    from artemis.shards import Shard
+
+    try:
+        return None if text is None else Shard.parse(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"--shard: {error}") from error

@@ -33,6 +33,7 @@ PLAN_KEYWORDS: Final = (
     "ImageType",
     "BodyPartExamined",
     "AnatomicRegionSequence",
+    "StudyInstanceUID",
     "SeriesInstanceUID",
     "InstanceNumber",
     "ImagePositionPatient",
@@ -50,7 +51,6 @@ PLAN_KEYWORDS: Final = (
 READ_KEYWORDS: Final = (
     *PLAN_KEYWORDS,
     "PatientID",
-    "StudyInstanceUID",
     "PixelSpacing",
     "PixelAspectRatio",
     "PixelPaddingValue",

@@ -62,6 +62,12 @@ class IdentityKey:
             )
         return cls(secret)
 
+    @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that tell this secret from others and do not give it away."""
+        message = b"the key itself"  # the message of an identifier holds a zero byte
+        return hmac.new(self._secret, message, hashlib.sha256).hexdigest()[:_HEX_DIGITS]
+
     def key(self, value: str | None, domain: str = "") -> str | None:
         """Return 16 hexadecimal digits that stand for `value`, or None for an empty one.
 

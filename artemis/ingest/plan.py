@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -17,6 +18,7 @@ from artemis.ingest.discover import Found, located, walk
 from artemis.ingest.probe import Probe, probe
 from artemis.ingest.quiet import mute_readers
 from artemis.settings import IngestSettings
+from artemis.shards import Shard
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class PlanEntry:
         Number of frames, at least 1; each becomes one row.
     series_start : int or None
         Rank in its series of the file's frame 0; None without a series.
+    position : int
+        Slices of the whole batch before the first frame, whatever of it a shard takes.
     reason_code, reason : str or None
         Why the file is refused or failed, where planning found out already. The
         reason does not name the file.
@@ -45,6 +49,7 @@ class PlanEntry:
     first_frame: int = 0
     n_frames: int = 1
     series_start: int | None = None
+    position: int = 0
     reason_code: str | None = None
     reason: str | None = None
 
@@ -61,10 +66,30 @@ _PLAN_SCHEMA: Final = pa.schema(
         pa.field("first_frame", pa.int32(), nullable=False),
         pa.field("n_frames", pa.int32(), nullable=False),
         pa.field("series_start", pa.int32()),
+        pa.field("position", pa.int64(), nullable=False),
         pa.field("reason_code", pa.string()),
         pa.field("reason", pa.string()),
     ]
 )
+
+
+@dataclass(frozen=True, slots=True)
+class BatchListing:
+    """Every slice of a batch, or of a shard of it, in a fixed order.
+
+    Attributes
+    ----------
+    entries : list of PlanEntry
+        Those of the shard.
+    slices : int
+        Slices of the whole batch.
+    sha256 : str
+        Of what planning knows of the whole batch; the same for every shard of it.
+    """
+
+    entries: list[PlanEntry]
+    slices: int
+    sha256: str
 
 
 def plan_batch(
@@ -78,27 +103,12 @@ def plan_batch(
 ) -> list[list[PlanEntry]]:
     """Find every slice below a folder and cut the list into chunks.
 
-    Headers alone are read. The order is fixed: folder by folder, names in natural
-    order; the DICOM files of one folder and series by position along their normal,
-    where the first of them by name stands.
-
     Parameters
     ----------
-    root : Path
-        The batch folder.
-    settings : IngestSettings
-        Limits.
-    chunk_slices : int
-        Slices in a chunk, at most. A file with more is split by frames.
-    limit : int, optional
-        Plan at most so many slices.
-    on_found : callable, optional
-        Called with the number of slices found so far, after each file.
-    skipped : collection of Path
-        Resolved paths below `root` that are not part of the batch.
-    max_chunks : int, optional
-        Chunks at most, or nearly: a larger batch has larger chunks, since what
-        orchestrates them has its cost for each.
+    root, settings, limit, on_found, skipped
+        See `list_batch`.
+    chunk_slices, max_chunks
+        See `cut`.
 
     Returns
     -------
@@ -110,17 +120,75 @@ def plan_batch(
     NothingUsableError
         If `root` is not a folder that can be listed.
     """
+    listing = list_batch(root, settings, limit, on_found, skipped)
+    return cut(listing.entries, chunk_slices, max_chunks)
+
+
+def list_batch(
+    root: Path,
+    settings: IngestSettings,
+    limit: int | None = None,
+    on_found: Callable[[int], None] | None = None,
+    skipped: Collection[Path] = (),
+    shard: Shard | None = None,
+) -> BatchListing:
+    """Find every slice below a folder.
+
+    Headers alone are read. The order is fixed: folder by folder, names in natural
+    order; the DICOM files of one folder and series by position along their normal,
+    where the first of them by name stands.
+
+    Parameters
+    ----------
+    root : Path
+        The batch folder.
+    settings : IngestSettings
+        Limits.
+    limit : int, optional
+        Plan at most so many slices; of the whole batch, before it is divided.
+    on_found : callable, optional
+        Called with the number of slices found so far, after each file.
+    skipped : collection of Path
+        Resolved paths below `root` that are not part of the batch.
+    shard : Shard, optional
+        Take this part of the batch alone.
+
+    Raises
+    ------
+    NothingUsableError
+        If `root` is not a folder that can be listed.
+    """
     mute_readers()
     _check_root(root)
     entries: list[PlanEntry] = []
-    found = 0
-    for entry in _entries(root, settings, limit, on_found, skipped):
-        if limit is not None and found + entry.n_frames >= limit:
-            if limit > found:
-                entries.append(replace(entry, n_frames=limit - found))
+    digest, found = hashlib.sha256(), 0
+    for entry, unit in _entries(root, settings, limit, on_found, skipped):
+        frames = entry.n_frames if limit is None else min(entry.n_frames, limit - found)
+        if frames <= 0:
             break
-        entries.append(entry)
-        found += entry.n_frames
+        planned = replace(entry, n_frames=frames, position=found)
+        digest.update(repr(planned).encode("ascii", "backslashreplace"))
+        found += frames
+        if shard is None or shard.holds(unit):
+            entries.append(planned)
+    return BatchListing(entries, found, digest.hexdigest())
+
+
+def cut(
+    entries: Sequence[PlanEntry], chunk_slices: int, max_chunks: int | None = None
+) -> list[list[PlanEntry]]:
+    """Cut a list of slices into chunks.
+
+    Parameters
+    ----------
+    entries : sequence of PlanEntry
+        In order.
+    chunk_slices : int
+        Slices in a chunk, at most. A file with more is split by frames.
+    max_chunks : int, optional
+        Chunks at most, or nearly: a larger batch has larger chunks, since what
+        orchestrates them has its cost for each.
+    """
     planned = sum(entry.n_frames for entry in entries)
     return _chunks(entries, max(chunk_slices, -(-planned // (max_chunks or planned or 1))))
 
@@ -142,7 +210,8 @@ def _entries(
     limit: int | None,
     on_found: Callable[[int], None] | None,
     skipped: Collection[Path],
-) -> Iterator[PlanEntry]:
+) -> Iterator[tuple[PlanEntry, bytes]]:
+    """Yield entries, each with the identity that tells its shard."""
     total = 0
     for folder in walk(root, skipped):
         probed: list[tuple[Found, Probe]] = []
@@ -163,7 +232,7 @@ def _entries(
             return
 
 
-def _in_series(probed: Sequence[tuple[Found, Probe]]) -> Iterator[PlanEntry]:
+def _in_series(probed: Sequence[tuple[Found, Probe]]) -> Iterator[tuple[PlanEntry, bytes]]:
     """Yield a folder's entries, each DICOM series together and by position."""
     groups: dict[str, list[tuple[Found, Probe]]] = {}
     for number, (found, seen) in enumerate(probed):
@@ -174,7 +243,8 @@ def _in_series(probed: Sequence[tuple[Found, Probe]]) -> Iterator[PlanEntry]:
         start = 0
         # Sorting is stable: equal places stay in the order of their names.
         for found, seen in sorted(members, key=lambda member: member[1].order):
-            yield _entry(found, seen, start)
+            unit = found.path if seen.study is None else seen.study.encode("utf-8", "replace")
+            yield _entry(found, seen, start), unit
             start += seen.frames
 
 
@@ -201,7 +271,9 @@ def _chunks(entries: Sequence[PlanEntry], chunk_slices: int) -> list[list[PlanEn
                 chunks.append([])
                 room = chunk_slices
             taken = min(left, room)
-            chunks[-1].append(replace(entry, first_frame=first, n_frames=taken))
+            position = entry.position + first - entry.first_frame
+            part = replace(entry, first_frame=first, n_frames=taken, position=position)
+            chunks[-1].append(part)
             first, left, room = first + taken, left - taken, room - taken
     return chunks
 

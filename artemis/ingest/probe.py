@@ -9,7 +9,7 @@ from typing import BinaryIO
 from artemis.errors import ScanError
 from artemis.ingest.border import image_border, open_regular
 from artemis.ingest.dicom import frame_order
-from artemis.ingest.dicom_file import PLAN_KEYWORDS, number, open_dicom
+from artemis.ingest.dicom_file import PLAN_KEYWORDS, number, open_dicom, text
 from artemis.ingest.dicom_pixels import layout_of
 from artemis.ingest.dicom_rules import refuse_other_objects
 from artemis.ingest.nifti import NiftiScan
@@ -34,6 +34,8 @@ class Probe:
         Slices in it; 1 also for a file that will be refused or failed as a whole.
     series : str or None
         The series' own identifier, for sorting; never stored.
+    study : str or None
+        The identifier of what must stay in one shard: the study's, else the series'; never stored.
     order : tuple
         Place in that series.
     problem : ScanError or None
@@ -43,6 +45,7 @@ class Probe:
     format: str | None
     frames: int = 1
     series: str | None = None
+    study: str | None = None
     order: SeriesOrder = ((), 0.0, 0.0)
     problem: ScanError | None = None
 
@@ -93,13 +96,18 @@ def _count_pages(stream: BinaryIO, known: str, settings: IngestSettings) -> int:
 
 def _probe_dicom(stream: BinaryIO, size: int, settings: IngestSettings) -> Probe:
     file = open_dicom(stream, size, PLAN_KEYWORDS, settings.max_volume_bytes)
-    refuse_other_objects(file.header)
-    frames = layout_of(file, settings).frames
+    study = text(file.header, "StudyInstanceUID") or text(file.header, "SeriesInstanceUID") or None
+    try:
+        refuse_other_objects(file.header)
+        frames = layout_of(file, settings).frames
+    except ScanError as error:  # refused, and yet a slice of its study
+        return Probe("dicom", study=study, problem=error)
     stack, position, _ = frame_order(file.header, 0)
     instance = number(file.header, "InstanceNumber")
     return Probe(
         "dicom",
         frames,
         series=str(file.header.get("SeriesInstanceUID") or ""),
+        study=study,
         order=(stack, position, instance or 0.0),
     )

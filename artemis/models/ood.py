@@ -172,7 +172,8 @@ class FeatureReference:
         ndarray, (n,), float32
             About 1.5 for a typical training slice.
         """
-        centred = features - self.mean
+        # In double precision, so that a slice's score does not depend on its company in a chunk.
+        centred = features.astype(np.float64) - self.mean
         whitened = centred @ self.whitening
         distances = ((whitened[:, None, :] - self.centres[None]) ** 2).mean(axis=2).min(axis=1)
         residual = centred - (centred @ self.components) @ self.components.T

@@ -183,6 +183,8 @@ def provenance_view(data: RunData) -> dict[str, Any]:
         ("Finished", moment(finished) if finished else "not finished"),
         ("Elapsed", duration(elapsed) if elapsed is not None else DASH),
         ("Slices classified a second", f"{len(data.ok) / elapsed:.1f}" if elapsed else DASH),
+        *([("Shard of the batch", str(record.shard))] if record.shard else []),
+        *([("Merged from", ", ".join(record.merged))] if record.merged else []),
         ("Prefect flow run", record.prefect_flow_run_id or DASH),
         ("Prefect task runs", str(record.tasks)),
     ]

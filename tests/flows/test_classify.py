@@ -277,6 +277,25 @@ def test_one_model_and_a_limit(api: PrefectApi, samples: Path, tmp_path: Path) -
     assert set(read_table(run_dir, "predictions")["model"]) <= {"baseline"}
 
 
+def test_shard_of_the_command_line_is_merged_into_a_run_with_its_report(
+    api: PrefectApi, samples: Path, tmp_path: Path
+) -> None:
+    answer = classify(samples, tmp_path, "--json", "--models", "baseline", "--shard", "1/1")
+    assert answer.returncode == 0, answer.stderr
+    assert "1/1 of the batch" in answer.stderr
+    shard = read_record(run_of(answer, tmp_path))
+    assert shard.shard is not None
+    assert (shard.shard.number, shard.shard.of, shard.shard.slices) == (1, 1, 33)
+    command = [sys.executable, str(ROOT / "cli.py"), "merge", shard.run_id, "--json"]
+    merged = subprocess.run(
+        [*command, "--workspace", str(tmp_path)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert merged.returncode == 0, merged.stderr
+    assert json.loads(merged.stdout)["counts"] == shard.counts.model_dump()
+    assert "28 classified, 4 refused, 1 failed" in merged.stderr
+    assert shard.run_id in Path(json.loads(merged.stdout)["report"]).read_text()
+
+
 def test_no_identifier_of_a_header_is_in_any_output(sample_run) -> None:
     _, run_dir = sample_run
     report = Path(read_record(run_dir).report or "")

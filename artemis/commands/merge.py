@@ -1,0 +1,49 @@
+"""``artemis-cli merge``."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from artemis.commands.options import AsJson, Quiet, Workspace, print_json
+from artemis.errors import NothingUsableError
+
+
+def merge(
+    runs: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN...", help="Every shard's run, by id or folder, in any order."),
+    ],
+    workspace: Workspace = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Join the runs of all shards of a batch into one run, with its report.
+
+    Refuses a shard that is missing, twice there, unfinished, or made of another batch or with
+    other models, settings or versions, and names it. The shards' own runs stay as they are.
+    """
+    from artemis.console import print_summary, progress_bar, talk
+    from artemis.merge import merge_runs
+    from artemis.report.publish import write_report
+    from artemis.runs import RunPaths, find_run
+    from artemis.settings import load_settings
+
+    settings, console = load_settings(workspace), talk(quiet=quiet)
+    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    with progress_bar(console, "merging"):
+        folders = [find_run(settings.workspace, run) for run in runs]
+        record = merge_runs(folders, settings, command)
+        write_report(RunPaths(settings.workspace, record.run_id).root)
+    if as_json:
+        print_json(record.model_dump(mode="json", exclude={"settings"}))
+    print_summary(console, record)
+    if not record.counts.ok:
+        raise NothingUsableError(
+            f"{record.batch}: expected at least one slice to classify. Received "
+            f"{record.counts.slices}, none of which could be; the report says why."
+        )

@@ -1,0 +1,125 @@
+"""``artemis-cli train`` and ``artemis-cli evaluate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from artemis.commands.options import (
+    AsJson,
+    Epochs,
+    Labelled,
+    ModelNames,
+    Quiet,
+    RecipeName,
+    Workspace,
+    model_names,
+    print_json,
+)
+
+
+def train(
+    data: Labelled = None,
+    workspace: Workspace = None,
+    model: ModelNames = "mobilenet_v2,baseline",
+    recipe: RecipeName = None,
+    test_fold: Annotated[int, typer.Option(help="Fold that tests and never trains.")] = 4,
+    calibration_fold: Annotated[
+        int, typer.Option(help="Fold that sets temperature and distance threshold.")
+    ] = 3,
+    epochs: Epochs = None,
+    output: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where models go; else the workspace.")
+    ] = None,
+    promote: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Use the models from now on; NAME decides so."),
+    ] = None,
+    every_slice: Annotated[
+        bool,
+        typer.Option(
+            "--every-slice", help="Hold nothing out; figures are those of `evaluate patient`."
+        ),
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train models on labelled pictures; needs the extra `train` (TensorFlow).
+
+    Each is trained twice: without the calibration fold, to set its temperature and its
+    distance threshold, and with it, to be kept. Figures are of the test fold.
+
+    With --every-slice, `evaluate patient` is run where it was not yet, and stands for the
+    figures, temperature and threshold of a network trained on everything.
+    """
+    from artemis.console import epoch_lines, progress_bar, talk
+    from artemis.report.model_card import publish_card
+    from artemis.settings import load_settings
+    from artemis.training.evaluations import train_on_every_slice
+    from artemis.training.jobs import labelled_data, train_all
+
+    settings, console = load_settings(workspace), talk(quiet=quiet)
+    how: dict[str, Any] = {} if every_slice else {"folds": (test_fold, calibration_fold)}
+    with progress_bar(console, "reading labels"):
+        folders = (train_on_every_slice if every_slice else train_all)(
+            labelled_data(data, settings),
+            settings,
+            models=model_names(model),
+            recipe=recipe,
+            epochs=epochs,
+            output=output,
+            promote_by=promote,
+            on_epoch=epoch_lines(console),
+            **how,
+        )
+    for folder in folders:
+        typer.echo(folder)
+        if (page := publish_card(folder, settings)) is not None:
+            console.print(f"Card with pictures of its mistakes: {page}", soft_wrap=True)
+
+
+def evaluate(
+    protocol: Annotated[str, typer.Argument(help="patient, official or random.")],
+    data: Labelled = None,
+    workspace: Workspace = None,
+    model: ModelNames = "mobilenet_v2,baseline",
+    recipe: RecipeName = None,
+    epochs: Epochs = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure how well models do on what they have not seen; needs the extra `train`.
+
+    patient: folds of whole patients and copies, the honest one. official: Kaggle's own
+    folders, with and without training copies of test images. random: the original's 90/10,
+    which leaks; the price of the leak is printed if `patient` was run before.
+    """
+    from artemis.console import epoch_lines, progress_bar, talk
+    from artemis.settings import load_settings
+    from artemis.training.evaluations import evaluate_all
+    from artemis.training.figures.tables import describe, price_table
+    from artemis.training.jobs import labelled_data
+    from artemis.training.protocols import PROTOCOLS
+
+    if protocol not in PROTOCOLS:
+        raise typer.BadParameter(f"expected {', '.join(PROTOCOLS)}. Received {protocol!r}.")
+    settings, console = load_settings(workspace), talk(quiet=quiet)
+    with progress_bar(console, "reading labels"):
+        evaluated = evaluate_all(
+            protocol,
+            labelled_data(data, settings),
+            settings,
+            models=model_names(model),
+            recipe=recipe,
+            epochs=epochs,
+            on_epoch=epoch_lines(console),
+        )
+    if as_json:
+        print_json([result.as_dict() for result in evaluated])
+        return
+    for result in evaluated:
+        typer.echo(describe(result.title, result.outcome.evaluation))
+        if result.price is not None:
+            typer.echo(price_table(result.price) + "\n")
+        typer.echo(f"Files: {result.folder}\n")
