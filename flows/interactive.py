@@ -52,12 +52,12 @@ def classify(
     )
     _load_models(settings, models)
 
-    from prefect.logging.handlers import APILogHandler
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
     from flows.classify import classify_batch
 
     api.wait()
+    _open_log()
     # A synchronous flow waits a second for its heartbeat's thread; a person need not.
     try:
         with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
@@ -66,7 +66,7 @@ def classify(
             )
             return record, _wait_until_recorded(record)
     finally:
-        APILogHandler().flush()  # while the server is there to take it
+        _close_log()
 
 
 def retrain(
@@ -93,11 +93,10 @@ def retrain(
     os.environ.setdefault(
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "INFO" if verbose else "CRITICAL"
     )
-    from prefect.logging.handlers import APILogHandler
-
     from flows.retrain import retrain as run
 
     api.wait()
+    _open_log()
     try:
         return run(
             str(data),
@@ -107,7 +106,25 @@ def retrain(
             epochs,
         )
     finally:
-        APILogHandler().flush()
+        _close_log()
+
+
+def _close_log() -> None:
+    """Send what was logged while the server is there to take it, and nothing afterwards.
+
+    Steps of an interrupted flow go on for a moment in their threads. What they log then, Prefect
+    would try to send to a server that has ended, and say so on the terminal.
+    """
+    from prefect.logging.handlers import APILogHandler, set_api_log_sink
+
+    set_api_log_sink(lambda log: None)
+    APILogHandler().flush()
+
+
+def _open_log() -> None:
+    from prefect.logging.handlers import set_api_log_sink
+
+    set_api_log_sink(None)
 
 
 def _load_models(settings: Settings, models: list[str]) -> None:
