@@ -2,8 +2,8 @@
 
 A page is mailed, opened on a phone and printed. Measured on the project's own slices, a
 thumbnail takes 3.5 kB as base64, a table row 0.6 kB and a place on the contact sheet 0.2 kB: a
-page of 1,000 slices has 4.9 MB, one of 10,000 has 9.7 MB. What is left out is said on the page, with where it is. Each
-picture is in the page once, however often it is shown.
+page of 1,000 slices has 4.9 MB, one of 10,000 has 9.7 MB. What is left out is said on the page,
+with where it is. Each picture is in the page once, however often it is shown.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ TABLE_ROWS: Final = 10_000
 TABLE_CHARACTERS: Final = 7_500_000
 """Characters of the table of slices, about; a run of longer names has fewer rows on a page."""
 
-FIRST_ROWS: Final = 500
+FIRST_ROWS: Final = 250
 """Rows of a table that a browser with scripts reads at once; more are read when it is idle."""
 
 CHUNK_ROWS: Final = 500
