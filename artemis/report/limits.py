@@ -1,9 +1,9 @@
 """How much a page holds, and what is chosen where a run holds more.
 
 A page is mailed, opened on a phone and printed. Measured on the project's own slices, a
-thumbnail takes 3.5 kB as base64 and a table row 0.8 kB: a page of 1,000 slices has 4.9 MB,
-one of 10,000 has 11.5 MB. What is left out is said on the page, with where it is. Each
-picture is in the page once, however often it is shown.
+thumbnail takes 3.5 kB as base64, a table row 0.6 kB and a place on the contact sheet 0.2 kB: a
+page of 1,000 slices has 4.9 MB, one of 10,000 has 9.7 MB. What is left out is said on the page,
+with where it is. Each picture is in the page once, however often it is shown.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ TABLE_ROWS: Final = 10_000
 TABLE_CHARACTERS: Final = 7_500_000
 """Characters of the table of slices, about; a run of longer names has fewer rows on a page."""
 
-FIRST_ROWS: Final = 500
+FIRST_ROWS: Final = 250
 """Rows of a table that a browser with scripts reads at once; more are read when it is idle."""
 
 CHUNK_ROWS: Final = 500
@@ -48,8 +48,8 @@ PAGE_ROWS: Final = 1_000
 THUMBNAILS: Final = 1_000
 """Slices whose thumbnail is embedded."""
 
-THUMBNAIL_CHARACTERS: Final = 3_900_000
-"""Characters of base64 for all thumbnails of the table together."""
+THUMBNAIL_CHARACTERS: Final = 3_800_000
+"""Characters of base64 for all pictures of a page together, overlays included."""
 
 STUDIES: Final = 30
 """Series and studies shown; the rest are in the table `studies`."""
@@ -101,7 +101,7 @@ def table_items(data: RunData) -> list[SliceItem]:
 def embedded_thumbnails(
     data: RunData,
     limit: int | None = None,
-    characters: int = THUMBNAIL_CHARACTERS,
+    characters: int | None = None,
     rows: Sequence[SliceItem] | None = None,
 ) -> dict[str, str]:
     """Return ``data:`` addresses of the thumbnails to embed, by slice id.
@@ -112,8 +112,9 @@ def embedded_thumbnails(
         The run.
     limit : int, optional
         Largest number of thumbnails; `THUMBNAILS` by default.
-    characters : int
-        Largest sum of their base64 lengths.
+    characters : int, optional
+        Largest sum of their base64 lengths; by default what the overlays leave of
+        `THUMBNAIL_CHARACTERS`.
     rows : sequence of SliceItem, optional
         Only pictures of these slices, in their order; by default those of the report.
 
@@ -123,7 +124,8 @@ def embedded_thumbnails(
         Slice id to ``data:image/jpeg;base64,...``; one entry for all copies of a slice.
     """
     chosen: dict[str, str] = {}
-    left = characters
+    overlays = sum(map(len, embedded_overlays(data).values())) if rows is None else 0
+    left = THUMBNAIL_CHARACTERS - overlays if characters is None else characters
     most = THUMBNAILS if limit is None else limit
     for slice_id in _claims(data) if rows is None else (item.slice_id for item in rows):
         jpeg = data.thumbnails.get(slice_id)

@@ -1,4 +1,4 @@
-"""Debian's Chromium, one for all tests; every page that is opened must stay silent."""
+"""Debian's Chromium, one a module; every page that is opened must stay silent."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ARGUMENTS = [
 OpenPage = Callable[..., Any]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # an open one is an event loop, which other tests must not meet
 def browser() -> Iterator[Any]:
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     with sync_api.sync_playwright() as playwright:

@@ -61,6 +61,13 @@ def test_axe_finds_no_violation_with_the_review_closed_or_open(
     assert violations(page) == []
 
 
+def test_every_section_fits_a4(open_page: OpenPage, report: Path) -> None:
+    page = open_page(report, viewport={"width": 703, "height": 1000})  # 186 mm, its printed width
+    page.emulate_media(media="print")
+    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 703
+
+
 def test_axe_finds_no_violation_on_a_narrow_screen(open_page: OpenPage, report: Path) -> None:
     page = open_page(report, viewport={"width": 390, "height": 844})
     assert violations(page) == []
