@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -48,6 +48,11 @@ class Fitted:
     recipe: Recipe
     trained: keras.Model
     imagenet: Path | str | None
+    _call: Any = field(init=False, repr=False, compare=False)  # traced once, not at each call
+
+    def __post_init__(self) -> None:
+        call = tf.function(lambda x: self.trained(x, training=False), reduce_retracing=True)
+        object.__setattr__(self, "_call", call)
 
     def serving(self) -> keras.Model:
         """Return the network from picture to outputs, as it is exported."""
@@ -57,7 +62,6 @@ class Fitted:
 
     def predict(self, samples: Samples, rows: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
         """Return outputs, by name, of the unchanged pictures of some rows."""
-        call = tf.function(lambda x: self.trained(x, training=False))
         parts: list[dict[str, Any]] = []
         for start in range(0, len(rows), _BATCH):
             of = rows[start : start + _BATCH]
@@ -65,7 +69,7 @@ class Fitted:
                 batch = samples.pictures[of, ..., None]
             else:
                 batch = samples.draws.features[of, 0]
-            parts.append(call(tf.constant(batch.astype(np.float32))))
+            parts.append(self._call(tf.constant(batch.astype(np.float32))))
         return {name: np.concatenate([p[name].numpy() for p in parts]) for name in parts[0]}
 
     def predict_pictures(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
