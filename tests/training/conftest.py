@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +18,17 @@ def shapes() -> TrainingSet:
     from tests.training.small import draw_shapes
 
     return draw_shapes()
+
+
+@pytest.fixture(scope="module")
+def small_baseline() -> Iterator[None]:
+    """The baseline's recipe, of small pictures and without graphs, for whole trainings."""
+    from artemis.training.network.recipes import RECIPES
+    from tests.training.small import eagerly, small
+
+    with pytest.MonkeyPatch.context() as patch, eagerly():
+        patch.setitem(RECIPES, "baseline", small(augmentation=None))
+        yield
 
 
 @pytest.fixture(scope="session")

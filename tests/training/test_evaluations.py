@@ -19,7 +19,9 @@ keep_freed_memory()  # as every training does
 
 
 @pytest.mark.slow
-def test_model_of_every_slice_carries_the_figures_of_the_patient_protocol(tmp_path: Path) -> None:
+def test_model_of_every_slice_carries_the_figures_of_the_patient_protocol(
+    small_baseline: None, tmp_path: Path
+) -> None:
     write_labelled(tmp_path / "set", patients=2)
     settings = Settings(workspace=tmp_path / "workspace")
     stages: list[str] = []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,6 @@ from artemis.training.figures.tables import describe, price_table
 from artemis.training.labelled.dataset import TrainingSet
 from artemis.training.labelled.manifest_file import BOX_COLUMNS
 from artemis.training.network.memory import keep_freed_memory
-from artemis.training.network.recipes import RECIPES
 from artemis.training.protocols import (
     calibrated_across,
     plan,
@@ -29,26 +27,21 @@ from artemis.training.protocols import (
 )
 from artemis.training.shortcuts import summarise
 from artemis.training.train import Means
+from tests.training.small import SIDE, draw_squares, eagerly, small
 
 pytestmark = pytest.mark.slow
 keep_freed_memory()  # as every training does
 
-RECIPE = replace(RECIPES["baseline"], epochs=4, augmentation=None, learning_rate=1e-2, batch_size=8)
+RECIPE = small(epochs=4, augmentation=None, learning_rate=1e-2, batch_size=8)
+ONCE = small(epochs=1, augmentation=None, batch_size=24)
 
 
 @pytest.fixture(scope="module")
 def squares() -> TrainingSet:
     """240 pictures of 20 patients: a square in one of twelve places, its box known."""
-    random = np.random.default_rng(4)
     categories = np.tile(np.arange(12), 20)
-    pictures = random.integers(0, 60, (240, 150, 150), dtype=np.uint8)
-    boxes = np.full((240, 4), np.nan)
-    for k, category in enumerate(categories):
-        row, column = divmod(int(category), 4)
-        top, left = row * 50 + 8, column * 37 + 4
-        pictures[k, top : top + 34, left : left + 30] = 230
-        if category < 9:
-            boxes[k] = np.array([left, top, left + 30, top + 34]) / 150
+    pictures, boxes = draw_squares(np.random.default_rng(4))
+    boxes[categories >= 9] = np.nan
     patient = np.repeat(np.arange(20), 12)
     table = pd.DataFrame(
         {
@@ -62,7 +55,7 @@ def squares() -> TrainingSet:
         }
     )
     table[list(BOX_COLUMNS)] = boxes
-    return TrainingSet(table, {150: pictures}, corrected=0)
+    return TrainingSet(table, {SIDE: pictures}, corrected=0)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +63,7 @@ def few(squares: TrainingSet) -> TrainingSet:
     """120 of them, of ten patients, for what is trained several times."""
     rows = squares.table["group"].isin([f"g{k}" for k in (*range(8), 15, 16)]).to_numpy()
     table = squares.table[rows].reset_index(drop=True)
-    return TrainingSet(table, {150: squares.pictures[150][rows]}, corrected=0)
+    return TrainingSet(table, {SIDE: squares.pictures[SIDE][rows]}, corrected=0)
 
 
 def test_patient_folds_share_no_group(squares: TrainingSet) -> None:
@@ -135,16 +128,16 @@ def test_patient_protocol_measures_every_slice_once_and_is_not_run_twice(
 def test_fold_that_another_process_works_at_is_left_to_it_and_waited_for(
     few: TrainingSet, tmp_path: Path
 ) -> None:
-    recipe, told = RECIPE.with_epochs(1), []
+    told: list[str] = []
     means = Means(None, tmp_path / "c", on_epoch=lambda stage, _: told.append(stage))
-    with ThreadPoolExecutor(2) as others:
-        run("official", recipe, few, tmp_path, means)
+    with eagerly(), ThreadPoolExecutor(2) as others:
+        run("official", ONCE, few, tmp_path, means)
         (parts,) = tmp_path.glob("official-*")
         for part in sorted(parts.glob("part-*.parquet")):
             part.rename(part.with_suffix(".away"))
         told.clear()
         with exclusive(parts / "fold-0.lock", "a training in another process"):
-            running = others.submit(run, "official", recipe, few, tmp_path, means)
+            running = others.submit(run, "official", ONCE, few, tmp_path, means)
             while len(told) < 1:
                 time.sleep(0.05)
             (parts / "part-00000.away").rename(parts / "part-00000.parquet")
@@ -159,7 +152,8 @@ def test_fold_that_another_process_works_at_is_left_to_it_and_waited_for(
 def test_other_recipe_is_trained_anew(few: TrainingSet, tmp_path: Path) -> None:
     means = Means(None, tmp_path / "c")
     for epochs in (1, 2):
-        run("official", RECIPE.with_epochs(epochs), few, tmp_path, means)
+        with eagerly():
+            run("official", ONCE.with_epochs(epochs), few, tmp_path, means)
     parts = sorted(tmp_path.glob("official-*/part-*.parquet"))
     assert len(parts) == 4
     assert len(read_frame(parts[0], PART_SCHEMA)) == 24
@@ -169,9 +163,9 @@ def test_price_of_the_leak_is_the_difference_of_the_protocols(
     few: TrainingSet, tmp_path: Path
 ) -> None:
     means = Means(None, tmp_path / "c")
-    recipe = RECIPE.with_epochs(1)
-    patient = run("patient", recipe, few, tmp_path, means)["patient"].evaluation
-    random = run("random", recipe, few, tmp_path, means)["random"].evaluation
+    with eagerly():
+        patient = run("patient", ONCE, few, tmp_path, means)["patient"].evaluation
+        random = run("random", ONCE, few, tmp_path, means)["random"].evaluation
     price = price_of_the_leak(patient, random)
     expected = random.metrics["accuracy"].value - patient.metrics["accuracy"].value
     assert price["accuracy"] == pytest.approx(expected)

@@ -38,7 +38,7 @@ keep_freed_memory()  # as every training does
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Inputs, str]:
+def trained(small_baseline: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Inputs, str]:
     """A workspace whose champion a person made of a first retraining."""
     root = tmp_path_factory.mktemp("retrained")
     write_labelled(root / "labelled", patients=20)

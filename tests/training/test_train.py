@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,19 +15,16 @@ from artemis.models.architectures import build_baseline
 from artemis.models.runtime import ClassificationModel
 from artemis.training.labelled.dataset import TrainingSet
 from artemis.training.network.memory import keep_freed_memory
-from artemis.training.network.recipes import RECIPES
 from artemis.training.network.weights import read_weights
 from artemis.training.train import Means, train_model
-from tests.training.small import split_of
+from tests.training.small import SIDE, small, split_of
 
 pytestmark = pytest.mark.slow
 keep_freed_memory()  # as every training does
 
 
 def test_trained_model_is_a_folder_that_serves(shapes: TrainingSet, tmp_path: Path) -> None:
-    recipe = replace(
-        RECIPES["baseline"], epochs=10, augmentation=None, learning_rate=1e-2, batch_size=8
-    )
+    recipe = small(epochs=10, augmentation=None, learning_rate=1e-2, batch_size=8)
     seen: list[tuple[str, int]] = []
     means = Means(
         None,
@@ -40,7 +36,7 @@ def test_trained_model_is_a_folder_that_serves(shapes: TrainingSet, tmp_path: Pa
     assert seen == [(s, k) for s in ("calibrating", "training") for k in range(1, 11)]
     model = ClassificationModel(folder)
     test = (shapes.table["fold"] == 4).to_numpy()
-    output = model.predict(shapes.pictures[150][test])
+    output = model.predict(shapes.pictures[SIDE][test])
     hits = output.logits.argmax(axis=1) == shapes.table["category"].to_numpy()[test]
     evaluation = model.manifest.evaluation
     assert evaluation.metrics["accuracy"].value == pytest.approx(hits.mean())
@@ -76,13 +72,13 @@ def test_trained_model_is_a_folder_that_serves(shapes: TrainingSet, tmp_path: Pa
     assert set(kept.loc[kept["start_unseen"], "fold"]) == {3}
     assert kept["p_glioma_coronal"].notna().tolist() == kept["start_unseen"].tolist()
     weights = read_weights(folder / "start.npz")
-    assert [w.shape for w in weights] == [w.shape for w in build_baseline().get_weights()]
+    assert [w.shape for w in weights] == [w.shape for w in build_baseline(SIDE).get_weights()]
 
 
 def test_split_without_a_part_is_refused(shapes: TrainingSet, tmp_path: Path) -> None:
     with pytest.raises(TrainingDataError, match=r"slices to use as test \(fold 9 tests\)"):
         train_model(
-            RECIPES["baseline"],
+            small(),
             shapes,
             split_of(shapes, 9, 3),
             tmp_path,

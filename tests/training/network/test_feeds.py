@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -10,8 +8,7 @@ pytest.importorskip("tensorflow", reason="needs the extra `train`")
 from artemis.labels import TUMORS
 from artemis.training.labelled.dataset import TrainingSet
 from artemis.training.network.feeds import ChangedPictures, Samples, StemDraws, tumor_at_places
-from artemis.training.network.recipes import RECIPES
-from tests.training.small import samples_of, tiny
+from tests.training.small import SIDE, samples_of, small, tiny
 
 GLIOMA, NONE = TUMORS.index("glioma"), TUMORS.index("none")
 BOXED = np.array([[1.0, 0.6, 0.4, 0.0, 0.0]], dtype=np.float32)
@@ -66,7 +63,7 @@ def test_order_and_changes_of_pictures_depend_on_the_epochs_number_alone(
     shapes: TrainingSet,
 ) -> None:
     rows = np.arange(0, 40)
-    recipe = replace(RECIPES["baseline"], batch_size=8)
+    recipe = small(batch_size=8)
     feed, again = (ChangedPictures(recipe, samples_of(shapes), rows) for _ in range(2))
     expected = batches(feed, 5)
     batches(again, 2)
@@ -81,7 +78,7 @@ def test_order_and_changes_of_pictures_depend_on_the_epochs_number_alone(
 
 
 def test_picture_is_changed_anew_in_each_epoch(shapes: TrainingSet) -> None:
-    feed = ChangedPictures(RECIPES["baseline"], samples_of(shapes), np.arange(1))
+    feed = ChangedPictures(small(), samples_of(shapes), np.arange(1))
     (first, _), (second, _) = batches(feed, 0)[0], batches(feed, 1)[0]
-    assert first.shape == second.shape == (1, 150, 150, 1)
+    assert first.shape == second.shape == (1, SIDE, SIDE, 1)
     assert not np.allclose(first, second)

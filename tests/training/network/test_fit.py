@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +19,8 @@ from artemis.training.labelled.dataset import TrainingSet
 from artemis.training.network.feeds import Samples
 from artemis.training.network.fit import Epoch, Fitted, fit
 from artemis.training.network.memory import keep_freed_memory
-from artemis.training.network.recipes import RECIPES
 from artemis.training.network.weights import save_weights
-from tests.training.small import draw_boxed, samples_of, tiny
+from tests.training.small import draw_boxed, eagerly, samples_of, small, tiny
 
 pytestmark = pytest.mark.slow
 keep_freed_memory()  # as every training does
@@ -41,18 +40,19 @@ def test_attention_goes_into_the_tumour_box(imagenet_weights: Path, tmp_path: Pa
 
 
 def test_same_seed_trains_the_same_network(shapes: TrainingSet) -> None:
-    recipe = replace(RECIPES["baseline"], epochs=1)
     rows = np.arange(64)
-    first, second = (
-        fit(recipe, samples_of(shapes), rows).predict(samples_of(shapes), rows) for _ in range(2)
-    )
+    with eagerly():
+        first, second = (
+            fit(small(epochs=1), samples_of(shapes), rows).predict(samples_of(shapes), rows)
+            for _ in range(2)
+        )
     assert first["logits"] == pytest.approx(second["logits"], abs=1e-2)
 
 
 def test_training_that_was_ended_goes_on_from_its_last_epoch(
     shapes: TrainingSet, tmp_path: Path
 ) -> None:
-    recipe = replace(RECIPES["baseline"], epochs=4, augmentation=None)
+    recipe = small(epochs=4, augmentation=None)
     rows, seen = np.arange(96), []
 
     def stop_after_three(epoch: Epoch) -> None:
@@ -77,21 +77,32 @@ def test_resumed_training_is_the_one_that_was_never_ended(
     shapes: TrainingSet, boxed: Samples, tmp_path: Path, model: str
 ) -> None:
     """Order, random changes, mixup and dropout; up to the order of floating-point sums."""
-    small = replace(RECIPES["baseline"], epochs=2, batch_size=8)
     samples, recipe = (
-        (samples_of(shapes), small) if model == "baseline" else (boxed, tiny(epochs=2))
+        (samples_of(shapes), small(epochs=2, batch_size=8))
+        if model == "baseline"
+        else (boxed, tiny(epochs=2))
     )
     rows = np.arange(24)
 
-    def stop(epoch: Epoch) -> None:
-        raise KeyboardInterrupt
+    def keep_the_first(epoch: Epoch) -> None:
+        if epoch.number == 1:
+            shutil.copytree(tmp_path / "whole", tmp_path / "ended")
 
-    whole = fit(recipe, samples, rows, imagenet=None)
-    with pytest.raises(KeyboardInterrupt):
-        fit(recipe, samples, rows, imagenet=None, checkpoint=tmp_path / "c", on_epoch=stop)
+    whole = fit(
+        recipe,
+        samples,
+        rows,
+        imagenet=None,
+        checkpoint=tmp_path / "whole",
+        on_epoch=keep_the_first,
+    )
     random.random()  # noqa: S311  # somebody else draws from the global generators
     tf.random.uniform((9,))
-    resumed = fit(recipe, samples, rows, imagenet=None, checkpoint=tmp_path / "c")
+    told: list[Epoch] = []
+    resumed = fit(
+        recipe, samples, rows, imagenet=None, checkpoint=tmp_path / "ended", on_epoch=told.append
+    )
+    assert [epoch.number for epoch in told] == [2]
     expected, received = (fitted.predict(samples, rows)["logits"] for fitted in (whole, resumed))
     assert received == pytest.approx(expected, abs=1e-2)
     assert drawn_by_dropout(resumed) == drawn_by_dropout(whole)
@@ -107,11 +118,12 @@ def drawn_by_dropout(fitted: Fitted) -> list[list[int]]:
 
 
 def test_held_out_macro_f1_is_told_after_each_epoch(shapes: TrainingSet) -> None:
-    recipe = replace(RECIPES["baseline"], epochs=2, augmentation=None, learning_rate=1e-2)
+    recipe = small(epochs=2, augmentation=None, learning_rate=1e-2)
     samples, told = samples_of(shapes), []
     rows, watched = np.arange(96), np.arange(192, 240)
-    fitted = fit(recipe, samples, rows, watched=watched, on_epoch=told.append)
-    predicted = fitted.predict(samples, watched)["logits"].argmax(axis=1)
+    with eagerly():
+        fitted = fit(recipe, samples, rows, watched=watched, on_epoch=told.append)
+        predicted = fitted.predict(samples, watched)["logits"].argmax(axis=1)
     assert told[-1].macro_f1 == pytest.approx(macro_f1(predicted, samples.categories[watched]))
 
 
@@ -119,7 +131,7 @@ def test_weights_of_another_architecture_are_refused(shapes: TrainingSet, tmp_pa
     save_weights([np.ones((2, 2), np.float32)], tmp_path / "start.npz")
     with pytest.raises(ModelError, match=r"start\.npz: expected 34 weights .* Received 1 others"):
         fit(
-            replace(RECIPES["baseline"], epochs=1),
+            small(epochs=1),
             samples_of(shapes),
             np.arange(12),
             start=tmp_path / "start.npz",
