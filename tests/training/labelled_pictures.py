@@ -19,13 +19,12 @@ def write_labelled(
     patients: int = 30,
     seed: int = 0,
     skip: tuple[int, ...] = (),
-    folds: int = 5,
     brightest: int = 150,
 ) -> pd.DataFrame:
     """Write one picture of every category and patient, with a manifest of groups and folds.
 
     A category is a bright square in one of twelve places, before a pattern of the patient,
-    whose greys are 40 to `brightest`. Below 100 pictures of two patients count as near copies.
+    whose greys are 40 to `brightest`. From 100 down pictures of two patients count as near copies.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
@@ -48,7 +47,7 @@ def write_labelled(
                     "plane": category.plane,
                     "patient": f"p{patient}",
                     "group": f"g{patient}",
-                    "fold": patient % folds,
+                    "fold": patient % 5,
                     "source": "drawn",
                 }
             )
