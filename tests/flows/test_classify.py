@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -330,13 +331,13 @@ def test_real_images_are_classified_as_on_the_models_card(
 
 @pytest.mark.shared
 def test_interrupt_ends_the_command_and_is_recorded_everywhere(
-    brain_mri: Path, tmp_path: Path
+    brain_mri: Path, new_home: Callable[[], Path], tmp_path: Path
 ) -> None:
-    environment = {k: v for k, v in os.environ.items() if k != "PREFECT_API_URL"}
+    environment, home = {k: v for k, v in os.environ.items() if k != "PREFECT_API_URL"}, new_home()
     process = subprocess.Popen(
         [sys.executable, "cli.py", "classify-batch", str(brain_mri), "--workspace", str(tmp_path)],
         cwd=ROOT,
-        env=environment | {"PREFECT_HOME": str(tmp_path / "home")},
+        env=environment | {"PREFECT_HOME": str(home)},
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -349,7 +350,7 @@ def test_interrupt_ends_the_command_and_is_recorded_everywhere(
     assert talk.strip() == "Interrupted. `artemis-cli report latest` shows what was finished."
     record = read_record(next((tmp_path / "runs").iterdir()))
     assert (record.status, record.error) == ("failed", "Interrupted by the user.")
-    with sqlite3.connect(tmp_path / "home" / "prefect.db") as database:
+    with sqlite3.connect(home / "prefect.db") as database:
         states = database.execute("select state_type from flow_run").fetchall()
     assert states == [("CRASHED",)]
 
@@ -385,9 +386,9 @@ def servers_of(home: Path) -> list[str]:
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"]
 )
 def test_one_signal_ends_the_command_in_the_middle_of_a_long_read(
-    tmp_path: Path, number: signal.Signals, code: int
+    new_home: Callable[[], Path], tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
-    scan, home = tmp_path / "batch" / "a.nii", tmp_path / "home"
+    scan, home = tmp_path / "batch" / "a.nii", new_home()
     scan.parent.mkdir()
     endless_scan(scan)
     environment = {k: v for k, v in os.environ.items() if k != "PREFECT_API_URL"}

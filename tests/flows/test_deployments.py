@@ -166,14 +166,16 @@ def test_both_deployments_carry_the_settings(api: PrefectApi, tmp_path: Path) ->
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Two servers, one after the other, on one database: it is migrated once."""
+def environment(
+    new_home: Callable[[], Path], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    """Two servers, one after the other, on one database."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     kept = {k: v for k, v in os.environ.items() if k != "PREFECT_API_URL"}
     return kept | {
-        "PREFECT_HOME": str(tmp_path_factory.mktemp("home")),
+        "PREFECT_HOME": str(new_home()),
         "NO_PROXY": "127.0.0.1",
         "DO_NOT_TRACK": "1",
         "PREFECT_LOGGING_LEVEL": "WARNING",

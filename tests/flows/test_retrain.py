@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ pytest.importorskip("tensorflow", reason="needs the extra `train`")
 from artemis.models.decisions import read_decisions
 from artemis.models.registry import model_folder
 from artemis.retrainings import read_record, retrainings_root
+from flows.server import PrefectApi
 from tests.training.labelled_pictures import write_labelled, write_policy
 
 pytestmark = pytest.mark.slow
@@ -25,14 +25,15 @@ def run_cli(*arguments: str, workspace: Path) -> subprocess.CompletedProcess[str
         [sys.executable, "-m", "cli", *arguments, "--workspace", str(workspace)],
         capture_output=True,
         text=True,
-        env={**os.environ, "PREFECT_HOME": str(workspace / "prefect")},
         timeout=900,
     )
 
 
-def test_retraining_trains_judges_reports_and_is_not_repeated(tmp_path: Path) -> None:
+def test_retraining_trains_judges_reports_and_is_not_repeated(
+    api: PrefectApi, tmp_path: Path
+) -> None:
     workspace, data = tmp_path / "workspace", tmp_path / "labelled"
-    write_labelled(data)
+    write_labelled(data, patients=20)
     write_policy(workspace)
     arguments = ["retrain", "--data", str(data), "--model", "baseline", "--epochs", "2", "--json"]
     first = run_cli(*arguments, workspace=workspace)
@@ -41,7 +42,7 @@ def test_retraining_trains_judges_reports_and_is_not_repeated(tmp_path: Path) ->
     record = read_record(retrainings_root(workspace) / result["id"])
     assert record.status == "done"
     assert record.data is not None
-    assert (record.data.images, record.data.locked, record.data.calibrated_on) == (360, 72, 72)
+    assert (record.data.images, record.data.locked, record.data.calibrated_on) == (240, 48, 48)
     assert [(row.stage, row.number) for row in record.epochs] == [
         ("calibrating", 1),
         ("calibrating", 2),
@@ -71,7 +72,7 @@ def test_retraining_trains_judges_reports_and_is_not_repeated(tmp_path: Path) ->
     assert resumed.outcomes["baseline"].version == outcome.version
 
 
-def test_retraining_without_data_says_where_to_get_it(tmp_path: Path) -> None:
+def test_retraining_without_data_says_where_to_get_it(api: PrefectApi, tmp_path: Path) -> None:
     answer = run_cli("retrain", "--model", "baseline", workspace=tmp_path / "empty")
     assert answer.returncode == 1
     assert "expected labelled pictures. Received nothing there. Run" in answer.stderr
