@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# Two processes, each with a Prefect server and a browser of its own; a file's tests stay together.
+SIDE_BY_SIDE := --numprocesses 2 --dist loadfile
 
 .PHONY: help demo setup train-setup dev-setup test check format lock samples screenshots clean
 
@@ -17,8 +19,8 @@ train-setup: $(VENV)/.train     ## Install what training needs as well.
 dev-setup: $(VENV)/.dev         ## Install what the checks and tests need as well.
 
 test: $(VENV)/.dev $(VENV)/.chromium $(VENV)/.axe  ## Set up and pass all tests, fast ones first.
-	$(BIN)/python -m pytest -m "not slow"
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not slow"
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m slow
 
 check: $(VENV)/.dev             ## ruff, and mypy in strict mode.
 	$(BIN)/ruff check .
