@@ -22,7 +22,14 @@ pytestmark = pytest.mark.slow
 
 def run_cli(*arguments: str, workspace: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "cli", *arguments, "--workspace", str(workspace)],
+        [
+            sys.executable,
+            "-m",
+            "tests.flows.small_retrain",
+            *arguments,
+            "--workspace",
+            str(workspace),
+        ],
         capture_output=True,
         text=True,
         timeout=900,

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.slow
 keep_freed_memory()  # as every training does
 
 RECIPE = small(epochs=4, augmentation=None, learning_rate=1e-2, batch_size=8)
-ONCE = small(epochs=1, augmentation=None, batch_size=24)
+ONCE = small(epochs=1, augmentation=None, batch_size=48)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,9 +15,13 @@ from artemis.training.network.export import export_litert
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture(scope="module")
+def model() -> Any:
+    return join(build_stem(96, None), build_trunk(96, imagenet=None))
+
+
 @pytest.mark.parametrize("half", [True, False])
-def test_exported_network_agrees_with_keras(tmp_path: Path, half: bool) -> None:
-    model = join(build_stem(96, None), build_trunk(96, imagenet=None))
+def test_exported_network_agrees_with_keras(model: Any, tmp_path: Path, half: bool) -> None:
     pictures = np.random.default_rng(3).integers(0, 256, (20, 96, 96), dtype=np.uint8)
     shapes = export_litert(model, tmp_path / "model.tflite", half=half)
     served = Network(tmp_path / "model.tflite").run(pictures)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import shutil
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +54,7 @@ def test_same_seed_trains_the_same_network(shapes: TrainingSet) -> None:
 def test_training_that_was_ended_goes_on_from_its_last_epoch(
     shapes: TrainingSet, tmp_path: Path
 ) -> None:
-    recipe = small(epochs=4, augmentation=None)
+    recipe = small(epochs=4, augmentation=None, batch_size=48)
     rows, seen = np.arange(96), []
 
     def stop_after_three(epoch: Epoch) -> None:
@@ -60,15 +62,22 @@ def test_training_that_was_ended_goes_on_from_its_last_epoch(
         if epoch.number == 3:
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        fit(recipe, samples_of(shapes), rows, checkpoint=tmp_path / "c", on_epoch=stop_after_three)
-    fit(
-        recipe,
-        samples_of(shapes),
-        rows,
-        checkpoint=tmp_path / "c",
-        on_epoch=lambda epoch: seen.append(epoch.number),
-    )
+    with eagerly():
+        with pytest.raises(KeyboardInterrupt):
+            fit(
+                recipe,
+                samples_of(shapes),
+                rows,
+                checkpoint=tmp_path / "c",
+                on_epoch=stop_after_three,
+            )
+        fit(
+            recipe,
+            samples_of(shapes),
+            rows,
+            checkpoint=tmp_path / "c",
+            on_epoch=lambda epoch: seen.append(epoch.number),
+        )
     assert seen == [1, 2, 3, 4]
 
 
@@ -77,10 +86,10 @@ def test_resumed_training_is_the_one_that_was_never_ended(
     shapes: TrainingSet, boxed: Samples, tmp_path: Path, model: str
 ) -> None:
     """Order, random changes, mixup and dropout; up to the order of floating-point sums."""
-    samples, recipe = (
-        (samples_of(shapes), small(epochs=2, batch_size=8))
+    samples, recipe, how = (
+        (samples_of(shapes), small(epochs=2, batch_size=8), nullcontext())
         if model == "baseline"
-        else (boxed, tiny(epochs=2))
+        else (boxed, tiny(epochs=2, batch_size=12), eagerly())
     )
     rows = np.arange(24)
 
@@ -88,22 +97,18 @@ def test_resumed_training_is_the_one_that_was_never_ended(
         if epoch.number == 1:
             shutil.copytree(tmp_path / "whole", tmp_path / "ended")
 
-    whole = fit(
-        recipe,
-        samples,
-        rows,
-        imagenet=None,
-        checkpoint=tmp_path / "whole",
-        on_epoch=keep_the_first,
-    )
-    random.random()  # noqa: S311  # somebody else draws from the global generators
-    tf.random.uniform((9,))
+    def train(checkpoint: str, on_epoch: Callable[[Epoch], None]) -> Fitted:
+        folder = tmp_path / checkpoint
+        return fit(recipe, samples, rows, imagenet=None, checkpoint=folder, on_epoch=on_epoch)
+
     told: list[Epoch] = []
-    resumed = fit(
-        recipe, samples, rows, imagenet=None, checkpoint=tmp_path / "ended", on_epoch=told.append
-    )
+    with how:
+        whole = train("whole", keep_the_first)
+        random.random()  # noqa: S311  # somebody else draws from the global generators
+        tf.random.uniform((9,))
+        resumed = train("ended", told.append)
+        expected, received = (of.predict(samples, rows)["logits"] for of in (whole, resumed))
     assert [epoch.number for epoch in told] == [2]
-    expected, received = (fitted.predict(samples, rows)["logits"] for fitted in (whole, resumed))
     assert received == pytest.approx(expected, abs=1e-2)
     assert drawn_by_dropout(resumed) == drawn_by_dropout(whole)
 
