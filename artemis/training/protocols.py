@@ -31,16 +31,18 @@ from artemis.models.runtime import softmax
 from artemis.training.figures.calibrate import cross_fitted
 from artemis.training.figures.confidence import calibration_error
 from artemis.training.figures.evaluate import evaluate
-from artemis.training.figures.out_of_fold import PART_SCHEMA, logits_of, read_frame, write_frame
+from artemis.training.figures.localisation import summarise as summarise_maps
+from artemis.training.figures.out_of_fold import PART_SCHEMA, logits_of, read_frame
 from artemis.training.figures.together import together_figures
+from artemis.training.fold_files import EVIDENCE_SCHEMA, FoldFiles, localisation_of, measure_fold
 from artemis.training.labelled.dataset import TrainingSet
 from artemis.training.labelled.split import disjoint
 from artemis.training.network.feeds import Samples
-from artemis.training.network.fit import fit
+from artemis.training.network.fit import Fitted, fit, rebuild
 from artemis.training.network.recipes import Recipe
 from artemis.training.network.weights import save_weights
-from artemis.training.shortcuts import SHORTCUT_SCHEMA, answer_variants, summarise
-from artemis.training.train import Means, predict_unseen, samples_of
+from artemis.training.shortcuts import SHORTCUT_SCHEMA, summarise
+from artemis.training.train import Means, samples_of
 
 PROTOCOLS: Final = ("patient", "official", "random")
 RANDOM_SEEDS: Final = (0, 1, 2)
@@ -136,23 +138,21 @@ def run(
     """
     parts = folder / f"{protocol}-{evaluation_key(recipe, data)}"
     folds = plan(protocol, data)
+    kept = {fold.number: FoldFiles(parts, fold.number, protocol == "patient") for fold in folds}
     samples = None
-    for fold in _in_turn(folds, parts):
+    for fold in _in_turn(folds, kept):
         samples = samples or samples_of(recipe, data, means)
-        _run_fold(protocol, fold, recipe, data, samples, parts, means)
-    made: dict[str, list[Path]] = {}
+        fitted = _network_of(fold, f"{protocol} {fold.words}", recipe, samples, kept, means)
+        measure_fold(kept[fold.number], fitted, samples, data, fold.train, fold.test)
+    made: dict[str, list[FoldFiles]] = {}
     for fold in folds:
         variant = f"{protocol}-disjoint" if fold.words == _DISJOINT else protocol
-        made.setdefault(variant, []).append(_part(parts, fold))
-    return {variant: _measure(variant, paths) for variant, paths in made.items()}
+        made.setdefault(variant, []).append(kept[fold.number])
+    return {variant: _measure(variant, files) for variant, files in made.items()}
 
 
-def _part(parts: Path, fold: Fold) -> Path:
-    return parts / f"part-{fold.number:05d}.parquet"
-
-
-def _in_turn(folds: list[Fold], parts: Path) -> Iterator[Fold]:
-    """Yield the folds without a part, each while its lock is held.
+def _in_turn(folds: list[Fold], kept: Mapping[int, FoldFiles]) -> Iterator[Fold]:
+    """Yield the folds that lack something, each while its lock is held.
 
     The same protocol may run in several processes, on machines that share the folder: each
     takes a fold that nobody works at, and the last to be done are waited for.
@@ -161,11 +161,12 @@ def _in_turn(folds: list[Fold], parts: Path) -> Iterator[Fold]:
     passed = 0
     while waiting:
         fold = waiting.popleft()
-        if _part(parts, fold).is_file():
+        files = kept[fold.number]
+        if files.done:
             continue
         try:
-            with exclusive(parts / f"fold-{fold.number}.lock", f"a training of {fold.words}"):
-                if not _part(parts, fold).is_file():
+            with exclusive(files.folder / f"fold-{fold.number}.lock", f"work at {fold.words}"):
+                if not files.done:
                     yield fold
             passed = 0
         except BusyError:
@@ -175,34 +176,29 @@ def _in_turn(folds: list[Fold], parts: Path) -> Iterator[Fold]:
                 time.sleep(_LOOK_AGAIN)
 
 
-def _run_fold(
-    protocol: str,
+def _network_of(
     fold: Fold,
+    stage: str,
     recipe: Recipe,
-    data: TrainingSet,
     samples: Samples,
-    parts: Path,
+    kept: Mapping[int, FoldFiles],
     means: Means,
-) -> None:
-    """Train one network, and keep its weights and what it says of the slices it has not seen."""
-    path = _part(parts, fold)
+) -> Fitted:
+    """Return the fold's network, of weights that are kept, or trained and kept now."""
+    files = kept[fold.number]
+    if files.weights.is_file():
+        return rebuild(recipe, files.weights, means.imagenet)
     fitted = fit(
         recipe,
         samples,
         np.flatnonzero(fold.train),
         watched=np.flatnonzero(fold.test),
         imagenet=means.imagenet,
-        checkpoint=means.checkpoint(f"{parts.name} {fold.number}"),
-        on_epoch=means.reporter(f"{protocol} {fold.words}"),
+        checkpoint=means.checkpoint(f"{files.folder.name} {fold.number}"),
+        on_epoch=means.reporter(stage),
     )
-    # Measures that are thought of later need no second training.
-    save_weights(fitted.trained.get_weights(), path.with_suffix(".npz"))
-    part = predict_unseen(fitted, samples, data.table, fold.train, fold.test, fold.number)
-    if protocol == "patient":
-        rows = np.flatnonzero(fold.test)
-        answers = answer_variants(fitted, samples, data.table, data.boxes, rows)
-        write_frame(_shortcuts_of(path), answers, SHORTCUT_SCHEMA)
-    write_frame(path, part, PART_SCHEMA)
+    save_weights(fitted.trained.get_weights(), files.weights)
+    return fitted
 
 
 def price_of_the_leak(patient: Evaluation, random: Evaluation) -> dict[str, float]:
@@ -262,16 +258,12 @@ def _random(data: TrainingSet) -> Iterator[Fold]:
         yield Fold(seed, ~test, test, f"seed {seed}")
 
 
-def _shortcuts_of(part: Path) -> Path:
-    return part.with_name(part.name.replace("part", "shortcuts"))
-
-
 def _join(paths: list[Path], schema: pa.Schema) -> pd.DataFrame:
     return pd.concat([read_frame(path, schema) for path in paths], ignore_index=True)
 
 
-def _measure(variant: str, paths: list[Path]) -> Outcome:
-    predictions = _join(paths, PART_SCHEMA)
+def _measure(variant: str, files: list[FoldFiles]) -> Outcome:
+    predictions = _join([one.predictions for one in files], PART_SCHEMA)
     probabilities = calibrated_across(predictions)
     evaluation = evaluate(
         probabilities,
@@ -283,8 +275,13 @@ def _measure(variant: str, paths: list[Path]) -> Outcome:
         slice_ids=predictions["slice_id"].tolist(),
     )
     if variant == "patient":
-        answers = _join([_shortcuts_of(path) for path in paths], SHORTCUT_SCHEMA)
-        evaluation = evaluation.model_copy(update={"shortcuts": summarise(answers)})
+        answers = _join([one.shortcuts for one in files], SHORTCUT_SCHEMA)
+        maps = _join([one.evidence for one in files], EVIDENCE_SCHEMA)
+        figures = summarise_maps(localisation_of(maps), maps["group"].tolist())
+        known = {name: interval for name, interval in figures.items() if interval is not None}
+        evaluation = evaluation.model_copy(
+            update={"shortcuts": summarise(answers), "metrics": evaluation.metrics | known}
+        )
     return Outcome(variant, predictions, evaluation)
 
 

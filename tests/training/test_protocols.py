@@ -117,8 +117,11 @@ def test_patient_protocol_measures_every_slice_once_and_is_not_run_twice(
     # The square is all there is to see: with it blanked, nothing can be told.
     seen, blanked = (shortcuts.tumor_accuracy[name].value for name in ("as_is", "blanked"))
     assert seen > 0.8 > 0.6 > blanked
+    for path in tmp_path.glob("patient-*/evidence-*.parquet"):
+        path.unlink()  # as if another version had not measured it: the weights are kept
     again = run("patient", RECIPE, squares, tmp_path, means)["patient"]
     assert len(told) == 8
+    assert len([*tmp_path.glob("patient-*/evidence-*.parquet")]) == 2
     assert again.evaluation == outcome.evaluation
     text = describe("baseline, patient", outcome.evaluation)
     assert f"| glioma | 60 | {outcome.evaluation.per_tumor['glioma'].precision.value:.3f}" in text
@@ -135,6 +138,7 @@ def test_fold_that_another_process_works_at_is_left_to_it_and_waited_for(
         (parts,) = tmp_path.glob("official-*")
         for part in sorted(parts.glob("part-*.parquet")):
             part.rename(part.with_suffix(".away"))
+            part.with_suffix(".npz").unlink()
         told.clear()
         with exclusive(parts / "fold-0.lock", "a training in another process"):
             running = others.submit(run, "official", ONCE, few, tmp_path, means)

@@ -56,7 +56,28 @@ def figures_of_maps(
     groups: Sequence[str],
     tolerance: float = 0.0,
 ) -> dict[str, Interval | None]:
-    """Measure a model's evidence for its answers, as a model card quotes it.
+    """Return the figures of a model's evidence for its answers, as a model card quotes them.
+
+    Parameters
+    ----------
+    maps, probabilities, categories, boxes, pictures, tolerance
+        See `judge_maps`.
+    groups : sequence of str, length n
+        Patient group of each slice.
+    """
+    measured = judge_maps(maps, probabilities, categories, boxes, pictures, tolerance)
+    return summarise(measured, groups)
+
+
+def judge_maps(
+    maps: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    categories: NDArray[np.int64],
+    boxes: NDArray[np.float32],
+    pictures: NDArray[np.uint8],
+    tolerance: float = 0.0,
+) -> Localisation:
+    """Measure a model's evidence for its answers.
 
     The two measures against boxes are of slices whose tumour type was answered rightly: where
     the answer is wrong, evidence for it should not lie on the tumour. Heat outside the head is
@@ -66,20 +87,17 @@ def figures_of_maps(
     ----------
     maps : ndarray, (n, h, w, 4), float32
         Of slices that the model has not seen.
-    probabilities : ndarray, (n, 12), float32
-        Of the same slices.
+    scores : ndarray, (n, 12), float32
+        Probabilities or logits of the same slices: the highest is the answer.
     categories : ndarray, (n,), int64
         True category indices.
     boxes, pictures, tolerance
         See `localise`.
-    groups : sequence of str, length n
-        Patient group of each slice.
     """
-    shown = probabilities.argmax(axis=1) // len(PLANES)
+    shown = scores.argmax(axis=1) // len(PLANES)
     right = shown == categories // len(PLANES)
     judged = np.where(right[:, None], boxes, np.float32(np.nan))
-    measured = localise(tumor_evidence(maps, shown), judged, pictures, tolerance)
-    return summarise(measured, groups)
+    return localise(tumor_evidence(maps, shown), judged, pictures, tolerance)
 
 
 def localise(

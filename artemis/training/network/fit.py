@@ -167,6 +167,23 @@ def fit(
     return fitted
 
 
+def rebuild(recipe: Recipe, weights: Path, imagenet: Path | str | None) -> Fitted:
+    """Return a trained network again, of the weights that were kept of it.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        How it was trained.
+    weights : Path
+        See `artemis.training.network.weights.save_weights`.
+    imagenet : Path, 'imagenet' or None
+        The stem's weights, as in `fit`.
+    """
+    model = _build(recipe, imagenet)
+    set_weights(model, weights)
+    return Fitted(recipe, model, imagenet)
+
+
 def _build(recipe: Recipe, imagenet: Path | str | None) -> keras.Model:
     if recipe.model == "baseline":
         return build_baseline(recipe.side, original=recipe.original, seed=recipe.seed)
