@@ -38,7 +38,7 @@ def keep_failures(workspace: Path, folder: Path, data: TrainingSet) -> Path | No
         The file; None of a model without mistakes among the pictures.
     """
     model = ClassificationModel(folder)
-    found = failure_record(folder, model.manifest)
+    found = failure_record(model.manifest)
     places = {name: row for row, name in enumerate(data.table["slice_id"])}
     mistakes = [one for one in (found.mistakes if found else ()) if one.slice_id in places]
     if not mistakes:

@@ -84,8 +84,8 @@ def test_reliability_is_a_diagram_with_its_counts(full: Manifest, tmp_path: Path
         assert counts == [str(int(one["images"])) for one in bins]
 
 
-def test_text_from_outside_stays_text(full: Manifest, shipped: Path, tmp_path: Path) -> None:
-    record = failure_record(shipped, full)
+def test_text_from_outside_stays_text(full: Manifest, tmp_path: Path) -> None:
+    record = failure_record(full)
     page = parsed(tmp_path, card_page(build_card(full, record)))
     assert HOSTILE.replace("\u202e", "⟨U+202E⟩") in text(page.by_id("data"))
     assert page.all("img") == []
@@ -95,10 +95,9 @@ def test_text_from_outside_stays_text(full: Manifest, shipped: Path, tmp_path: P
 
 def test_pictures_are_shown_beside_their_mistake_and_a_warning_with_them(
     full: Manifest,
-    shipped: Path,
     tmp_path: Path,
 ) -> None:
-    card = build_card(full, failure_record(shipped, full))
+    card = build_card(full, failure_record(full))
     (block,) = (one for part in card.sections for one in part.blocks if isinstance(one, Failures))
     first, second = block.mistakes[:2]
     rows: dict[str, Any] = {
@@ -123,7 +122,7 @@ def test_a_folder_gets_its_page_and_the_workspace_the_one_with_pictures(tmp_path
     folder = Path(shutil.copytree(source, tmp_path / "models" / "mobilenet_v2" / source.name))
     settings = Settings(workspace=tmp_path)
     assert publish_card(folder, settings) is None
-    record = failure_record(folder, load_manifest(folder))
+    record = failure_record(load_manifest(folder))
     assert record is not None
     row = {
         "slice_id": record.mistakes[0].slice_id,

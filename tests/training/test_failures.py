@@ -31,7 +31,7 @@ def holding(slice_ids: list[str], side: int) -> TrainingSet:
 def test_pictures_and_evidence_of_the_mistakes_that_are_at_hand_are_kept(tmp_path: Path) -> None:
     folder = shipped_folder()
     manifest = load_manifest(folder)
-    record = failure_record(folder, manifest)
+    record = failure_record(manifest)
     assert record is not None
     chosen = [one.slice_id for one in record.mistakes[:2]]
     path = keep_failures(tmp_path, folder, holding(["other", *chosen], manifest.input.side))

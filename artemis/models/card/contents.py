@@ -46,7 +46,7 @@ def read_card(folder: Path) -> Card:
         If the model is damaged, see `artemis.models.manifest.load_manifest`.
     """
     manifest = load_manifest(folder)
-    return build_card(manifest, failure_record(folder, manifest))
+    return build_card(manifest, failure_record(manifest))
 
 
 def build_card(manifest: Manifest, failures: FailureRecord | None) -> Card:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from artemis.models.manifest import Manifest
+from artemis.models.registry import model_folder
 from tests.models.card.records import full_manifest, shipped_folder
 
 
@@ -14,6 +15,12 @@ from tests.models.card.records import full_manifest, shipped_folder
 def shipped() -> Path:
     """The folder of the shipped mobilenet_v2."""
     return shipped_folder()
+
+
+@pytest.fixture
+def older() -> Path:
+    """The folder of the shipped baseline, whose record was written before cards told as much."""
+    return model_folder(Path("no workspace"), "baseline")
 
 
 @pytest.fixture

@@ -45,9 +45,9 @@ def test_figures_by_plane_have_intervals_where_the_record_has_them(full: Manifes
     )
 
 
-def test_an_older_record_gives_shares_by_plane_and_says_that_intervals_lack(shipped: Path) -> None:
-    part = section(read_card(shipped), "figures")
-    confusion = load_manifest(shipped).evaluation.confusion
+def test_an_older_record_gives_shares_by_plane_and_says_that_intervals_lack(older: Path) -> None:
+    part = section(read_card(older), "figures")
+    confusion = load_manifest(older).evaluation.confusion
     coronal = [0, 3, 6, 9]
     right = sum(confusion[k][k] for k in coronal) / sum(sum(confusion[k]) for k in coronal)
     assert tables(part)["By plane"][0][:3] == ("coronal", "157", f"{right:.3f}")
@@ -86,18 +86,20 @@ def test_mistakes_are_said_no_finer_than_calibration_deserves(shipped: Path) -> 
     )
 
 
-def test_shortcut_tests_stand_as_they_are_in_the_record(full: Manifest, shipped: Path) -> None:
+def test_shortcut_tests_stand_as_they_are_in_the_record(full: Manifest, older: Path) -> None:
     rows = tables(section(build_card(full, None), "shortcuts"))["Shortcut tests"]
     assert ("tumour named, tumour box blanked", "40", "0.400 (0.300 to 0.500)") in rows
-    assert "Not in the record of this model" in words(section(read_card(shipped), "shortcuts"))
+    assert "Not in the record of this model" in words(section(read_card(older), "shortcuts"))
 
 
 def test_protocol_tells_held_out_from_cross_validated(full: Manifest) -> None:
-    assert "One held-out part" in words(section(build_card(full, None), "protocol"))
-    crossed = full.model_copy(
-        update={"training": full.training.model_copy(update={"split": CROSS_VALIDATED})}
-    )
-    text = words(section(build_card(crossed, None), "protocol"))
+    def protocol(split: str) -> str:
+        training = full.training.model_copy(update={"split": split})
+        of = full.model_copy(update={"training": training})
+        return words(section(build_card(of, None), "protocol"))
+
+    assert "One held-out part" in protocol("whole patient groups: fold 4 tests")
+    text = protocol(CROSS_VALIDATED)
     assert "Cross-validated: every figure" in text
     assert "held-out part" not in text
 
@@ -119,21 +121,21 @@ def test_every_source_has_a_licence_or_says_that_none_is_known(full: Manifest) -
     assert "to be stated by whoever labelled the pictures" in licences.values()
 
 
-def test_no_name_of_a_patient_is_in_a_card(full: Manifest, shipped: Path) -> None:
-    record = failure_record(shipped, full)
+def test_no_name_of_a_patient_is_in_a_card(full: Manifest) -> None:
+    record = failure_record(full)
     assert record is not None
     assert record.mistakes[0].group == 1
     assert "A. Patient" not in repr(build_card(full, record))
 
 
 def test_outlines_name_every_item_and_do_not_claim_what_the_record_lacks(
-    full: Manifest, shipped: Path
+    full: Manifest, older: Path
 ) -> None:
-    older = tables(section(read_card(shipped), "outlines"))
-    claim = {row[0]: row for row in older["CLAIM, 2024 update (Tejani et al.)"]}
+    told = tables(section(read_card(older), "outlines"))
+    claim = {row[0]: row for row in told["CLAIM, 2024 update (Tejani et al.)"]}
     numbers = [int(n) for item in claim for n in item.split(", ")]
     assert numbers == list(range(1, 45))
-    tripod = [row[0] for row in older["TRIPOD+AI (Collins et al., 2024)"]]
+    tripod = [row[0] for row in told["TRIPOD+AI (Collins et al., 2024)"]]
     assert [int(n) for item in tripod for n in item.split(", ")] == list(range(1, 28))
     assert claim["30"][2] == "partly"
     assert claim["33"][2:] == ("no", "none is in this record")
