@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from artemis.preprocess import SquareBox, model_input, robust_range, square_box, to_uint8
+from artemis.preprocess import (
+    SquareBox,
+    foreground_threshold,
+    grey_counts,
+    model_input,
+    robust_range,
+    square_box,
+    to_uint8,
+)
 
 
 def head(height: int, width: int, top: int, left: int, size: int) -> np.ndarray:
@@ -87,6 +95,12 @@ def test_a_large_16_bit_slice_needs_little_memory() -> None:
 def test_turned_slices_are_looked_up_too() -> None:
     pixels = np.random.default_rng(2).integers(-900, 900, (40, 30)).astype(np.int16)
     np.testing.assert_array_equal(to_uint8(pixels.T[::-1]), to_uint8(pixels).T[::-1])
+
+
+@given(hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=40)))
+def test_foreground_threshold_is_of_the_99th_percentile(picture: np.ndarray) -> None:
+    assert foreground_threshold(picture) == max(12.0, 0.08 * float(np.percentile(picture, 99)))
+    assert grey_counts(picture).tolist() == np.bincount(picture.ravel(), minlength=256).tolist()
 
 
 def test_box_is_the_head_without_the_air() -> None:

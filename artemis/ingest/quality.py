@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from artemis.ingest.reasons import Reason, scan_error
-from artemis.preprocess import foreground_threshold
+from artemis.preprocess import foreground_threshold, grey_counts
 from artemis.settings import IngestSettings
 
 
@@ -61,12 +61,12 @@ def measure(picture: NDArray[np.uint8]) -> Quality:
         Grey picture with at least one pixel.
     """
     height, width = picture.shape
-    counts = np.bincount(picture.ravel(), minlength=256)
+    counts = grey_counts(picture)
     shares = counts / picture.size
     cumulated = np.cumsum(counts)
     low, high = (int(np.searchsorted(cumulated, q * picture.size)) for q in (0.01, 0.99))
     used = shares[shares > 0]
-    above = int(np.floor(foreground_threshold(picture))) + 1
+    above = int(np.floor(foreground_threshold(picture, counts))) + 1
     return Quality(
         width=width,
         height=height,
