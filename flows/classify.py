@@ -26,7 +26,7 @@ from artemis.batch import (
 )
 from artemis.classify import conclude_chunk, ingest_chunk, predict_chunk
 from artemis.ingest.plan import PlanEntry
-from artemis.models.registry import MODEL_NAMES
+from artemis.models.registry import MODEL_NAMES, forget_models
 from artemis.progress import report_progress
 from artemis.report.publish import write_report
 from artemis.runs import Counts, RunPaths, RunRecord, read_record, write_record
@@ -147,6 +147,7 @@ def classify_batch(
         planned = time.monotonic()
         total = sum(entry.n_frames for chunk in chunks for entry in chunk)
         counts = _run_chunks(run, record, len(chunks), total)
+        forget_models()
         studies(str(run.root))
         classified = time.monotonic()
         timings = {"plan": planned - begun, "classify": classified - planned}

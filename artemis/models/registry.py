@@ -283,6 +283,11 @@ def load_model(folder: Path, threads: int = 0) -> ClassificationModel:
     return ClassificationModel(folder, threads)
 
 
+def forget_models() -> None:
+    """Let go of all loaded models, so that what follows has their memory."""
+    load_model.cache_clear()
+
+
 def _folders(root: Path) -> list[Path]:
     """Return the finished models below a folder; one whose name begins with a dot is not."""
     found = (path.parent for path in root.glob(f"*/{MANIFEST_NAME}"))

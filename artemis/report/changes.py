@@ -199,7 +199,7 @@ def _side(run_dir: Path) -> _Side:
         )
     named = [model.name for model in side.record.models]
     for model in dict.fromkeys([*named, *answers["model"]]):
-        of_model = plain_rows(answers[answers["model"] == model])
+        of_model = [*plain_rows(answers[answers["model"] == model])]
         if of_model:
             rows = side.answers.setdefault(model, {})
             for row in of_model:

@@ -8,14 +8,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 
 from artemis.errors import RunRecordError
 from artemis.labels import CATEGORIES, CATEGORY_NAMES, PROBABILITY_COLUMNS, Category
 from artemis.predictions import QUALITY_COLUMNS, read_studies, read_table
+from artemis.report.stored_pictures import stored_pictures
 from artemis.report.study_data import StudyEntry, study_entries
+from artemis.report.tabular import plain_rows
 from artemis.report.truth_data import Truth, from_folders
 from artemis.report.words import (
     REVIEW_REASON_WORDS,
@@ -287,20 +289,16 @@ def load_run(run_dir: Path, truth: Truth | None = None) -> RunData:
     steps = {model.name: confidence_step(model.ece) for model in record.models}
     answers, answering = _answers(run_dir, steps)
     models = dict.fromkeys([*(model.name for model in record.models), *answering])
-    thumbnails = read_table(run_dir, "thumbnails")
+    thumbnails, overlays = stored_pictures(run_dir)
     slices = read_table(run_dir, "slices")
     slices["series_key"] = with_series(slices)["series_key"]
     return RunData(
         record=record,
         models=tuple(models),
         items=tuple(_items(slices, answers, tuple(models), truth)),
-        thumbnails=dict(zip(thumbnails["slice_id"], thumbnails["jpeg"], strict=True)),
-        overlays={
-            slice_id: overlay
-            for slice_id, overlay in zip(thumbnails["slice_id"], thumbnails["overlay"], strict=True)
-            if overlay is not None
-        },
-        studies=study_entries(_rows(read_studies(run_dir)), tuple(models)),
+        thumbnails=thumbnails,
+        overlays=overlays,
+        studies=study_entries([*plain_rows(read_studies(run_dir))], tuple(models)),
         truth_words=truth.words,
     )
 
@@ -308,7 +306,7 @@ def load_run(run_dir: Path, truth: Truth | None = None) -> RunData:
 def _answers(run_dir: Path, steps: Mapping[str, int]) -> tuple[_AnswersBySlice, list[str]]:
     by_slice: _AnswersBySlice = {}
     models: dict[str, None] = {}
-    for row in _rows(read_table(run_dir, "predictions")):
+    for row in plain_rows(read_table(run_dir, "predictions")):
         if row["category"] not in CATEGORY_NAMES:
             raise RunRecordError(
                 f"{run_dir / 'predictions'}: expected the twelve categories of this version of "
@@ -340,7 +338,7 @@ def _items(
     slices: pd.DataFrame, answers: _AnswersBySlice, models: tuple[str, ...], truth: Truth
 ) -> Iterator[SliceItem]:
     copies: Counter[str] = Counter()
-    for number, row in enumerate(_rows(slices), start=1):
+    for number, row in enumerate(plain_rows(slices), start=1):
         slice_id = row["slice_id"] or ""
         stem = _NOT_HEXADECIMAL.sub("", slice_id)[:_ANCHOR_DIGITS] or "unread"
         copies[stem] += 1
@@ -369,12 +367,3 @@ def _items(
 def _size(width: float | None, height: float | None) -> str | None:
     # pandas holds whole numbers with gaps as floats.
     return f"{int(width)}\u00a0\u00d7\u00a0{int(height)}" if width and height else None
-
-
-def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return rows as plain Python values; a missing value is None."""
-    plain = frame.astype(object)
-    return [
-        {str(name): value for name, value in row.items()}
-        for row in plain.where(plain.notna(), None).to_dict("records")
-    ]

@@ -148,10 +148,9 @@ def test_a_missing_table_is_named(audited: AuditResult, tmp_path: Path) -> None:
         build_audit_page(folder)
 
 
-def test_the_near_copies_shown_are_the_least_alike(audited: AuditResult) -> None:
+def test_the_near_copies_shown_are_the_least_alike(audited: AuditResult, page: Page) -> None:
     findings = read_table(audited.folder, "findings")
     near = findings[(findings["kind"] == Kind.NEAR_COPY) & (findings["severity"] != "note")]
-    page = Page(audited.folder / "index.html")
     copies = [text(one) for one in page.by_id("copies").iter("figcaption")]
     shown = [words for words in copies if "Nearly" in words]
     assert len(shown) == min(len(near), SHOWN[Kind.NEAR_COPY])

@@ -104,7 +104,7 @@ def export_dicom(
             f"Received {len(without_study)} that do not. A report cannot refer to them."
         )
     predictions = _predictions(run_dir)
-    of_studies = plain_rows(read_studies(run_dir))
+    of_studies = [*plain_rows(read_studies(run_dir))]
     _private_folder(folder)
     written = []
     for number, study in enumerate(studies):
