@@ -16,6 +16,7 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from artemis import RESEARCH_USE
+from artemis.allocator import share_heaps
 from artemis.batch import (
     conclude_run,
     plan_chunks,
@@ -136,6 +137,7 @@ def classify_batch(
     RunRecord
         The finished run.
     """
+    share_heaps()
     settings = load_settings(Path(workspace) if workspace else None)
     run, record = start_run(
         Path(batch), settings, models or list(MODEL_NAMES), command, str(runtime.flow_run.id)

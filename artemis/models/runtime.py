@@ -19,7 +19,7 @@ from artemis.models.manifest import REFERENCE_NAME, WEIGHTS_NAME, Manifest, load
 from artemis.models.ood import FeatureReference, load_reference
 
 _SIGNATURE: Final = "serving_default"
-_BATCH: Final = 16
+_BATCH: Final = 4  # as fast as 16 on two cores, and 75 MB less for what lies between layers
 _STDERR_LOCK: Final = threading.Lock()
 
 

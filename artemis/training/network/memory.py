@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
 from typing import Final
 
+from artemis.allocator import M_ARENA_MAX, M_MMAP_MAX, M_TOP_PAD, M_TRIM_THRESHOLD, tune
+
 _NEVER: Final = 2**31 - 1
-_GLIBC: Final = (
-    (-4, 0),  # M_MMAP_MAX: large blocks come from the heap as well, and stay
-    (-1, _NEVER),  # M_TRIM_THRESHOLD: the heap's top is not given back
-    (-2, 64 << 20),  # M_TOP_PAD: it grows in steps of 64 MiB
-    (-8, 1),  # M_ARENA_MAX: one heap, whose freed blocks serve every thread
+_PARAMETERS: Final = (
+    (M_MMAP_MAX, 0),  # large blocks come from the heap as well, and stay
+    (M_TRIM_THRESHOLD, _NEVER),  # the heap's top is not given back
+    (M_TOP_PAD, 64 << 20),  # it grows in steps of 64 MiB
+    (M_ARENA_MAX, 1),  # one heap, whose freed blocks serve every thread
 )
-"""Parameters of ``mallopt(3)`` and their values."""
 
 
 def keep_freed_memory() -> bool:
@@ -27,11 +26,6 @@ def keep_freed_memory() -> bool:
     Returns
     -------
     bool
-        False where the C library is another, and nothing was changed.
+        See `artemis.allocator.tune`.
     """
-    if not sys.platform.startswith("linux"):
-        return False
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is None:
-        return False
-    return all([mallopt(name, value) == 1 for name, value in _GLIBC])
+    return tune(_PARAMETERS)
