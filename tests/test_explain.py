@@ -94,8 +94,8 @@ def test_confidence_is_said_no_finer_than_it_deserves(
     (tmp_path / "index.html").write_text(explained_page(found))
     headline = text(Page(tmp_path / "index.html").by_id("verdict"))
     fives = f"{5 * round(20 * sure['confidence']):d}%"
-    assert f"to mobilenet_v2 ({fives})" in headline
-    assert "to baseline (unlike the training images)" in headline
+    assert headline.startswith(f"mobilenet_v2 says meningioma, coronal ({fives}); baseline says ")
+    assert headline.endswith(" (unlike the training images). A person should look first.")
 
 
 @pytest.mark.slow
