@@ -10,6 +10,7 @@ from PIL import Image
 from artemis.errors import NothingUsableError
 from artemis.explain import explain_image
 from artemis.report.explained import explained_page
+from artemis.said import confidence_step
 from artemis.settings import Settings
 from tests.exported import export_mapping_model
 from tests.report.parsing import Page, text
@@ -88,7 +89,7 @@ def test_confidence_is_said_no_finer_than_it_deserves(
 ) -> None:
     found = explain_image(samples / "coronal_simulated_meningioma.png", settings, MODELS, tmp_path)
     sure, far = found.answers
-    assert [model.ece for model in found.models] == [0.03, 0.055]
+    assert [confidence_step(model.ece) for model in found.models] == [5, 10]
     assert "out_of_distribution" not in sure["review_reasons"]
     assert "out_of_distribution" in far["review_reasons"]
     (tmp_path / "index.html").write_text(explained_page(found))
