@@ -10,6 +10,7 @@ from PIL import Image
 from artemis.errors import NothingUsableError
 from artemis.explain import explain_image
 from artemis.report.explained import explained_page
+from artemis.said import confidence_step
 from artemis.settings import Settings
 from tests.exported import export_mapping_model
 from tests.report.parsing import Page, text
@@ -88,14 +89,14 @@ def test_confidence_is_said_no_finer_than_it_deserves(
 ) -> None:
     found = explain_image(samples / "coronal_simulated_meningioma.png", settings, MODELS, tmp_path)
     sure, far = found.answers
-    assert [model.ece for model in found.models] == [0.03, 0.055]
+    assert [confidence_step(model.ece) for model in found.models] == [5, 10]
     assert "out_of_distribution" not in sure["review_reasons"]
     assert "out_of_distribution" in far["review_reasons"]
     (tmp_path / "index.html").write_text(explained_page(found))
     headline = text(Page(tmp_path / "index.html").by_id("verdict"))
     fives = f"{5 * round(20 * sure['confidence']):d}%"
-    assert f"to mobilenet_v2 ({fives})" in headline
-    assert "to baseline (unlike the training images)" in headline
+    assert headline.startswith(f"mobilenet_v2 says meningioma, coronal ({fives}); baseline says ")
+    assert headline.endswith(" (unlike the training images). A person should look first.")
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,7 @@ from artemis.commands.options import AsJson, Workspace, model_names, print_json
 
 if TYPE_CHECKING:
     from artemis.explain import Explanation
+    from artemis.runs import ModelRecord
 
 _BAR = 24
 
@@ -39,7 +40,8 @@ def explain(
     import tempfile
 
     from artemis.explain import explain_image
-    from artemis.report.explained import build_explained_page
+    from artemis.report.data import load_run
+    from artemis.report.explained import build_explained_page, verdict
     from artemis.runs import reports_root
     from artemis.settings import load_settings
 
@@ -53,10 +55,10 @@ def explain(
         if as_json:
             print_json({**found.as_dict(), "report": str(page.resolve())})
         else:
-            _print(found, page)
+            _print(found, verdict(load_run(found.run_dir).items[0]), page)
 
 
-def _print(found: Explanation, page: Path) -> None:
+def _print(found: Explanation, verdict: str, page: Path) -> None:
     """Print an explanation; with colours and bars on a terminal only."""
     from rich.console import Console
     from rich.text import Text
@@ -66,7 +68,7 @@ def _print(found: Explanation, page: Path) -> None:
     from artemis.report.words import (
         CATEGORY_WORDS,
         QUALITY_WORDS,
-        REVIEW_REASON_WORDS,
+        UNLIKE,
         confidence_words,
         visible,
     )
@@ -77,11 +79,14 @@ def _print(found: Explanation, page: Path) -> None:
     def line(name: str, value: str) -> None:
         console.print(Text.assemble((f"{name:<14} ", "bold"), value), soft_wrap=True)
 
-    line("Slice", f"{visible(row['path'])}, frame {row['frame']} of {found.frames}")
+    line("Slice", visible(row["path"]))
+    if found.frames > 1:
+        line("Frame", f"{row['frame']} of 0 to {found.frames - 1}; choose another with --frame")
     line("Size", f"{row['width']} x {row['height']}, {row['format']}")
-    line("Header plane", row["header_plane"] or "none")
+    line("Header plane", row["header_plane"] or "the header names none")
     quality = found.as_dict()["quality"].items()
     line("Quality", "; ".join(f"{QUALITY_WORDS[k].lower()}: {v:.3g}" for k, v in quality))
+    line("In short", verdict)
     for model, answer in zip(found.models, found.answers, strict=True):
         console.print(Text(f"\n{model.name} {model.version}", "bold"))
         far = ReviewReason.OUT_OF_DISTRIBUTION in answer["review_reasons"]
@@ -91,11 +96,30 @@ def _print(found: Explanation, page: Path) -> None:
             bar = "\u2588" * round(share * _BAR) if console.is_terminal and not far else ""
             words = f"  {CATEGORY_WORDS[top['category']]:<24} {said:>5} "
             console.print(Text.assemble(words, (bar, "blue")), soft_wrap=True)
-        reasons = [REVIEW_REASON_WORDS.get(code, code) for code in answer["review_reasons"]]
-        line("  Review", "; ".join(reasons) or "no reason")
-        line("  Distance", f"{answer['ood_score']:.2f}, threshold {model.ood_threshold:.2f}")
-        if not model.evidence_maps:
-            line("  Evidence", "this model gives no evidence maps")
+        if far:
+            line("  Confidence", f"{UNLIKE}, so it means nothing here and is not shown")
+        for name, value in _said_of(model, answer, far):
+            line(f"  {name}", value)
     console.print()
     line("Page", str(page.resolve()))
     console.print(Text(RESEARCH_USE, "italic"), soft_wrap=True)
+
+
+def _said_of(model: ModelRecord, answer: dict[str, Any], far: bool) -> list[tuple[str, str]]:
+    """Return what is said of an answer besides its confidence, as label and value."""
+    from artemis.report.words import CATEGORY_WORDS, REVIEW_REASON_WORDS, TUMOR_WORDS
+
+    reasons = [REVIEW_REASON_WORDS.get(code, code) for code in answer["review_reasons"]]
+    plausible = [CATEGORY_WORDS[name] for name in answer["set_90"] or ()]
+    among = f"{'; '.join(plausible)} (nine times in ten the truth is among these)"
+    sets = among if plausible else "this model has no prediction sets"
+    where = "farther than" if far else "within"
+    score, limit = answer["ood_score"], model.ood_threshold
+    evidence = f"for {TUMOR_WORDS[answer['tumor']]}, drawn on the page"
+    return [
+        *([] if far and plausible else [("Plausible", sets)]),
+        ("Review", "; ".join(reasons) or "nothing calls for a second look"),
+        ("Doubt", f"{answer['doubt']:.2f}, from 0 (sure) to 1"),
+        ("Distance", f"{score:.2f} from the training images, {where} its limit of {limit:.2f}"),
+        ("Evidence", evidence if model.evidence_maps else "this model gives no evidence maps"),
+    ]

@@ -61,14 +61,14 @@ def explained_page(explanation: Explanation) -> str:
 
 
 def verdict(item: SliceItem) -> str:
-    """Return every model's answer in one sentence."""
+    """Return every model's answer, and whether a person should look first."""
     words = [
-        f"{CATEGORY_WORDS[answer.category.name]} to {visible(model)} "
+        f"{visible(model)} says {CATEGORY_WORDS[answer.category.name]} "
         f"({answer.said(answer.confidence)})"
         for model, answer in item.answers.items()
     ]
-    look = "a person should look first" if item.needs_review else "nothing calls for a second look"
-    return f"{sentence(joined(words))}; {look}."
+    look = "A person should look first" if item.needs_review else "Nothing calls for a second look"
+    return f"{'; '.join(words)}. {look}."
 
 
 def pictures(explanation: Explanation, data: RunData, item: SliceItem) -> list[Picture]:

@@ -2,8 +2,10 @@
 
 Model cards: Mitchell et al., FAT* 2019, the headings of section 4. CLAIM: Tejani et al.,
 "Checklist for Artificial Intelligence in Medical Imaging (CLAIM): 2024 Update", Radiology:
-Artificial Intelligence 6 (4), 2024, 44 items. TRIPOD+AI: Collins et al., BMJ 385:e078378, 2024,
-27 items. Items are named in our own words; their numbers are the publications'.
+Artificial Intelligence 6 (4), e240300, 2024, 44 items; the edition of 2020 has 42, and other
+numbers from item 11 on. TRIPOD+AI: Collins et al., BMJ 385:e078378, 2024, 27 items; TRIPOD of 2015
+has other numbers. Items are named in our own words; numbers were compared with public transcripts
+of these editions, not with the journals' pages.
 """
 
 from __future__ import annotations
@@ -79,14 +81,14 @@ _CLAIM: Final = (
     Item("17, 18", "Annotation of the test set, agreement of readers", "no",
          "the slices were not read again, and no second reading exists"),
     Item("19, 20", "Partitions, and at which level disjoint", "yes", "Protocol: patient groups"),
-    Item("21", "Size of the sample", "partly",
+    Item("21", "Intended size of the test set", "partly",
          "what there is; no calculation stands behind it. The intervals say what it is worth"),
     Item("22, 23, 24", "Model, software, first weights", "yes",
          "Protocol: recipe and versions"),
     Item("25, 26, 27", "Training, choice of the model, ensembles", "yes",
          "Protocol: recipe; what was tried is in docs/training.md; no ensemble"),
     Item("28, 29", "Metrics, uncertainty", "yes", "Figures; Protocol"),
-    Item("30", "Robustness", "yes",
+    Item("30", "Robustness or sensitivity", "yes",
          f"Shortcut tests; {_ROBUST}"),
     Item("31", "Explanation", "yes", "Where the evidence lies"),
     Item("32", "Test on internal data", "yes", "Figures"),
@@ -94,7 +96,9 @@ _CLAIM: Final = (
     Item("34", "Registration as a trial", "not applicable", "no trial"),
     Item("35", "Numbers included and excluded", "partly", "Data; only what was included"),
     Item("36", "Who the patients are, by partition", "no", _NO_PEOPLE),
-    Item("37, 38", "Performance, with its precision", "yes", "Figures; Confusion; Calibration"),
+    Item("37, 38", "Performance, with its precision", "yes",
+         "Figures, with intervals; Confusion; Calibration. No ROC curve: each slice gets one of "
+         "twelve answers"),
     Item("39", "Failure analysis", "yes", "Where it fails"),
     Item("40, 41", "Limits, meaning for practice", "yes", "Known limits; Intended use"),
     Item("42, 43", "Protocol and technical detail, availability", "yes",
@@ -108,30 +112,36 @@ _TRIPOD: Final = (
          f"Intended use; {_STUDY}; inequalities cannot be looked at, since {_NO_PEOPLE}"),
     Item("5", "Data: sources and dates", "partly", "Data; dates are not known"),
     Item("6", "Participants: setting, eligibility, treatment", "no", _NO_PEOPLE),
-    Item("7", "Preparation of the data", "yes", "Intended use; Data"),
+    Item("7", "Preparation of the data", "yes",
+         "the same for every slice: Intended use; Data"),
     Item("8", "Outcome and who judged it", "partly",
          "the twelve categories; who judged them, and blind to what, is not known"),
     Item("9", "Predictors", "yes", "the pixels of one slice: Intended use"),
     Item("10", "Size of the sample", "partly", "what there is; no calculation stands behind it"),
     Item("11", "Missing data", "yes", "a slice is whole or refused; nothing is imputed"),
-    Item("12", "Methods of analysis", "yes", "Protocol; Calibration"),
-    Item("13", "Class imbalance", "yes", "Data by category; Protocol: balance of the recipe"),
+    Item("12", "Methods of analysis, heterogeneity", "yes",
+         "Protocol; Calibration; Figures, by source"),
+    Item("13", "Class imbalance", "yes",
+         "Data by category; Protocol: balance of the recipe; recalibrated after it: Calibration"),
     Item("14", "Fairness", "no", _NO_PEOPLE),
     Item("15", "Output of the model", "yes", "Intended use; Calibration; Prediction sets"),
-    Item("16", "Training against evaluation", "yes", "Data; Protocol"),
+    Item("16", "Training against evaluation", "yes",
+         "the same collections, other patients: Data; Protocol"),
     Item("17", "Ethical approval", "no", "not in a model's record"),
     Item("18", "Open science", "partly",
          "code, models and records come with the project; no registered protocol, and funding "
          "and conflicts of interest are not in a model's record"),
     Item("19", "Patients and public involved", "no", "nobody was"),
-    Item("20, 21", "Participants, events", "partly",
+    Item("20, 21", "Participants, and how many in each analysis", "partly",
          "patient groups and images: Data; Figures. No flow of patients is known"),
     Item("22", "Specification of the model", "yes",
          "the weights are in the folder, with their SHA-256: Intended use"),
     Item("23", "Performance, with heterogeneity", "yes", "Figures; Calibration"),
     Item("24", "Updating of the model", "partly",
          "what a gate decided on it is printed by artemis-cli models show"),
-    Item("25, 26", "Interpretation, limits", "yes", "Known limits"),
+    Item("25, 26", "Interpretation, limits", "partly",
+         "Known limits; earlier studies are not in a model's record; fairness cannot be looked at, "
+         f"since {_NO_PEOPLE}"),
     Item("27", "Use: poor input, users, next steps", "partly",
          "Intended use; Unlike the training images; no study of its use was made"),
 )  # fmt: skip
@@ -154,9 +164,9 @@ def outlines(manifest: Manifest, failures: FailureRecord | None) -> Section:
         )
     ]
     for title, name, items in (
-        ("Model cards (Mitchell et al., 2019)", "cards", _MODEL_CARDS),
-        ("CLAIM, 2024 update (Tejani et al.)", "CLAIM", _CLAIM),
-        ("TRIPOD+AI (Collins et al., 2024)", "TRIPOD", _TRIPOD),
+        ("Model cards (Mitchell et al., 2019), by section", "cards", _MODEL_CARDS),
+        ("CLAIM, update of 2024 (Tejani et al.), 44 items", "CLAIM", _CLAIM),
+        ("TRIPOD+AI, 2024 (Collins et al.), 27 items", "TRIPOD", _TRIPOD),
     ):
         rows = []
         for item in items:

@@ -43,7 +43,7 @@ class Temperature:
     Attributes
     ----------
     value : float
-        Divides the logits; 1 where fitting one does not help.
+        Divides the logits; 1 where fitting one does not help on groups it was not fitted on.
     fitted : float
         The likeliest.
     error, uncalibrated_error : float
@@ -60,7 +60,7 @@ class Temperature:
     def words(self) -> str:
         """What was decided, for people."""
         errors = f"{self.error:.3f} with it and {self.uncalibrated_error:.3f} without"
-        if self.error > self.uncalibrated_error:
+        if self.value != self.fitted:
             return (
                 f"{self.fitted:.3f} would be likeliest, but is not used: calibration error {errors}"
             )
@@ -70,7 +70,9 @@ class Temperature:
 def choose_temperature(
     logits: NDArray[np.float32], categories: NDArray[np.int64], parts: NDArray[np.int64]
 ) -> Temperature:
-    """Return the likeliest temperature, or 1 where that makes the calibration error worse.
+    """Return the likeliest temperature, or 1 where that is not seen to lower the calibration error.
+
+    With a single part there is nothing to see it on, so the temperature is 1.
 
     Parameters
     ----------
@@ -84,7 +86,7 @@ def choose_temperature(
     fitted = fit_temperature(logits, categories)
     error = calibration_error(cross_fitted(logits, categories, parts), categories)
     without = calibration_error(softmax(logits), categories)
-    return Temperature(1.0 if error > without else fitted, fitted, error, without)
+    return Temperature(fitted if error < without else 1.0, fitted, error, without)
 
 
 def cross_fitted(

@@ -132,15 +132,15 @@ def test_outlines_name_every_item_and_do_not_claim_what_the_record_lacks(
     full: Manifest, older: Path
 ) -> None:
     told = tables(section(read_card(older), "outlines"))
-    claim = {row[0]: row for row in told["CLAIM, 2024 update (Tejani et al.)"]}
+    claim = {row[0]: row for row in told["CLAIM, update of 2024 (Tejani et al.), 44 items"]}
     numbers = [int(n) for item in claim for n in item.split(", ")]
     assert numbers == list(range(1, 45))
-    tripod = [row[0] for row in told["TRIPOD+AI (Collins et al., 2024)"]]
+    tripod = [row[0] for row in told["TRIPOD+AI, 2024 (Collins et al.), 27 items"]]
     assert [int(n) for item in tripod for n in item.split(", ")] == list(range(1, 28))
     assert claim["30"][2] == "partly"
     assert claim["33"][2:] == ("no", "none is in this record")
     newer = tables(section(build_card(full, None), "outlines"))
-    claim = {row[0]: row for row in newer["CLAIM, 2024 update (Tejani et al.)"]}
+    claim = {row[0]: row for row in newer["CLAIM, update of 2024 (Tejani et al.), 44 items"]}
     assert claim["30"][2] == "yes"
     assert claim["39"][2:] == ("no", "the record holds no single mistakes")
 

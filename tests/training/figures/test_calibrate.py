@@ -64,6 +64,28 @@ def test_temperature_that_makes_the_calibration_error_worse_is_not_used(calibrat
     assert "would be likeliest, but is not used" in chosen.words
 
 
+def test_served_calibration_error_is_never_above_the_uncalibrated_one(calibrated) -> None:
+    logits, categories = (values[:3000] for values in calibrated)
+    parts = np.repeat(np.arange(5), 600)
+    kept = []
+    for seed in range(6):
+        factors = np.exp(np.random.default_rng(seed).normal(0, 0.15 * seed, 5))
+        shaken = (logits * factors[parts][:, None]).astype(np.float32)
+        chosen = choose_temperature(shaken, categories, parts)
+        served = chosen.uncalibrated_error if chosen.value == 1 else chosen.error
+        assert served <= chosen.uncalibrated_error
+        kept.append(chosen.value == 1)
+    assert set(kept) == {True, False}  # both decisions were taken
+
+
+def test_temperature_that_nothing_could_be_seen_of_is_not_used(calibrated) -> None:
+    logits, categories = calibrated
+    chosen = choose_temperature(logits * 3, categories, np.zeros(len(logits), dtype=np.int64))
+    assert chosen.fitted == pytest.approx(3, rel=0.04)
+    assert chosen.value == 1.0
+    assert "would be likeliest, but is not used" in chosen.words
+
+
 def test_parts_hold_whole_groups_in_equal_numbers() -> None:
     groups = [f"g{k % 40}" for k in range(500)]
     parts = group_parts(groups)
