@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,10 +15,10 @@ from artemis.errors import ModelError
 from artemis.labels import CATEGORIES, PLANES, TUMORS
 from artemis.models.manifest import REFERENCE_NAME, WEIGHTS_NAME, Manifest, load_manifest
 from artemis.models.ood import FeatureReference, load_reference
+from artemis.native_talk import native_talk_silenced
 
 _SIGNATURE: Final = "serving_default"
 _BATCH: Final = 4  # as fast as 16 on two cores, and 75 MB less for what lies between layers
-_STDERR_LOCK: Final = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +173,7 @@ def _open(path: Path, threads: int) -> Any:
     from ai_edge_litert.interpreter import Interpreter
 
     try:
-        with _native_talk_silenced():
+        with native_talk_silenced():  # of its delegate, once in a process
             interpreter = Interpreter(model_path=str(path), num_threads=threads)
             interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
@@ -183,20 +181,3 @@ def _open(path: Path, threads: int) -> Any:
             f"{path}: expected a LiteRT flatbuffer. Received: {error}. Install the model again."
         ) from error
     return interpreter
-
-
-@contextmanager
-def _native_talk_silenced() -> Iterator[None]:
-    """Keep LiteRT's line about its delegate off the terminal; no setting of its does.
-
-    It writes to the descriptor, not to `sys.stderr`, once in a process, while a model opens.
-    """
-    with _STDERR_LOCK:
-        kept = os.dup(2)
-        try:
-            with Path(os.devnull).open("wb") as nowhere:
-                os.dup2(nowhere.fileno(), 2)
-                yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 from artemis.datasets.catalogue import dataset_folder
 from artemis.errors import MissingExtraError, TrainingDataError
 from artemis.models.registry import MODEL_NAMES, load_model, model_folder, promote
+from artemis.native_talk import native_talk_silenced
 from artemis.progress import report_progress
 from artemis.settings import Settings
 from artemis.training.network.memory import keep_freed_memory
@@ -69,6 +71,8 @@ def require_tensorflow() -> None:
     # (Zen 3, 2 cores): a step of mobilenet_v2 takes 22.9 ms a picture with it, 31.1 without.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     keep_freed_memory()
+    with native_talk_silenced():  # of a GPU that is not there, before its own level counts
+        importlib.import_module("tensorflow").config.list_physical_devices()
 
 
 def choose_recipes(
