@@ -178,7 +178,7 @@ def _local_cluster() -> dict[str, Any]:
         "threads_per_worker": 1,
         "host": "127.0.0.1",
         "security": True,  # else any user of this machine could send it code
-        "dashboard_address": None,
+        "scheduler_kwargs": {"dashboard": False, "dashboard_address": "127.0.0.1:0"},
         "memory_limit": None,  # as without Dask
         "silence_logs": logging.CRITICAL,
         "preload": "flows.dask_preload",

@@ -366,8 +366,12 @@ def endless_scan(path: Path) -> None:
 
 
 def is_open_in(process: int | str, file: Path) -> bool:
-    links = Path(f"/proc/{process}/fd").iterdir()
-    return any(link.is_symlink() and link.readlink() == file for link in links)
+    with suppress(OSError):
+        for link in Path(f"/proc/{process}/fd").iterdir():
+            with suppress(OSError):  # closed just now
+                if link.readlink() == file:
+                    return True
+    return False
 
 
 def servers_of(home: Path) -> list[str]:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pandas as pd
@@ -25,7 +25,7 @@ from flows.server import PrefectApi
 from tests.flows.test_classify import ROOT, classify, endless_scan, is_open_in, run_of
 
 TABLES = ("slices", "predictions", "thumbnails", "studies")
-CHUNKS = {"ARTEMIS_CHUNK_SLICES": "2"}
+CHUNKS = {"ARTEMIS_CHUNK_SLICES": "4"}
 
 
 def test_address_needs_dask() -> None:
@@ -159,8 +159,8 @@ def test_two_workers_give_the_rows_of_one_machine(
     record = read_record(run_dir)
     assert record.counts.slices == 25
     assert record.engine == "dask, workers: 2"
-    assert record.tasks == 13 + 2
-    assert "15 of 15 task runs recorded" in answer.stderr
+    assert record.tasks == 7 + 2
+    assert "9 of 9 task runs recorded" in answer.stderr
     assert not (run_dir / "tensors").exists()
     assert not list(run_dir.rglob("*.tmp"))
 
@@ -248,7 +248,7 @@ def test_workers_of_its_own_listen_on_loopback_alone_and_give_the_same_rows(
     local_run: Path, pictures: Path, workspace: Path
 ) -> None:
     before = set(workspace.glob("runs/*"))
-    with batch_on_dask(pictures, workspace, **CHUNKS) as process:
+    with batch_on_dask(pictures, workspace, ARTEMIS_CHUNK_SLICES="13") as process:
         wait_until(
             lambda: any(
                 read_record(path.parent).engine.startswith("dask")
@@ -262,7 +262,7 @@ def test_workers_of_its_own_listen_on_loopback_alone_and_give_the_same_rows(
     assert process.returncode == 0, talk
     assert len(addresses) >= 1 + (os.cpu_count() or 1)
     assert set(addresses) == {"0100007F"}
-    assert "15 of 15 task runs recorded" in talk
+    assert "4 of 4 task runs recorded" in talk
     assert_same_rows(new_run(workspace, before), local_run)
 
 
@@ -277,7 +277,12 @@ def test_one_interrupt_ends_the_command_and_its_workers(api: PrefectApi, tmp_pat
         wait_until(lambda: bool(list(workspace.glob("runs/*/plan/*"))), process)
         os.killpg(process.pid, signal.SIGINT)
         _, talk = process.communicate(timeout=120)
-        assert session_of(process.pid) == []
+        deadline = time.monotonic() + 60
+        while left := session_of(process.pid):
+            assert time.monotonic() < deadline, [
+                Path(f"/proc/{each}/cmdline").read_bytes() for each in left
+            ]
+            time.sleep(0.1)
     assert process.returncode == 130
     assert talk.strip() == "Interrupted. `artemis-cli report latest` shows what was finished."
     assert read_record(new_run(workspace, set())).status == "failed"
@@ -291,16 +296,6 @@ def test_scheduler_that_does_not_answer_is_named(
     with (
         pytest.raises(EngineError, match=r"tcp://127\.0\.0\.1:9: expected a Dask scheduler that"),
         dask_workers("tcp://127.0.0.1:9", []),
-    ):
-        pass
-
-
-@pytest.mark.slow
-def test_scheduler_without_workers_says_how_to_start_some(api: PrefectApi, tmp_path: Path) -> None:
-    with (
-        start_scheduler(tmp_path / "scheduler") as address,
-        pytest.raises(EngineError, match=r"without any\. Start some with `dask worker tcp://"),
-        dask_workers(address, []),
     ):
         pass
 
@@ -320,21 +315,21 @@ def test_worker_that_does_not_see_the_workspace_is_named(
 
 
 @pytest.mark.slow
-def test_chunk_that_kills_its_workers_ends_the_batch_with_a_word(
-    api: PrefectApi, tmp_path: Path
+def test_lack_of_workers_and_their_death_at_one_chunk_are_told_apart(
+    api: PrefectApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from prefect import flow
-
     from tests.flows.fatal import fatal
 
-    @flow(persist_result=False)
-    def doomed(address: str) -> None:
+    def send(address: str) -> None:
         with dask_workers(address, []) as workers:
             list(workers.results(fatal, [{}]))
 
-    with ExitStack() as stack:
-        address = stack.enter_context(start_scheduler(tmp_path / "scheduler"))
-        for number in range(4):
-            stack.enter_context(worker(address, tmp_path / str(number)))
-        with pytest.raises(EngineError, match="Received: several died at the same one"):
-            doomed(address)
+    monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES", "0")  # three, else
+    with start_scheduler(tmp_path / "scheduler") as address:
+        with pytest.raises(EngineError, match=r"without any\. Start some with `dask worker tcp://"):
+            send(address)
+        with (
+            worker(address, tmp_path / "worker"),
+            pytest.raises(EngineError, match="Received: several died at the same one"),
+        ):
+            send(address)
