@@ -33,6 +33,7 @@ from artemis.commands.options import (
 )
 from artemis.commands.report import report
 from artemis.commands.training import evaluate, train
+from artemis.engine import Engine
 from artemis.errors import ArtemisError, InputsRefusedError, NothingUsableError
 
 app = typer.Typer(
@@ -122,6 +123,16 @@ def classify_batch(
             metavar="I/N", help="Classify part I of N alone; `merge` joins the runs of all parts."
         ),
     ] = None,
+    engine: Annotated[
+        Engine, typer.Option(help="What works on the chunks: this process, or Dask's workers.")
+    ] = Engine.LOCAL,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Dask's scheduler, such as tcp://10.0.0.1:8786; else workers of its own here.",
+        ),
+    ] = None,
     as_json: AsJson = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 3 if any input was refused or failed.")
@@ -141,10 +152,12 @@ def classify_batch(
     """
     from artemis.runs import check_batch, check_workspace
     from artemis.settings import load_settings
+    from flows.engines import check_engine, this_machine_towards
 
     settings = load_settings(workspace)
     check_batch(directory)
     part = chosen_shard(shard)
+    check_engine(engine, address)
     if dry_run:
         from artemis.batch import describe_plan
 
@@ -153,9 +166,11 @@ def classify_batch(
         return
     check_workspace(settings.workspace)
     from artemis.commands.signals import ending_by_signal
-    from flows.server import PrefectApi
+    from flows.server import LOOPBACK, PrefectApi
 
-    with ending_by_signal(), PrefectApi() as api:  # its server starts while the rest is imported
+    # Its server starts while the rest is imported, where those who do the work can reach it.
+    host = LOOPBACK if address is None else this_machine_towards(address)
+    with ending_by_signal(), PrefectApi(host) as api:
         from artemis.console import print_summary, progress_bar, talk
         from flows.interactive import classify
 
@@ -171,6 +186,8 @@ def classify_batch(
                     command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
                     verbose=verbose,
                     shard=None if part is None else str(part),
+                    engine=engine,
+                    address=address,
                 )
         except (KeyboardInterrupt, SystemExit):
             console.print("Interrupted. `artemis-cli report latest` shows what was finished.")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -121,7 +121,7 @@ def ingest_chunk(run: RunPaths, record: RunRecord, chunk: int, sides: Sequence[i
         temporary.write_text(json.dumps(classifiable), encoding="utf-8")
     keep_thumbnails(scratch.thumbnails, list(thumbnails.values()))
     write_part(run.slices / part_name(chunk), rows, SLICES_SCHEMA)
-    return _count(rows)
+    return count_slices(rows)
 
 
 def predict_chunk(run: RunPaths, record: RunRecord, chunk: int, model: str, folder: Path) -> int:
@@ -272,7 +272,8 @@ def _prediction(
     }
 
 
-def _count(rows: list[dict[str, Any]]) -> Counts:
+def count_slices(rows: Sequence[Mapping[str, Any]]) -> Counts:
+    """Count rows of the table `slices` by what became of them; none of them needs review yet."""
     by_status = {status: 0 for status in ("ok", "refused", "failed")}
     for row in rows:
         by_status[row["status"]] += 1

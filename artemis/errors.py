@@ -71,6 +71,10 @@ class PrefectServerError(ArtemisError):
     """The Prefect API cannot be reached or the embedded server did not start."""
 
 
+class EngineError(ArtemisError):
+    """The workers that chunks are sent to cannot be reached, or cannot do the work."""
+
+
 class MissingExtraError(ArtemisError):
     """A command needs an optional dependency that is not installed."""
 

@@ -89,6 +89,7 @@ class RunRecord(BaseModel):
     Timings are wall-clock seconds by stage; `settings` are as resolved; `command` is
     what was typed, to be copied. `passed_over` counts the files of the batch folder that
     Artemis itself had written, by where they lie, see `artemis.own.passed_over`.
+    `engine` says where the chunks were worked on: ``local``, or ``dask`` and on how many workers.
     `shard` is None for a whole batch; `merged` lists the runs of the shards that one was made of.
     """
 
@@ -106,6 +107,7 @@ class RunRecord(BaseModel):
     shard: ShardRecord | None = None
     merged: list[str] = []
     tasks: int = 0
+    engine: str = "local"
     timings: dict[str, float] = {}
     report: str | None = None
     prefect_flow_run_id: str | None = None
@@ -135,6 +137,12 @@ class RunPaths:
         self.studies = self.root / "studies"
         self.plan = self.root / "plan"
         self.tensors = self.root / "tensors"
+
+    def with_scratch(self, name: str) -> RunPaths:
+        """Return the same run for someone whose scratch is a folder of his own in it."""
+        paths = RunPaths(self.workspace, self.run_id, self.root)
+        paths.tensors = self.tensors / name
+        return paths
 
     def predictions(self, model: str) -> Path:
         """Return the folder of one model's prediction parts."""

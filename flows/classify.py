@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,9 @@ from artemis.batch import (
     start_run,
     write_plans,
 )
+from artemis.chunk import classify_chunk
 from artemis.classify import conclude_chunk, ingest_chunk, predict_chunk
+from artemis.engine import Engine
 from artemis.ingest.plan import PlanEntry
 from artemis.models.registry import MODEL_NAMES, forget_models
 from artemis.progress import report_progress
@@ -34,6 +37,7 @@ from artemis.runs import Counts, RunPaths, RunRecord, read_record, write_record
 from artemis.settings import load_settings
 from artemis.shards import Shard
 from artemis.studies import write_studies
+from flows.engines import Workers, dask_workers
 
 _WORKERS = 4
 _Chunk = tuple[PrefectFuture[dict[str, int]], list[PrefectFuture[int]], PrefectFuture[int]]
@@ -85,6 +89,12 @@ def conclude(run_dir: str, chunk: int) -> int:
     return conclude_chunk(*_open_run(run_dir), chunk)
 
 
+@task(name="classify-chunk", task_run_name="chunk-{chunk}", **_STEP)
+def whole_chunk(run_dir: str, chunk: int) -> dict[str, int]:
+    """Do all of a chunk's steps at once, on a machine that shares only folders with this one."""
+    return classify_chunk(*_open_run(run_dir), chunk).model_dump()
+
+
 @task(name="studies", **_STEP)
 def studies(run_dir: str) -> int:
     """Write one answer for each series and study of several slices."""
@@ -114,6 +124,8 @@ def classify_batch(
     limit: int | None = None,
     command: str = "",
     shard: str | None = None,
+    engine: str = "local",
+    address: str | None = None,
 ) -> RunRecord:
     """Classify every slice found below a folder, or one shard of it.
 
@@ -131,6 +143,8 @@ def classify_batch(
         What was typed, for the record.
     shard : str, optional
         Such as ``2/4``: this part alone, see `artemis.shards`.
+    engine, address : str, str or None
+        What works on the chunks, see `flows.engines`.
 
     Returns
     -------
@@ -142,18 +156,26 @@ def classify_batch(
     run, record = start_run(
         Path(batch), settings, models or list(MODEL_NAMES), command, str(runtime.flow_run.id)
     )
-    with recording_failure(run):
+    with recording_failure(run), ExitStack() as stack:
+        workers = None
+        if Engine(engine) is Engine.DASK:
+            workers = stack.enter_context(dask_workers(address, [Path(record.batch), run.root]))
+            record = _sent_to(workers, run, record)
         begun = time.monotonic()
         chunks, record = _planned(run, record, limit, shard)
         write_plans(run, chunks)
         planned = time.monotonic()
         total = sum(entry.n_frames for chunk in chunks for entry in chunk)
-        counts = _run_chunks(run, record, len(chunks), total)
+        counts = (
+            _run_chunks(run, record, len(chunks), total)
+            if workers is None
+            else _send_chunks(workers, run, len(chunks), total)
+        )
         forget_models()
         studies(str(run.root))
         classified = time.monotonic()
         timings = {"plan": planned - begun, "classify": classified - planned}
-        tasks = len(chunks) * (2 + len(record.models)) + 2
+        tasks = len(chunks) * (2 + len(record.models) if workers is None else 1) + 2
         record = record.model_copy(update={"tasks": tasks})
         record = conclude_run(run, record, counts, timings)
         report_progress("writing the report", 0)
@@ -199,6 +221,29 @@ def _run_chunks(run: RunPaths, record: RunRecord, chunks: int, total: int) -> Co
             counts = _collect(in_flight, counts, total)
     while in_flight:
         counts = _collect(in_flight, counts, total)
+    return counts
+
+
+def _sent_to(workers: Workers, run: RunPaths, record: RunRecord) -> RunRecord:
+    """Record what works on a run whose chunks are sent out; a worker's task takes one core."""
+    threads = record.settings.threads or 1
+    update = {
+        "engine": f"dask, workers: {workers.count}",
+        "settings": record.settings.model_copy(update={"threads": threads}),
+    }
+    record = record.model_copy(update=update)
+    write_record(run, record)
+    return record
+
+
+def _send_chunks(workers: Workers, run: RunPaths, chunks: int, total: int) -> Counts:
+    """Send out every chunk at once: their numbers alone, so that this takes no memory."""
+    counts, run_dir = Counts(), str(run.root.resolve())
+    report_progress("classifying", 0, total)
+    numbered = [{"run_dir": run_dir, "chunk": chunk} for chunk in range(chunks)]
+    for done in workers.results(whole_chunk, numbered):
+        counts += Counts(**done)
+        report_progress("classifying", counts.slices, total)
     return counts
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from artemis.errors import PrefectServerError, SettingsError
 from artemis.runs import check_workspace
 from artemis.settings import ScheduleSettings, Settings, load_settings
-from flows.server import SERVER_ENVIRONMENT, PrefectApi
+from flows.server import LOOPBACK, SERVER_ENVIRONMENT, PrefectApi
 
 if TYPE_CHECKING:
     from prefect.deployments.runner import RunnerDeployment
@@ -52,9 +52,9 @@ class SchedulingServer(PrefectApi):
 
     def _start(self) -> None:
         _check_free(self._port)
-        self.url = f"http://127.0.0.1:{self._port}/api"
+        self.url = f"http://{LOOPBACK}:{self._port}/api"
         hosts = [host for host in os.environ.get("NO_PROXY", "").split(",") if host]
-        os.environ["NO_PROXY"] = ",".join(dict.fromkeys([*hosts, "127.0.0.1"]))
+        os.environ["NO_PROXY"] = ",".join(dict.fromkeys([*hosts, LOOPBACK]))
         environment = os.environ | SERVER_ENVIRONMENT
         del environment["PREFECT__SERVER_EPHEMERAL"]  # an ephemeral server schedules nothing
         environment["PREFECT_UI_ENABLED"] = "1"
@@ -62,7 +62,7 @@ class SchedulingServer(PrefectApi):
         environment["PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"] = _LEASES_ON_DISK
         program = str(Path(__file__).with_name("embedded.py"))
         self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and file
-            [sys.executable, "-P", program, str(self._port)],
+            [sys.executable, "-P", program, str(self._port), LOOPBACK],
             env=environment,
             start_new_session=True,  # Ctrl-C is for `serve`, which then ends the server
             stdin=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""The embedded Prefect server's own process: ``python -P embedded.py PORT``.
+"""The embedded Prefect server's own process: ``python -P embedded.py PORT HOST``.
 
 It ends when its standard input closes, so it never outlives the command that started it,
 however that command ends.
@@ -12,12 +12,12 @@ import threading
 import uvicorn
 
 
-def serve(port: int) -> None:
-    """Serve Prefect's API on the loopback interface until standard input closes."""
+def serve(port: int, host: str) -> None:
+    """Serve Prefect's API on one address of this machine until standard input closes."""
     config = uvicorn.Config(
         "prefect.server.api.server:create_app",
         factory=True,
-        host="127.0.0.1",
+        host=host,
         port=port,
         log_level="error",
         lifespan="on",
@@ -36,4 +36,4 @@ def serve(port: int) -> None:
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]))
+    serve(int(sys.argv[1]), sys.argv[2])

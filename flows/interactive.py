@@ -10,6 +10,7 @@ from uuid import UUID
 
 import httpx
 
+from artemis.engine import Engine
 from artemis.models.registry import model_folder
 from artemis.runs import RunRecord
 from artemis.settings import Settings
@@ -30,6 +31,8 @@ def classify(
     command: str,
     verbose: bool,
     shard: str | None = None,
+    engine: Engine = Engine.LOCAL,
+    address: str | None = None,
 ) -> tuple[RunRecord, int]:
     """Run the flow `classify-batch` once and wait until Prefect has recorded it.
 
@@ -37,7 +40,7 @@ def classify(
     ----------
     api : PrefectApi
         Entered already, so that its server starts while this imports and loads.
-    batch, settings, models, limit, command, shard
+    batch, settings, models, limit, command, shard, engine, address
         See `flows.classify.classify_batch`.
     verbose : bool
         Print Prefect's log.
@@ -50,7 +53,8 @@ def classify(
     os.environ.setdefault(
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "INFO" if verbose else "CRITICAL"
     )
-    _load_models(settings, models)
+    if engine is Engine.LOCAL:  # others load them where they are used
+        _load_models(settings, models)
 
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
@@ -62,7 +66,14 @@ def classify(
     try:
         with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
             record = classify_batch(
-                str(batch), str(settings.workspace), models, limit, command, shard
+                batch=str(batch),
+                workspace=str(settings.workspace),
+                models=models,
+                limit=limit,
+                command=command,
+                shard=shard,
+                engine=engine.value,
+                address=address,
             )
             return record, _wait_until_recorded(record)
     finally:

@@ -7,6 +7,7 @@ itself and the models are imported: that halves the cold start.
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from dotenv import dotenv_values
 
 from artemis.errors import PrefectServerError
 
+LOOPBACK: Final = "127.0.0.1"
 _STARTUP_TIMEOUT: Final = 120.0
 _ANSWER_TIMEOUT: Final = 10.0
 _POLL: Final = 0.1
@@ -73,9 +75,16 @@ class PrefectApi:
     once, on a free port of the loopback interface and on the user's own Prefect database,
     so that ``prefect flow-run ls`` shows the run afterwards; `wait` returns when it answers.
     It ends with the context, and also when this process dies.
+
+    Parameters
+    ----------
+    host : str
+        Address of this machine that an embedded server listens on. On any but loopback it asks
+        for a password made for this run alone, which Prefect hands to the tasks it sends out.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = LOOPBACK) -> None:
+        self._host = host
         self.url = configured_api_url()
         self.embedded = self.url is None
         self._process: subprocess.Popen[bytes] | None = None
@@ -138,18 +147,20 @@ class PrefectApi:
             process.wait()
         self._errors.close()
         os.environ.pop("PREFECT_API_URL", None)
+        if self._host != LOOPBACK:
+            os.environ.pop("PREFECT_API_AUTH_STRING", None)
 
     def _start(self) -> None:
-        port = _free_port()
-        self.url = f"http://127.0.0.1:{port}/api"
+        port = _free_port(self._host)
+        self.url = f"http://{f'[{self._host}]' if ':' in self._host else self._host}:{port}/api"
         for name in ("NO_PROXY", "no_proxy"):  # a proxy cannot reach this machine's loopback
             hosts = [host for host in os.environ.get(name, "").split(",") if host]
-            os.environ[name] = ",".join(dict.fromkeys([*hosts, "127.0.0.1"]))
+            os.environ[name] = ",".join(dict.fromkeys([*hosts, self._host]))
         # -P and a path, not -m: the working directory may hold other people's code.
         program = str(Path(__file__).with_name("embedded.py"))
         self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and file
-            [sys.executable, "-P", program, str(port)],
-            env={**os.environ, **SERVER_ENVIRONMENT},
+            [sys.executable, "-P", program, str(port), self._host],
+            env={**os.environ, **SERVER_ENVIRONMENT, **self._password()},
             start_new_session=True,  # Ctrl-C is for the command, which then ends the server
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -157,14 +168,16 @@ class PrefectApi:
         )
         os.environ["PREFECT_API_URL"] = self.url
 
+    def _password(self) -> dict[str, str]:
+        """Return the server's setting of the password, after giving it to this process too."""
+        if self._host == LOOPBACK:
+            return {}
+        password = f"artemis:{secrets.token_urlsafe(32)}"
+        os.environ["PREFECT_API_AUTH_STRING"] = password
+        return {"PREFECT_SERVER_API_AUTH_STRING": password}
+
     def _healthy(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.url}/health", timeout=5) as answer:  # noqa: S310
-                return bool(answer.status == 200)
-        except urllib.error.HTTPError as error:
-            return error.code in (401, 403)  # there, and asks for the key that Prefect sends
-        except (urllib.error.URLError, OSError, ValueError):
-            return False
+        return answers(f"{self.url}/health")
 
     def _last_words(self) -> str:
         self._errors.seek(0)
@@ -172,9 +185,20 @@ class PrefectApi:
         return words.splitlines()[-1] if words else "no message."
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+def answers(url: str) -> bool:
+    """Return whether something that may be Prefect's API answers there within five seconds."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310
+            return bool(answer.status == 200)
+    except urllib.error.HTTPError as error:
+        return error.code in (401, 403)  # there, and asks for the key that Prefect sends
+    except (urllib.error.URLError, OSError, ValueError):
+        return False
+
+
+def _free_port(host: str) -> int:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.bind((host, 0))
         return int(probe.getsockname()[1])
 
 

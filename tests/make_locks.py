@@ -1,7 +1,8 @@
 """Resolve requirements/*.txt anew from pyproject.toml: versions and hashes, no addresses.
 
 Needs `uv`. Each lock is complete for its extra, for Python 3.11 to 3.13 on any platform;
-train.txt and dev.txt hold only what base.txt does not, at versions that fit it.
+train.txt and dask.txt hold only what base.txt does not, at versions that fit it and each
+other, and dev.txt only what none of them does.
 """
 
 from __future__ import annotations
@@ -35,15 +36,17 @@ def resolve(extras: list[str]) -> dict[str, str]:
 
 
 def main() -> int:
-    """Write the three locks."""
-    everything = resolve(["train", "kaggle", "dev"])
-    smaller, larger = resolve([]), resolve(["train"])
+    """Write the four locks."""
+    everything = resolve(["train", "kaggle", "dask", "dev"])
+    smaller, larger, wider = resolve([]), resolve(["train"]), resolve(["dask"])
     base = {key: everything[key] for key in everything if key in smaller}
     train = {key: everything[key] for key in everything if key in larger}
+    dask = {key: everything[key] for key in everything if key in wider}
     for name, chosen, already in (
         ("base", base, {}),
         ("train", train, base),
-        ("dev", everything, train),
+        ("dask", dask, base),
+        ("dev", everything, train | dask),
     ):
         lines = [entry for key, entry in sorted(chosen.items()) if key not in already]
         (LOCKS / f"{name}.txt").write_text(HEADER + "\n".join(lines) + "\n", encoding="utf-8")

@@ -6,6 +6,7 @@ import pytest
 
 from artemis.batch import plan_chunks, recording_failure, start_run, write_plans
 from artemis.classify import ingest_chunk
+from artemis.ending import check_goes_on, watching
 from artemis.errors import RunEndedError
 from artemis.runs import read_record
 from artemis.settings import Settings
@@ -22,3 +23,14 @@ def test_steps_of_an_interrupted_run_stop_at_the_next_slice(samples: Path, tmp_p
         ingest_chunk(run, record, 0, [64])
     assert not run.slices.exists()
     assert not run.tensors.exists()
+
+
+def test_a_step_elsewhere_looks_whether_the_run_has_ended_and_not_at_every_slice() -> None:
+    looks = []
+    with watching(lambda: bool(looks.append(1))):
+        for _ in range(1000):
+            check_goes_on("elsewhere")
+    assert 1 <= len(looks) < 1000
+    with watching(lambda: True), pytest.raises(RunEndedError, match="a run that goes on"):
+        check_goes_on("elsewhere")
+    check_goes_on("elsewhere")

@@ -288,6 +288,27 @@ def forget_models() -> None:
     load_model.cache_clear()
 
 
+def recorded_folder(workspace: Path, name: str, version: str, sha256: str) -> Path:
+    """Return where this machine has the model that a run of another one began with.
+
+    A shared workspace lies at the same place everywhere; the shipped models lie where Artemis
+    is installed, which need not.
+
+    Raises
+    ------
+    ModelError
+        If this machine has no such version, or one of other bytes.
+    """
+    manifest = _checked(workspace, name, version)
+    folder = _versions(workspace, name)[version]
+    if manifest.sha256 != sha256:
+        raise ModelError(
+            f"{folder}: expected the {name}@{version} that the run began with, {sha256[:12]}…. "
+            f"Received {manifest.sha256[:12]}…. Install the same Artemis on every machine."
+        )
+    return folder
+
+
 def _folders(root: Path) -> list[Path]:
     """Return the finished models below a folder; one whose name begins with a dot is not."""
     found = (path.parent for path in root.glob(f"*/{MANIFEST_NAME}"))
