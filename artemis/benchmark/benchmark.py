@@ -25,7 +25,7 @@ from artemis.runs import ModelRecord, read_record
 from artemis.settings import Settings
 
 PATH: Final = "classify-batch"
-_SUFFIXES: Final = {"jpeg": ".jpg", "png": ".png", "bmp": ".bmp"}
+_SUFFIXES: Final = {"jpeg": ".jpg", "png": ".png"}  # TensorFlow reads no grey BMP
 _STAGE_IMAGES: Final = 256
 _SAME: Final = 1e-5
 
@@ -51,7 +51,7 @@ def run_benchmark(
     Parameters
     ----------
     source : Path
-        Folder of scans; JPEG, PNG and BMP pictures of it are taken, which peers read too.
+        Folder of scans; JPEG and PNG pictures of it are taken, which peers read too.
     settings : Settings
         Tell which models are the champions, and the limits.
     models : list of str
@@ -128,7 +128,7 @@ def _gather(source: Path, settings: Settings, batch: Path, limit: int) -> int:
         shutil.copyfile(located(source, entry.path), batch / f"{number:06d}{suffix}")
     if not usable:
         raise NothingUsableError(
-            f"{source}: expected JPEG, PNG or BMP pictures, which every way of doing it reads. "
+            f"{source}: expected JPEG or PNG pictures, which every way of doing it reads. "
             f"Received none among {len(entries)} scans. Give another folder."
         )
     return len(usable)

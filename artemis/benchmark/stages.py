@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from artemis.benchmark.rounds import Measured
@@ -21,7 +22,7 @@ from artemis.ingest.plan import PlanEntry, plan_batch
 from artemis.ingest.read import read_chunk
 from artemis.labels import PLANES, PROBABILITY_COLUMNS
 from artemis.models.registry import load_model
-from artemis.predictions import SCHEMAS, read_table, write_part
+from artemis.predictions import SCHEMAS, read_part, read_table, write_part
 from artemis.preprocess import model_input, square_box
 from artemis.report.build import build_report
 from artemis.runs import ModelRecord
@@ -69,12 +70,10 @@ class Stages:
         chunks = plan_batch(self.batch, self.settings.ingest, self.limit, limit=self.limit)
         self._entries = [entry for chunk in chunks for entry in chunk]
         for name in ("slices", "predictions", "thumbnails"):
-            table = read_table(run_dir, name)
-            kept = table.head(self.limit * (len(self.models) if name == "predictions" else 1))
-            self._tables[name] = [
-                {str(column): value for column, value in row.items()}
-                for row in kept.to_dict("records")
-            ]
+            rows = self.limit * (len(self.models) if name == "predictions" else 1)
+            parts = sorted((run_dir / name).rglob("part-*.parquet"))
+            whole = pa.concat_tables([read_part(part, SCHEMAS[name]) for part in parts])
+            self._tables[name] = whole.slice(0, rows).to_pylist()
         self.decode()
         self.preprocess()
         for model in self.models:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def benchmark(
     directory: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Folder with JPEG, PNG or BMP pictures.")
+        Path, typer.Argument(metavar="DIR", help="Folder with JPEG or PNG pictures.")
     ],
     workspace: Workspace = None,
     models: Annotated[
