@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from artemis import RESEARCH_USE, __version__
+from artemis.commands.benchmark import benchmark
 from artemis.commands.data import data_app
 from artemis.commands.explain import explain
 from artemis.commands.export import export
@@ -52,6 +53,7 @@ app.command(epilog="Example: artemis-cli explain scan.dcm --rival")(explain)
 app.command(epilog="Example: artemis-cli report latest --pdf")(report)
 app.command(epilog="Example: artemis-cli export latest --dicom --secondary-capture")(export)
 app.command(epilog="Example: artemis-cli merge RUN RUN RUN")(merge)
+app.command(epilog="Example: artemis-cli benchmark brain-mri/ --images 200")(benchmark)
 app.command(epilog="Example: artemis-cli train --data brain-mri/ --model baseline")(train)
 app.command(epilog="Example: artemis-cli evaluate patient --data brain-mri/")(evaluate)
 

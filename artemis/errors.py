@@ -59,6 +59,10 @@ class MergeError(ArtemisError):
     """Runs that are not the shards of one batch, each exactly once and made alike."""
 
 
+class BenchmarkError(ArtemisError):
+    """A benchmark whose command failed, or whose outputs are not alike."""
+
+
 class RunEndedError(ArtemisError):
     """A step of a run that was ended meanwhile."""
 

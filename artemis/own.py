@@ -58,6 +58,8 @@ _PAGES: Final = (
     "retrainings/*/index.html",
     "audits/*/index.html",
     "models/*/*/index.html",
+    "benchmark/index.html",
+    "benchmark/benchmark.json",
 )
 """Below the folder of the reports: pages and what is made with them."""
 

@@ -1,0 +1,1 @@
+"""How fast Artemis is on this machine, stage by stage and beside what users write otherwise."""

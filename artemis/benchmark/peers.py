@@ -1,0 +1,112 @@
+"""What a user would write without Artemis, on the same files; needs the extra `train`.
+
+The networks are those of the models' architectures with weights from a seed, since a shipped
+model holds none for Keras: they cost the same, and say nothing of the pictures. That Keras runs
+here what LiteRT runs there is checked on the export of the same network.
+
+Neither peer hashes files, checks quality, scores distance, writes tables or makes a report.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from artemis.benchmark.record import Check
+from artemis.benchmark.rounds import Measured
+from artemis.models.architectures import build_baseline, build_stem, build_trunk, join
+from artemis.models.runtime import Network, softmax
+from artemis.runs import ModelRecord
+from artemis.training.network.export import export_litert
+
+LOOP: Final = "the original's loop"
+PIPELINE: Final = "Keras' directory pipeline"
+_BATCH: Final = 32
+_ALIKE: Final = 1e-2
+_CHECKED: Final = 16
+
+
+class Peers:
+    """Keras networks of some models, and two ways of running them on a folder of pictures.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds pictures that Pillow and TensorFlow read, and nothing else.
+    models : list of ModelRecord
+        Which architectures, at which sides.
+    """
+
+    def __init__(self, folder: Path, models: list[ModelRecord]) -> None:
+        self._files = sorted(folder.iterdir())
+        self._folder = folder
+        self._networks = {model.name: (model.side, _network(model)) for model in models}
+        for side, network in self._networks.values():  # traced before anything is timed
+            for count in {_BATCH, len(self._files) % _BATCH} - {0}:
+                network.predict(np.zeros((count, side, side, 1), np.float32), verbose=0)
+
+    def measured(self) -> list[Measured]:
+        """Return both ways, to be timed."""
+        count = len(self._files)
+        return [Measured(LOOP, count, self.loop), Measured(PIPELINE, count, self.pipeline)]
+
+    def loop(self) -> None:
+        """Decode each file in full, resize it, and predict: one model after the other."""
+        for side, network in self._networks.values():
+            self._count(network.predict(self._pictures(side), batch_size=_BATCH, verbose=0))
+
+    def pipeline(self) -> None:
+        """Let `keras.utils.image_dataset_from_directory` feed `predict`, model by model."""
+        for side, network in self._networks.values():
+            data = keras.utils.image_dataset_from_directory(
+                self._folder,
+                labels=None,
+                color_mode="grayscale",
+                batch_size=_BATCH,
+                image_size=(side, side),
+                shuffle=False,
+                verbose=False,
+            )
+            self._count(network.predict(data, verbose=0))
+
+    def checks(self) -> list[Check]:
+        """Compare Keras with LiteRT on the same network and pictures."""
+        checks = []
+        for name, (side, network) in self._networks.items():
+            pictures = self._pictures(side)[:_CHECKED]
+            keras_says = softmax(network.predict(pictures, verbose=0)["logits"])
+            with tempfile.TemporaryDirectory() as scratch:
+                path = Path(scratch) / "model.tflite"
+                export_litert(network, path)
+                output = Network(path).run(pictures[..., 0].astype(np.uint8))
+            difference = float(np.abs(softmax(output["logits"]) - keras_says).max())
+            checks.append(
+                Check(name=f"{name}: Keras and LiteRT", difference=difference, limit=_ALIKE)
+            )
+        return checks
+
+    def _pictures(self, side: int) -> NDArray[np.float32]:
+        pictures = [
+            np.asarray(Image.open(path).convert("L").resize((side, side)), dtype=np.float32)
+            for path in self._files
+        ]
+        return np.stack(pictures)[..., None]
+
+    def _count(self, outputs: dict[str, Any]) -> None:
+        if outputs["logits"].shape != (len(self._files), 12):
+            raise ValueError(
+                f"{self._folder}: expected answers for {len(self._files)} pictures. "
+                f"Received {outputs['logits'].shape}."
+            )
+
+
+def _network(model: ModelRecord) -> keras.Model:
+    if model.name == "baseline":
+        return build_baseline(model.side)
+    return join(build_stem(model.side, None), build_trunk(model.side, imagenet=None))

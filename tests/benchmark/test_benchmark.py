@@ -1,0 +1,86 @@
+"""The benchmark itself, on a few pictures: what it measures, and that answers agree."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from artemis.batch import model_records
+from artemis.benchmark.benchmark import PATH, Extent, run_benchmark
+from artemis.benchmark.stages import DECODE, PARQUET, PREPROCESS, READ, REPORT
+from artemis.errors import NothingUsableError
+from artemis.settings import Settings
+
+PICTURES = ("coronal_no_lesion.png", "sagittal_no_lesion.jpg")
+STAGES = [READ, DECODE, PREPROCESS, "baseline", PARQUET, REPORT]
+
+
+@pytest.fixture
+def batch(samples: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "batch"
+    folder.mkdir()
+    for name in (*PICTURES, "refused_ct.dcm", "coronal_simulated_glioma.bmp"):
+        shutil.copy(samples / name, folder)
+    return folder
+
+
+def test_folder_without_pictures_is_refused(samples: Path, tmp_path: Path) -> None:
+    shutil.copy(samples / "refused_ct.dcm", tmp_path)
+    with pytest.raises(NothingUsableError, match=r"expected JPEG or PNG .* among 1 scans"):
+        run_benchmark(tmp_path, Settings(workspace=tmp_path / "w"), ["baseline"], Extent())
+
+
+@pytest.mark.slow
+def test_command_measures_path_and_stages_and_finds_the_same_answers(
+    batch: Path, tmp_path: Path
+) -> None:
+    arguments = [batch, "--models", "baseline", "--rounds", "1", "--no-peers", "--json"]
+    done = subprocess.run(
+        [sys.executable, "cli.py", "benchmark", *arguments, "--workspace", tmp_path / "data"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    told = json.loads(done.stdout)
+    assert [(one["name"], one["kind"]) for one in told["timings"]] == [
+        (PATH, "path"),
+        *((name, "stage") for name in STAGES),
+    ]
+    assert all(len(one["seconds"]) == 1 and one["seconds"][0] > 0 for one in told["timings"])
+    assert told["images"] == 2
+    assert told["left_out"] == "They were not asked for."
+    assert told["start"] > 0
+    assert told["of_roofline"] > 0
+    assert [check["name"] for check in told["checks"]] == [
+        f"{PATH}: one run and another",
+        f"baseline: its stage and {PATH}",
+    ]
+    assert all(check["difference"] <= check["limit"] for check in told["checks"])
+    page = Path(told["report"])
+    assert page.is_file()
+    assert (page.parent / "benchmark.json").is_file()
+    assert not (tmp_path / "data" / "runs").exists()
+
+
+@pytest.mark.slow
+def test_peers_answer_every_picture_and_keras_says_what_litert_says(
+    batch: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("tensorflow", reason="needs the extra `train`")
+    from artemis.benchmark.peers import LOOP, PIPELINE, Peers
+
+    for name in ("refused_ct.dcm", "coronal_simulated_glioma.bmp"):
+        (batch / name).unlink()
+    peers = Peers(batch, model_records(tmp_path, ["baseline"]))
+    measured = peers.measured()
+    assert [(one.name, one.images) for one in measured] == [(LOOP, 2), (PIPELINE, 2)]
+    for one in measured:
+        one.call()
+    (check,) = peers.checks()
+    assert check.name == "baseline: Keras and LiteRT"
+    assert check.passed
