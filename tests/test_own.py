@@ -58,6 +58,8 @@ def test_what_artemis_wrote_is_passed_over_and_counted(tmp_path: Path) -> None:
         workspace / "exports" / RUN / "study-0" / "report.dcm",
         workspace / "failures" / "baseline" / "20261123-abcdef.parquet",
         reports / "index.html",
+        reports / "benchmark" / "index.html",
+        reports / "benchmark" / "benchmark.json",
         reports / RUN / "index.html",
         reports / RUN / "report.pdf",
         reports / "comparisons" / f"{RUN}--{RUN}" / "changed.csv",
@@ -77,7 +79,7 @@ def test_what_artemis_wrote_is_passed_over_and_counted(tmp_path: Path) -> None:
         "data/identity.key": 1,
         "data/models": 3,
         "data/runs": 2,
-        "reports": 5,
+        "reports": 7,
     }
 
 

@@ -8,6 +8,7 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Final
 
 from artemis.batch import model_records, plan_chunks, versions
 from artemis.benchmark.path import WholePath
+from artemis.benchmark.peer_process import PeerProcess
 from artemis.benchmark.record import BenchmarkRecord, Check, Timing
 from artemis.benchmark.rounds import Measured, in_turn, median_ratio
 from artemis.benchmark.stages import Stages, roofline
@@ -69,7 +71,8 @@ def run_benchmark(
         If ``classify-batch`` fails.
     """
     records = model_records(settings.workspace, models)
-    with tempfile.TemporaryDirectory(prefix="artemis-benchmark-") as scratch:
+    with ExitStack() as stack:
+        scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="artemis-benchmark-"))
         batch, workspace = Path(scratch) / "batch", Path(scratch) / "workspace"
         count = _gather(source, settings, batch, extent.images)
         workspace.mkdir()
@@ -85,7 +88,7 @@ def run_benchmark(
         whole.starts.clear()
         stages = Stages(batch, settings, records, min(count, _STAGE_IMAGES))
         stages.prepare(whole.runs[0])
-        others, checks, left_out = _peers(batch, records, wanted=extent.peers)
+        others, checks, left_out = _peers(stack, batch, records, count if extent.peers else 0)
         kinds = {
             "path": [Measured(PATH, count, whole)],
             "stage": list(stages.measured(whole.runs[0], count)),
@@ -135,19 +138,15 @@ def _gather(source: Path, settings: Settings, batch: Path, limit: int) -> int:
 
 
 def _peers(
-    batch: Path, records: list[ModelRecord], *, wanted: bool
+    stack: ExitStack, batch: Path, records: list[ModelRecord], count: int
 ) -> tuple[list[Measured], list[Check], str | None]:
-    if not wanted:
+    """Start the peers if they are asked for and can run; else say why there are none."""
+    if not count:
         return [], [], "They were not asked for."
     if importlib.util.find_spec("tensorflow") is None:
         return [], [], "TensorFlow is not installed; the extra `train` brings it."
-    from artemis.training.jobs import require_tensorflow
-
-    require_tensorflow()
-    from artemis.benchmark.peers import Peers
-
-    peers = Peers(batch, records)
-    return peers.measured(), peers.checks(), None
+    peers = stack.enter_context(PeerProcess(batch, records))
+    return peers.measured(count), peers.checks(), None
 
 
 def _own_checks(whole: WholePath, stages: Stages, models: list[str]) -> list[Check]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from artemis.benchmark.processes import own_environment, own_python
 from artemis.errors import BenchmarkError
 from artemis.labels import PROBABILITY_COLUMNS
 from artemis.predictions import read_table
@@ -53,11 +53,12 @@ class WholePath:
         begun = time.perf_counter()
         answer = subprocess.run(  # noqa: S603  # our own interpreter and command
             [
-                *(sys.executable, "-c", "import cli; cli.main()", "classify-batch"),
+                *own_python("import cli; cli.main()", "classify-batch"),
                 *(str(self.batch), "--workspace", str(self.workspace)),
                 *("--models", ",".join(self.models), "--json", "--quiet"),
             ],
             capture_output=True,
+            env=own_environment(),
             text=True,
             check=False,
         )

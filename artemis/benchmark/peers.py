@@ -9,7 +9,12 @@ Neither peer hashes files, checks quality, scores distance, writes tables or mak
 
 from __future__ import annotations
 
+import json
+import os
+import sys
 import tempfile
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,15 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from artemis.benchmark.peer_process import CHECKS, LOOP, PIPELINE
 from artemis.benchmark.record import Check
-from artemis.benchmark.rounds import Measured
 from artemis.models.architectures import build_baseline, build_stem, build_trunk, join
 from artemis.models.runtime import Network, softmax
-from artemis.runs import ModelRecord
 from artemis.training.network.export import export_litert
 
-LOOP: Final = "the original's loop"
-PIPELINE: Final = "Keras' directory pipeline"
 _BATCH: Final = 32
 _ALIKE: Final = 1e-2
 _CHECKED: Final = 16
@@ -39,22 +41,17 @@ class Peers:
     ----------
     folder : Path
         Holds pictures that Pillow and TensorFlow read, and nothing else.
-    models : list of ModelRecord
-        Which architectures, at which sides.
+    sides : mapping of str to int
+        Which architectures, by name, at which edges in pixels.
     """
 
-    def __init__(self, folder: Path, models: list[ModelRecord]) -> None:
+    def __init__(self, folder: Path, sides: Mapping[str, int]) -> None:
         self._files = sorted(folder.iterdir())
         self._folder = folder
-        self._networks = {model.name: (model.side, _network(model)) for model in models}
+        self._networks = {name: (side, _network(name, side)) for name, side in sides.items()}
         for side, network in self._networks.values():  # traced before anything is timed
             for count in {_BATCH, len(self._files) % _BATCH} - {0}:
                 network.predict(np.zeros((count, side, side, 1), np.float32), verbose=0)
-
-    def measured(self) -> list[Measured]:
-        """Return both ways, to be timed."""
-        count = len(self._files)
-        return [Measured(LOOP, count, self.loop), Measured(PIPELINE, count, self.pipeline)]
 
     def loop(self) -> None:
         """Decode each file in full, resize it, and predict: one model after the other."""
@@ -106,7 +103,26 @@ class Peers:
             )
 
 
-def _network(model: ModelRecord) -> keras.Model:
-    if model.name == "baseline":
-        return build_baseline(model.side)
-    return join(build_stem(model.side, None), build_trunk(model.side, imagenet=None))
+def _network(name: str, side: int) -> keras.Model:
+    if name == "baseline":
+        return build_baseline(side)
+    return join(build_stem(side, None), build_trunk(side, imagenet=None))
+
+
+def serve() -> None:
+    """Answer `artemis.benchmark.peer_process.PeerProcess` until standard input closes."""
+    with os.fdopen(os.dup(1), "w") as answers:
+        os.dup2(2, 1)  # what Keras prints must not be taken for an answer
+        first = json.loads(sys.stdin.readline())
+        peers = Peers(Path(first["folder"]), first["sides"])
+        print(json.dumps("ready"), file=answers, flush=True)  # the pipe's line
+        for line in sys.stdin:
+            print(json.dumps(_answer(peers, json.loads(line))), file=answers, flush=True)
+
+
+def _answer(peers: Peers, question: str) -> Any:
+    if question == CHECKS:
+        return [check.model_dump() for check in peers.checks()]
+    begun = time.perf_counter()
+    {LOOP: peers.loop, PIPELINE: peers.pipeline}[question]()
+    return time.perf_counter() - begun

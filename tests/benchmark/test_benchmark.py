@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from artemis.batch import model_records
 from artemis.benchmark.benchmark import PATH, Extent, run_benchmark
 from artemis.benchmark.stages import DECODE, PARQUET, PREPROCESS, READ, REPORT
 from artemis.errors import NothingUsableError
@@ -65,22 +64,3 @@ def test_command_measures_path_and_stages_and_finds_the_same_answers(
     assert page.is_file()
     assert (page.parent / "benchmark.json").is_file()
     assert not (tmp_path / "data" / "runs").exists()
-
-
-@pytest.mark.slow
-def test_peers_answer_every_picture_and_keras_says_what_litert_says(
-    batch: Path, tmp_path: Path
-) -> None:
-    pytest.importorskip("tensorflow", reason="needs the extra `train`")
-    from artemis.benchmark.peers import LOOP, PIPELINE, Peers
-
-    for name in ("refused_ct.dcm", "coronal_simulated_glioma.bmp"):
-        (batch / name).unlink()
-    peers = Peers(batch, model_records(tmp_path, ["baseline"]))
-    measured = peers.measured()
-    assert [(one.name, one.images) for one in measured] == [(LOOP, 2), (PIPELINE, 2)]
-    for one in measured:
-        one.call()
-    (check,) = peers.checks()
-    assert check.name == "baseline: Keras and LiteRT"
-    assert check.passed
