@@ -167,7 +167,7 @@ def classify_batch(
         print_json(plan) if as_json else _print_pairs(plan)
         return
     check_workspace(settings.workspace)
-    from artemis.commands.signals import ending_by_signal
+    from artemis.commands.signals import ending_by_signal, interruption
     from flows.server import LOOPBACK, PrefectApi
 
     # Its server starts while the rest is imported, where those who do the work can reach it.
@@ -191,9 +191,11 @@ def classify_batch(
                     engine=engine,
                     address=address,
                 )
-        except (KeyboardInterrupt, SystemExit):
+        except BaseException as error:
+            if (ended := interruption()) is None:
+                raise
             console.print("Interrupted. `artemis-cli report latest` shows what was finished.")
-            raise
+            raise ended from error
     if as_json:
         print_json(record.model_dump(mode="json", exclude={"settings"}))
     print_summary(console, record, recorded)

@@ -33,6 +33,17 @@ def ending_by_signal() -> Iterator[None]:
                 signal.signal(number, handler)
 
 
+def interruption() -> BaseException | None:
+    """Return what the signal that came raises; None where none came.
+
+    What a signal interrupts may raise an error of its own on the way out, such as a client
+    whose connection is closed beneath it: it is an interruption all the same.
+    """
+    if not _received:
+        return None
+    return KeyboardInterrupt() if _received[0] == signal.SIGINT else SystemExit(_code())
+
+
 def exit_if_ended() -> None:
     """End the process if a signal did: 130 after SIGINT, 143 after SIGTERM.
 
