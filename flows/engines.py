@@ -205,7 +205,7 @@ def _check_workers(client: Any, where: str, folders: list[str]) -> int:
         elif answer["unseen"]:
             received = f"one that has no folder {', '.join(answer['unseen'])}"
         elif not answer["reaches"]:
-            received = f"one that does not reach Prefect at {api}"
+            received = f"one that does not reach Prefect at {api or 'an address that is not set'}"
         else:
             continue
         raise EngineError(
