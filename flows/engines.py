@@ -153,7 +153,8 @@ def dask_workers(address: str | None, folders: Sequence[Path]) -> Iterator[Worke
     from prefect_dask import DaskTaskRunner
 
     where = address or "the cluster on this machine"
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    for name in ("distributed", "distributed.client"):  # Dask gives its client a level of its own
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     runner = (
         DaskTaskRunner(cluster_class="distributed.LocalCluster", cluster_kwargs=_local_cluster())
         if address is None
