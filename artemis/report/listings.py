@@ -110,6 +110,7 @@ def table_view(data: RunData, rows: Sequence[SliceItem] | None = None) -> dict[s
         first_of.setdefault(item.slice_id, item)
     return {
         "rows": rows,
+        "style": _table_style(rows),
         "first": rows[: limits.FIRST_ROWS],
         "chunks": [
             rows[begin : begin + limits.CHUNK_ROWS]
@@ -122,6 +123,16 @@ def table_view(data: RunData, rows: Sequence[SliceItem] | None = None) -> dict[s
         "planes": [sentence(plane) for plane in PLANES],
         "reasons": _reasons(rows),
     }
+
+
+def _table_style(rows: Sequence[SliceItem]) -> str:
+    """Return the table's classes: columns that say the same of every row are not shown."""
+    classes = ["list", "slices"]
+    if not any(item.header_plane for item in rows):
+        classes.append("no-plane")
+    if not any(item.frame for item in rows):
+        classes.append("no-frame")
+    return " ".join(classes)
 
 
 def refusals_view(data: RunData) -> dict[str, Any]:

@@ -87,6 +87,11 @@ def number(count: int) -> str:
     return f"{count:,}"
 
 
+def measured(value: float) -> str:
+    """Return a measure with three digits, ``0.384``, ``72.5``; from 1,000 on as whole number."""
+    return number(round(value)) if abs(value) >= 1000 else f"{value:.3g}"
+
+
 def counted(count: int, noun: str, plural: str | None = None) -> str:
     """Return a count with its noun in the singular or plural, ``1 slice``, ``2 slices``."""
     return f"{number(count)} {noun if count == 1 else plural or noun + 's'}"

@@ -146,6 +146,21 @@ def test_rows_that_are_not_laid_out_are_filtered_linked_and_shown_on_request(
     assert plain.locator("#slices tbody tr:visible").count() == 704
 
 
+def test_columns_that_say_the_same_of_every_slice_are_not_shown(
+    open_page: OpenPage, report: Path, tmp_path: Path
+) -> None:
+    tables = typical_tables(3, rejected=False)
+    for row in tables.slices:
+        row["header_plane"] = None
+    flat = build_report(write_run(tmp_path / "data", tables).root, tmp_path / "index.html")
+    for path, seen in ((report, ["Header"]), (flat, [])):  # no file here has two frames
+        page = open_page(path)
+        heads = page.locator("#table-slices th[data-col]:visible").all_inner_texts()
+        assert [head for head in heads if head in {"Frame", "Header"}] == seen
+    page.locator("#table-slices th[data-col='6'] button").dblclick()  # sorts by its own column
+    assert "90%" in page.locator("#table-slices tbody tr").first.inner_text()
+
+
 def test_dark_narrow_and_printed_pages_fit_their_width(open_page: OpenPage, report: Path) -> None:
     narrow = open_page(report, viewport={"width": 390, "height": 844}, color_scheme="dark")
     assert narrow.evaluate("document.documentElement.scrollWidth") <= 390

@@ -14,6 +14,7 @@ from artemis.report.words import (
     counted,
     duration,
     joined,
+    measured,
     moment,
     percent,
     share_of,
@@ -121,3 +122,10 @@ def test_a_time_is_shown_in_utc() -> None:
 def test_every_category_has_words() -> None:
     assert tuple(CATEGORY_WORDS) == CATEGORY_NAMES
     assert CATEGORY_WORDS["none_coronal"] == "no tumour, coronal"
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(0.3842, "0.384"), (72.51, "72.5"), (999.4, "999"), (2564.4, "2,564")]
+)
+def test_a_measure_has_three_digits_and_no_exponent(value: float, said: str) -> None:
+    assert measured(value) == said
