@@ -119,10 +119,18 @@ def table_view(data: RunData, rows: Sequence[SliceItem] | None = None) -> dict[s
         "found": len(data.items),
         "first_of": first_of,
         "happened": happened,
+        "shortened": any(map(_is_shortened, data.items)),
         "tumors": [sentence(TUMOR_WORDS[tumor]) for tumor in TUMORS],
         "planes": [sentence(plane) for plane in PLANES],
         "reasons": _reasons(rows),
     }
+
+
+def _is_shortened(item: SliceItem) -> bool:
+    """Return whether the table of slices leaves out a part of a name or sentence."""
+    if len(item.path) > limits.ROW_NAME:
+        return True
+    return item.status != "ok" and len(happened(item)) > limits.ROW_SENTENCE
 
 
 def _table_style(rows: Sequence[SliceItem]) -> str:

@@ -18,6 +18,7 @@ from artemis.report.words import (
     moment,
     percent,
     share_of,
+    shortened,
     visible,
 )
 
@@ -129,3 +130,14 @@ def test_every_category_has_words() -> None:
 )
 def test_a_measure_has_three_digits_and_no_exponent(value: float, said: str) -> None:
     assert measured(value) == said
+
+
+@given(st.text(max_size=60), st.integers(min_value=3, max_value=50))
+def test_a_shortened_text_keeps_its_ends_and_never_exceeds_its_length(text: str, most: int) -> None:
+    short = shortened(text, most)
+    assert len(short) == min(len(text), most)
+    if len(text) > most:
+        begin = (most - 1) // 3
+        assert short[begin] == "\u2026"
+        assert text.startswith(short[:begin])
+        assert text.endswith(short[begin + 1 :])
