@@ -187,9 +187,17 @@ def embedded_overlays(
     characters : int
         Largest sum of the overlays' base64 lengths.
     """
+    cards = data.review[: REVIEW_CARDS if limit is None else limit]
+    return overlays_of(data, cards, characters)
+
+
+def overlays_of(
+    data: RunData, cards: Sequence[SliceItem], characters: int = OVERLAY_CHARACTERS
+) -> dict[str, str]:
+    """Return ``data:`` addresses of the cards' overlays in their order, as many as fit."""
     chosen: dict[str, str] = {}
     left = characters
-    for item in data.review[: REVIEW_CARDS if limit is None else limit]:
+    for item in cards:
         overlay = data.overlays.get(item.slice_id)
         if overlay is None or item.slice_id in chosen:
             continue

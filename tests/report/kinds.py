@@ -17,10 +17,13 @@ from artemis.report.audit import build_audit_page
 from artemis.report.benchmark import build_benchmark_page
 from artemis.report.build import build_report
 from artemis.report.changes_page import write_comparison
+from artemis.report.conflicts import write_conflicts
 from artemis.report.explained import build_explained_page
 from artemis.report.index import COMPARISONS, RETRAININGS, build_index
 from artemis.report.model_card import card_page
 from artemis.report.retraining import build_retraining_page
+from artemis.reviewed import import_labels
+from artemis.reviewed_file import COLUMNS
 from artemis.runs import RunPaths, RunStatus
 from artemis.settings import Settings
 from tests.benchmark.records import benchmark_record
@@ -145,6 +148,23 @@ def explained(folder: Path, samples: Path) -> Path:
     return build_explained_page(found, folder / "index.html")
 
 
+def conflicts(folder: Path, _: Path) -> Path:
+    """Write the page of slices on which two reviewers disagree."""
+    run = write_run(folder / "data", tables := typical_tables(12))
+    lines = [
+        f"{run.run_id},{row['slice_id']},correct,{tumor},coronal,{reviewer},3,{time}"
+        for row in tables.slices[:3]
+        for reviewer, tumor, time in (
+            ("AB", "glioma", "2026-03-02T09:00:00Z"),
+            ("CD", "none", "2026-03-02T10:00:00Z"),
+        )
+    ]
+    file = folder / "labels.csv"
+    file.write_text("\n".join([",".join(COLUMNS[:8]), *lines]), encoding="utf-8")
+    import_labels(file, folder / "data")
+    return write_conflicts(folder / "data", folder).page
+
+
 def benchmark(folder: Path, _: Path) -> Path:
     """Write the page of a benchmark."""
     return build_benchmark_page(benchmark_record(), folder / "index.html")
@@ -162,6 +182,7 @@ KINDS: Final[Mapping[str, Make]] = {
         audit,
         card,
         explained,
+        conflicts,
         benchmark,
     )
 }
