@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from artemis.files import write_text_atomic
+from artemis.predictions import plain_rows
 from artemis.report import limits
 from artemis.report.build import SCRIPTS, page_frame
 from artemis.report.data import RunData, SliceItem, load_run
 from artemis.report.evidence import evidence_legend, evidence_words
 from artemis.report.listings import safe_facts
 from artemis.report.page import render_page
-from artemis.report.tabular import plain_rows
 from artemis.report.words import CATEGORY_WORDS, counted, joined, sentence, visible
 from artemis.reviewed import read_conflicts
 from artemis.runs import RunPaths
