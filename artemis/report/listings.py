@@ -54,8 +54,13 @@ class RefusalGroup:
 
 def review_view(data: RunData) -> dict[str, Any]:
     """Return the most doubtful slices with their evidence, and how many wait in all."""
+    cards = data.review[: limits.REVIEW_CARDS]
+    first: dict[str, int] = {}
+    for item in cards:
+        first.setdefault(item.slice_id, item.number)
     return {
-        "items": data.review[: limits.REVIEW_CARDS],
+        "items": cards,
+        "first": first,
         "found": len(data.review),
         "overlays": limits.embedded_overlays(data),
         "evidence": evidence_words(data),

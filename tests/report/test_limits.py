@@ -76,7 +76,7 @@ def test_copies_share_one_picture(make_run: MakeRun, tmp_path: Path) -> None:
         rows.append(dict(rows[1], path="copy.png"))
     page = Page(build_report(make_run(tables), tmp_path / "index.html"))
     rows = page.rows("table-slices")
-    assert [row[1] for row in rows] == ["", "", "as 2"]
+    assert [row[1] for row in rows] == ["", "", "same as 2"]
     assert len(shots(page.by_id("table-slices"))) == 2
 
 

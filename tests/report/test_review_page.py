@@ -143,6 +143,7 @@ def test_copies_are_reviewed_once_from_whichever_card(open_page: OpenPage, tmp_p
         rows.append(rows[0] | {"path": "copy.png"})
     run = write_run(tmp_path / "data", tables).root
     page = open_page(build_report(run, tmp_path / "index.html"))
+    assert "the same picture as slice 1" in page.locator(".card").nth(1).inner_text()
     page.get_by_role("button", name="Review slice 13").click()
     page.keyboard.type("AB")
     page.keyboard.press("Enter")
