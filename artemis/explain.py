@@ -26,7 +26,7 @@ from artemis.labels import CATEGORY_NAMES, PLANES, PROBABILITY_COLUMNS, TUMORS
 from artemis.models.registry import load_model
 from artemis.models.runtime import tumor_probabilities
 from artemis.overlay import overlay_jpeg
-from artemis.predictions import QUALITY_COLUMNS, read_table
+from artemis.predictions import QUALITY_COLUMNS, plain_rows, read_table
 from artemis.preprocess import model_input, square_box
 from artemis.runs import (
     IDENTITY_KEY,
@@ -169,14 +169,14 @@ def explain_image(
     )
     write_plans(run, [[entry]])
     ingest_chunk(run, record, 0, sorted({model.side for model in record.models}))
-    slice_row = _rows(run, "slices")[0]
+    slice_row = next(plain_rows(read_table(run.root, "slices")))
     if slice_row["status"] != "ok":
         raise NothingUsableError(slice_row["reason"])
     for model in record.models:
         predict_chunk(run, record, 0, model.name, model.folder)
     conclude_chunk(run, record, 0)
     write_record(run, record)
-    by_model = {row["model"]: row for row in _rows(run, "predictions")}
+    by_model = {row["model"]: row for row in plain_rows(read_table(run.root, "predictions"))}
     return Explanation(
         run_dir=run.root,
         frames=frames,
@@ -210,19 +210,6 @@ def _find(image: Path, settings: Settings, frame: int) -> tuple[PlanEntry, int]:
         reason=str(seen.problem) if seen.problem else None,
     )
     return entry, seen.frames
-
-
-def _rows(run: RunPaths, table: str) -> list[dict[str, Any]]:
-    """Return a table's rows as plain values; a missing one is None."""
-    frame = read_table(run.root, table).astype(object)
-    rows = frame.where(frame.notna(), None).to_dict("records")
-    return [
-        {
-            str(name): value.tolist() if isinstance(value, np.ndarray) else value
-            for name, value in row.items()
-        }
-        for row in rows
-    ]
 
 
 def _overlays(run: RunPaths, record: RunRecord, entry: PlanEntry, rival: bool) -> list[Overlay]:

@@ -9,10 +9,11 @@ public interface.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,6 +21,8 @@ import pyarrow.parquet as pq
 from artemis.errors import RunRecordError
 from artemis.files import atomic_path
 from artemis.labels import PROBABILITY_COLUMNS, TUMORS
+
+_ROWS_AT_ONCE: Final = 1000
 
 QUALITY_COLUMNS: Final = (
     "mean_intensity",
@@ -185,6 +188,20 @@ def read_table(run_dir: Path, name: str) -> pd.DataFrame:
     table = pa.concat_tables(tables) if tables else schema.empty_table()
     frame: pd.DataFrame = table.to_pandas()
     return frame
+
+
+def plain_rows(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Yield rows as plain Python values: a missing one is None, an array a list.
+
+    Rows are made by the thousand: a large table takes ten times its room as Python values.
+    """
+    for start in range(0, len(frame), _ROWS_AT_ONCE):
+        plain = frame.iloc[start : start + _ROWS_AT_ONCE].astype(object)
+        for row in plain.where(plain.notna(), None).to_dict("records"):
+            yield {
+                str(name): value.tolist() if isinstance(value, np.ndarray) else value
+                for name, value in row.items()
+            }
 
 
 def read_run(run_dir: Path) -> pd.DataFrame:

@@ -52,7 +52,17 @@ REVIEWED_COLUMNS: Final = (
     "reviewed_at",
     "run_ids",
 )
-CONFLICT_COLUMNS: Final = ("slice_id", "reviewer", "verdict", "tumor", "plane", "reviewed_at")
+CONFLICT_COLUMNS: Final = (
+    "slice_id",
+    "reviewer",
+    "verdict",
+    "tumor",
+    "plane",
+    "reviewed_at",
+    "confidence",
+    "note",
+    "run_id",
+)
 _FACTS: Final = [name for name in LABELS_SCHEMA.names if name != "imported_at"]
 _BAD: Final = ("bad_image", None)
 
@@ -72,8 +82,7 @@ class ImportReport:
     states : dict of str to int
         Slices of the workspace by state, after the import.
     conflicts : pandas.DataFrame
-        The labels of every slice in conflict: ``slice_id``, ``reviewer``, ``verdict``,
-        ``tumor``, ``plane``, ``reviewed_at``.
+        The labels of every slice in conflict, see `read_conflicts`.
     """
 
     rows: int
@@ -108,20 +117,42 @@ def import_labels(file: Path, workspace: Path) -> ImportReport:
         _append(workspace, new)
     labels = _stored(workspace)
     resolved = _resolve(labels)
-    conflicting = set(resolved.loc[resolved["state"] == "conflict", "slice_id"])
-    conflicts = [
-        {name: label[name] for name in CONFLICT_COLUMNS}
-        for slice_id, of in _by_slice(labels)
-        if slice_id in conflicting
-        for label in _in_force(of)
-    ]
     return ImportReport(
         rows=len(rows),
         added=len(new),
         known=len(rows) - len(new),
         states={str(k): int(v) for k, v in resolved["state"].value_counts().sort_index().items()},
-        conflicts=pd.DataFrame(conflicts, columns=list(CONFLICT_COLUMNS)),
+        conflicts=_conflicts(labels),
     )
+
+
+def read_conflicts(workspace: Path) -> pd.DataFrame:
+    """Return the labels in force of every slice whose reviewers disagree, a row a label.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``slice_id``, ``reviewer``, ``verdict``, ``tumor``, ``plane``, ``reviewed_at`` (UTC),
+        ``confidence`` (1 to 5), ``note`` and ``run_id``; what a label lacks is missing. The rows
+        of a slice stand together, by time.
+
+    Raises
+    ------
+    LabelsError
+        If a part of the labels cannot be read.
+    """
+    return _conflicts(_stored(workspace))
+
+
+def _conflicts(labels: list[dict[str, Any]]) -> pd.DataFrame:
+    rows = [
+        {name: label[name] for name in CONFLICT_COLUMNS}
+        for _, of in _by_slice(labels)
+        if _state(in_force := _in_force(of))[0] == "conflict"
+        for label in in_force
+    ]
+    conflicts = pd.DataFrame(rows, columns=list(CONFLICT_COLUMNS))
+    return conflicts.astype({"confidence": "Int8"})
 
 
 def read_reviewed(workspace: Path) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from typing import Any
 
 import duckdb
 import numpy as np
+import pandas as pd
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
@@ -15,6 +16,7 @@ from artemis.predictions import (
     PREDICTIONS_SCHEMA,
     SLICES_SCHEMA,
     THUMBNAILS_SCHEMA,
+    plain_rows,
     read_run,
     read_table,
     write_part,
@@ -129,3 +131,14 @@ def test_thumbnails_of_a_run_before_overlays_are_read_without_them(tmp_path: Pat
     assert read_table(tmp_path, "thumbnails")["overlay"].tolist() == [b"2"]
     pq.write_table(pq.ParquetFile(part).read().drop_columns(["overlay"]), part)
     assert read_table(tmp_path, "thumbnails")["overlay"].tolist() == [None]
+
+
+def test_plain_rows_hold_none_for_what_is_missing_and_lists_for_arrays() -> None:
+    frame = pd.DataFrame(
+        {"a": [1.5, np.nan], "b": [np.array(["x", "y"]), None], "c": ["t", None]},
+    )
+    assert [*plain_rows(frame)] == [
+        {"a": 1.5, "b": ["x", "y"], "c": "t"},
+        {"a": None, "b": None, "c": None},
+    ]
+    assert len([*plain_rows(pd.concat([frame] * 1001))]) == 2002

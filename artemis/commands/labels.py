@@ -11,7 +11,7 @@ import typer
 from artemis.commands.options import AsJson, Workspace, print_json
 
 labels_app = typer.Typer(
-    help="List the twelve categories, or import a reviewer's labels.",
+    help="List the twelve categories, import a reviewer's labels, or settle conflicts.",
     epilog="Example: artemis-cli labels import review.csv",
     rich_markup_mode=None,
 )
@@ -55,5 +55,35 @@ def import_reviewed(
     typer.echo(f"{found.rows} labels read, {found.added} added, {found.known} known before")
     typer.echo("Slices: " + ", ".join(f"{n} {state}" for state, n in found.states.items()))
     for row in conflicts:
-        says = f"{row['verdict']} {row['tumor'] or ''} {row['plane'] or ''}".strip()
-        typer.echo(f"conflict  {row['slice_id'][:12]}  {row['reviewer']}: {says}")
+        typer.echo(f"conflict  {row['slice_id'][:12]}  {_said(row)}")
+    if conflicts:
+        typer.echo("A third person settles them: artemis-cli labels conflicts", err=True)
+
+
+@labels_app.command(name="conflicts", epilog="Example: artemis-cli labels conflicts")
+def list_conflicts(workspace: Workspace = None, as_json: AsJson = False) -> None:
+    """List the slices whose reviewers disagree, and write a page for a third person to decide.
+
+    The CSV that the page exports settles them: `artemis-cli labels import` takes it.
+    """
+    from artemis.report.conflicts import write_conflicts
+    from artemis.runs import reports_root
+    from artemis.settings import load_settings
+
+    settings = load_settings(workspace)
+    found = write_conflicts(settings.workspace, reports_root(settings).resolve())
+    if as_json:
+        print_json(
+            {"report": str(found.page), "conflicts": [one.as_dict() for one in found.conflicts]}
+        )
+        return
+    for one in found.conflicts:
+        said = "; ".join(f"{by.reviewer}: {by.words}" for by in one.judgements)
+        path = one.item.path if one.item else f"run {one.run_id} is gone"
+        typer.echo(f"{one.slice_id[:12]}  {path}  {said}")
+    typer.echo(found.page)
+
+
+def _said(row: dict[str, str | None]) -> str:
+    words = f"{row['verdict']} {row['tumor'] or ''} {row['plane'] or ''}".strip()
+    return f"{row['reviewer']}: {words}"

@@ -11,8 +11,8 @@ import pandas as pd
 
 from artemis import RESEARCH_USE
 from artemis.labels import CATEGORIES, PROBABILITY_COLUMNS
-from artemis.predictions import read_run
-from artemis.report.tabular import csv_text, plain_rows
+from artemis.predictions import plain_rows, read_run
+from artemis.report.tabular import csv_text
 from artemis.runs import RunRecord, read_record
 
 FORMAT_VERSION: Final = 1
@@ -71,7 +71,7 @@ def _plain(name: str, value: Any) -> Any:
     if isinstance(value, float):
         # Whole numbers with gaps are floats in pandas; of float32 seven digits are true.
         return int(value) if name in _WHOLE else float(f"{value:.7g}")
-    return value.tolist() if hasattr(value, "tolist") else value
+    return value
 
 
 def csv_data(run_dir: Path) -> str:

@@ -93,7 +93,7 @@ def report_page(data: RunData, pages: Sequence[SlicePage] = ()) -> str:
         opening=opening(data),
         sections=sections,
         scripts=SCRIPTS,
-        **_frame(data, table_items(data), pages, embedded_thumbnails(data)),
+        **page_frame(data, table_items(data), pages, embedded_thumbnails(data)),
     )
 
 
@@ -121,12 +121,12 @@ def slice_page_texts(
             after=pages[index + 1] if index + 1 < len(pages) else None,
             view=table_view(data, page.rows),
             scripts=SCRIPTS,
-            **_frame(data, page.rows, pages, embedded_thumbnails(data, rows=page.rows)),
+            **page_frame(data, page.rows, pages, embedded_thumbnails(data, rows=page.rows)),
         )
         yield page, text
 
 
-def _frame(
+def page_frame(
     data: RunData,
     rows: Sequence[SliceItem],
     pages: Sequence[SlicePage],
@@ -144,6 +144,7 @@ def _frame(
         "no_picture": _NO_PICTURE,
         "pages": pages,
         "review_columns": COLUMNS,
+        "settling": False,
         "tumors": TUMORS,
         "planes": PLANES,
         "link": links_from(rows, pages),

@@ -17,8 +17,7 @@ import pyarrow as pa
 
 from artemis.errors import RunRecordError
 from artemis.labels import CATEGORY_NAMES
-from artemis.predictions import read_table
-from artemis.report.tabular import plain_rows
+from artemis.predictions import plain_rows, read_table
 from artemis.runs import RunRecord, read_record
 
 _ANSWER_FIELDS: Final = (

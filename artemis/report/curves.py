@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from artemis.models.manifest import Interval
 from artemis.report.svg import dot, element, picture
+from artemis.report.words import measured
 
 _WIDTH: Final = 340
 _HEIGHT: Final = 150
@@ -69,7 +70,7 @@ def loss_scale(values: Sequence[float | None]) -> Scale:
     low, high = min([0.0, *drawn]), max([0.0, *drawn])
     if not high > low:
         high = low + 1.0
-    return Scale(low, high, tuple((v, f"{v:.3g}") for v in (low, (low + high) / 2, high)))
+    return Scale(low, high, tuple((v, measured(v)) for v in (low, (low + high) / 2, high)))
 
 
 def line_plot(lines: Sequence[Line], epochs: int, scale: Scale, description: str) -> Markup:

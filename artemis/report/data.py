@@ -14,10 +14,9 @@ import pandas as pd
 
 from artemis.errors import RunRecordError
 from artemis.labels import CATEGORIES, CATEGORY_NAMES, PROBABILITY_COLUMNS, Category
-from artemis.predictions import QUALITY_COLUMNS, read_studies, read_table
+from artemis.predictions import QUALITY_COLUMNS, plain_rows, read_studies, read_table
 from artemis.report.stored_pictures import stored_pictures
 from artemis.report.study_data import StudyEntry, study_entries
-from artemis.report.tabular import plain_rows
 from artemis.report.truth_data import Truth, from_folders
 from artemis.report.words import (
     REVIEW_REASON_WORDS,

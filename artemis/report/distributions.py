@@ -26,6 +26,7 @@ from artemis.report.words import (
     CATEGORY_WORDS,
     QUALITY_WORDS,
     counted,
+    measured,
     number,
     percent,
     sentence,
@@ -95,7 +96,7 @@ def strangeness_plots(data: RunData) -> Plots:
         known = math.isfinite(threshold)
         words = (
             f"Histogram of the out-of-distribution score of {model}: median "
-            f"{np.median(values):.3g}, {number(int((values > threshold).sum()))} above the "
+            f"{measured(np.median(values))}, {number(int((values > threshold).sum()))} above the "
             "threshold."
         )
         plots.append(
@@ -124,7 +125,8 @@ def quality_plots(data: RunData) -> Plots:
         if values.size:
             words = (
                 f"Histogram of {QUALITY_WORDS[name].lower()} of {counted(values.size, 'slice')}: "
-                f"median {np.median(values):.3g}, from {values.min():.3g} to {values.max():.3g}."
+                f"median {measured(np.median(values))}, from {measured(values.min())} to "
+                f"{measured(values.max())}."
             )
             plots.append((QUALITY_WORDS[name], histogram(by_status, span_axis(values), words)))
     return plots

@@ -17,6 +17,7 @@ from artemis.report.words import (
     QUALITY_WORDS,
     TUMOR_WORDS,
     joined,
+    measured,
     sentence,
     visible,
 )
@@ -93,8 +94,8 @@ def evidence_note(explanation: Explanation) -> str:
 def facts(explanation: Explanation, item: SliceItem) -> list[tuple[str, str]]:
     """Return what is known of the slice before any model looked at it, as label and value."""
     of = f" of {explanation.frames}, from 0" if explanation.frames > 1 else ""
-    measured = [
-        (QUALITY_WORDS[name], DASH if value is None else f"{value:.3g}")
+    measures = [
+        (QUALITY_WORDS[name], DASH if value is None else measured(value))
         for name, value in item.quality.items()
     ]
     return [
@@ -103,7 +104,7 @@ def facts(explanation: Explanation, item: SliceItem) -> list[tuple[str, str]]:
         ("Size, pixels", item.size or DASH),
         ("Plane by its header", item.header_plane or "the header names none"),
         ("Slice", item.slice_id),
-        *measured,
+        *measures,
     ]
 
 

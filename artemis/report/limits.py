@@ -2,7 +2,8 @@
 
 A page is mailed, opened on a phone and printed. Measured on the project's own slices, a
 thumbnail takes 3.5 kB as base64, a table row 0.6 kB and a place on the contact sheet 0.2 kB: a
-page of 1,000 slices has 4.9 MB, one of 10,000 has 9.7 MB. What is left out is said on the page,
+page of 1,000 slices has 4.9 MB, one of 10,000 has 9.7 MB, and 10.6 MB where names and sentences
+have 300 characters, since the table leaves out their middle. What is left out is said on the page,
 with where it is. Each picture is in the page once, however often it is shown.
 """
 
@@ -12,8 +13,11 @@ from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from markupsafe import escape
+
 from artemis.report.data import RunData, SliceItem
 from artemis.report.study_data import StudyEntry
+from artemis.report.words import shortened
 
 REVIEW_CARDS: Final = 40
 """Slices shown in full in the review section; the rest of the queue is in the table."""
@@ -30,8 +34,17 @@ REFUSAL_ROWS: Final = 500
 TABLE_ROWS: Final = 10_000
 """Rows of the table of slices."""
 
-TABLE_CHARACTERS: Final = 7_500_000
-"""Characters of the table of slices, about; a run of longer names has fewer rows on a page."""
+TABLE_BYTES: Final = 7_500_000
+"""Bytes of the table of slices, about; a run whose rows take more has pages of slices."""
+
+ROW_NAME: Final = 120
+"""Characters of a file's path in the table of slices; of a longer one the middle is left out."""
+
+ROW_SENTENCE: Final = 160
+"""Characters there of the sentence why a slice was refused or failed."""
+
+ANY_TEXT: Final = 400
+"""Characters of either elsewhere on the page."""
 
 FIRST_ROWS: Final = 250
 """Rows of a table that a browser with scripts reads at once; more are read when it is idle."""
@@ -80,12 +93,18 @@ def table_fits(data: RunData) -> bool:
     if len(data.items) > TABLE_ROWS:
         return False
     models = len(data.models)
-    return sum(_row_characters(item, models) for item in data.items) <= TABLE_CHARACTERS
+    return sum(_row_bytes(item, models) for item in data.items) <= TABLE_BYTES
 
 
-def _row_characters(item: SliceItem, models: int) -> int:
-    """Return about how long a row's HTML is: its tags, its names, its sentence."""
-    return 430 + 75 * models + len(item.path) + len(item.reason or "")
+def _row_bytes(item: SliceItem, models: int) -> int:
+    """Return about how long a row's HTML is: its tags, its answers, its name, its sentence."""
+    tags = 400 + 60 * models if item.answers else 330 + 35 * models
+    words = 130 * item.needs_review + _bytes(shortened(item.reason or "", ROW_SENTENCE))
+    return tags + words + _bytes(shortened(item.path, ROW_NAME))
+
+
+def _bytes(text: str) -> int:
+    return len(escape(text).encode())
 
 
 def table_items(data: RunData) -> list[SliceItem]:
@@ -168,9 +187,17 @@ def embedded_overlays(
     characters : int
         Largest sum of the overlays' base64 lengths.
     """
+    cards = data.review[: REVIEW_CARDS if limit is None else limit]
+    return overlays_of(data, cards, characters)
+
+
+def overlays_of(
+    data: RunData, cards: Sequence[SliceItem], characters: int = OVERLAY_CHARACTERS
+) -> dict[str, str]:
+    """Return ``data:`` addresses of the cards' overlays in their order, as many as fit."""
     chosen: dict[str, str] = {}
     left = characters
-    for item in data.review[: REVIEW_CARDS if limit is None else limit]:
+    for item in cards:
         overlay = data.overlays.get(item.slice_id)
         if overlay is None or item.slice_id in chosen:
             continue

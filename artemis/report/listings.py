@@ -54,8 +54,13 @@ class RefusalGroup:
 
 def review_view(data: RunData) -> dict[str, Any]:
     """Return the most doubtful slices with their evidence, and how many wait in all."""
+    cards = data.review[: limits.REVIEW_CARDS]
+    first: dict[str, int] = {}
+    for item in cards:
+        first.setdefault(item.slice_id, item.number)
     return {
-        "items": data.review[: limits.REVIEW_CARDS],
+        "items": cards,
+        "first": first,
         "found": len(data.review),
         "overlays": limits.embedded_overlays(data),
         "evidence": evidence_words(data),
@@ -110,6 +115,7 @@ def table_view(data: RunData, rows: Sequence[SliceItem] | None = None) -> dict[s
         first_of.setdefault(item.slice_id, item)
     return {
         "rows": rows,
+        "style": _table_style(rows),
         "first": rows[: limits.FIRST_ROWS],
         "chunks": [
             rows[begin : begin + limits.CHUNK_ROWS]
@@ -118,10 +124,28 @@ def table_view(data: RunData, rows: Sequence[SliceItem] | None = None) -> dict[s
         "found": len(data.items),
         "first_of": first_of,
         "happened": happened,
+        "shortened": any(map(_is_shortened, data.items)),
         "tumors": [sentence(TUMOR_WORDS[tumor]) for tumor in TUMORS],
         "planes": [sentence(plane) for plane in PLANES],
         "reasons": _reasons(rows),
     }
+
+
+def _is_shortened(item: SliceItem) -> bool:
+    """Return whether the table of slices leaves out a part of a name or sentence."""
+    if len(item.path) > limits.ROW_NAME:
+        return True
+    return item.status != "ok" and len(happened(item)) > limits.ROW_SENTENCE
+
+
+def _table_style(rows: Sequence[SliceItem]) -> str:
+    """Return the table's classes: columns that say the same of every row are not shown."""
+    classes = ["list", "slices"]
+    if not any(item.header_plane for item in rows):
+        classes.append("no-plane")
+    if not any(item.frame for item in rows):
+        classes.append("no-frame")
+    return " ".join(classes)
 
 
 def refusals_view(data: RunData) -> dict[str, Any]:

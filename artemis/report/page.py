@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from artemis import RESEARCH_USE, __version__
 from artemis.evidence_map import CAPTION
-from artemis.report import words
+from artemis.report import limits, words
 
 _ROOT: Final = Path(__file__).parent
 
@@ -90,11 +90,15 @@ def _environment() -> Environment:
         sentence=words.sentence,
         visible=words.visible,
         moment=words.moment,
+        shortened=words.shortened,
     )
     environment.globals.update(
         category_words=words.CATEGORY_WORDS,
         status_words=words.STATUS_WORDS,
         tumor_words=words.TUMOR_WORDS,
         evidence_caption=CAPTION,
+        row_name=limits.ROW_NAME,
+        row_sentence=limits.ROW_SENTENCE,
+        any_text=limits.ANY_TEXT,
     )
     return environment

@@ -15,7 +15,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from artemis.report.words import number
+from artemis.report.words import measured, number
 
 _WIDTH: Final = 340
 _HEIGHT: Final = 128
@@ -95,7 +95,7 @@ def span_axis(values: NDArray[np.float64], marker: float | None = None) -> Axis:
     if not high > low:
         low, high = low - 0.5, high + 0.5
     middle = (low + high) / 2
-    return Axis(low, high, tuple((value, f"{value:.3g}") for value in (low, middle, high)))
+    return Axis(low, high, tuple((value, measured(value)) for value in (low, middle, high)))
 
 
 def percent_axis() -> Axis:
@@ -204,7 +204,7 @@ def dot_plot(
     description : str
         Text alternative.
     """
-    low, high, line, column = 130, 320, 20, 42
+    low, high, line, column = 154, 334, 20, 42  # the longest label, in the widest font in use
     width = high + 12 + column * len(names)
     most = max((count for _, counts in rows for count in counts), default=0) or 1
     parts = [

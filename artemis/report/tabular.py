@@ -1,15 +1,11 @@
-"""Tables as plain rows, and as CSV that a spreadsheet can open without running anything."""
+"""Tables as CSV that a spreadsheet can open without running anything."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
-
-import pandas as pd
-
-_ROWS_AT_ONCE: Final = 1000
 
 FORMULA_STARTS: Final = (
     "=",
@@ -60,14 +56,3 @@ def cell(value: object) -> str:
         return str(value)
     text = ";".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
-
-
-def plain_rows(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """Yield rows as plain Python values; a missing value is None.
-
-    Rows are made by the thousand: a large table takes ten times its room as Python values.
-    """
-    for start in range(0, len(frame), _ROWS_AT_ONCE):
-        plain = frame.iloc[start : start + _ROWS_AT_ONCE].astype(object)
-        for row in plain.where(plain.notna(), None).to_dict("records"):
-            yield {str(name): value for name, value in row.items()}

@@ -18,6 +18,9 @@ from artemis.said import visible as visible
 DASH: Final = "\u2013"
 """What stands where there is no value."""
 
+CUT: Final = "\u2026"
+"""What stands where text was left out."""
+
 TUMOR_WORDS: Final[Mapping[str, str]] = {
     "glioma": "glioma",
     "meningioma": "meningioma",
@@ -87,9 +90,25 @@ def number(count: int) -> str:
     return f"{count:,}"
 
 
+def measured(value: float) -> str:
+    """Return a measure with three digits, ``0.384``, ``72.5``; from 1,000 on as whole number."""
+    return number(round(value)) if abs(value) >= 1000 else f"{value:.3g}"
+
+
 def counted(count: int, noun: str, plural: str | None = None) -> str:
     """Return a count with its noun in the singular or plural, ``1 slice``, ``2 slices``."""
     return f"{number(count)} {noun if count == 1 else plural or noun + 's'}"
+
+
+def shortened(text: str, most: int) -> str:
+    """Return text of at most `most` characters: of a longer one, `CUT` stands for its middle.
+
+    Two thirds of what is kept are of its end, where a path has the file and a sentence what to do.
+    """
+    if len(text) <= most:
+        return text
+    begin = (most - 1) // 3
+    return f"{text[:begin]}{CUT}{text[len(text) - (most - 1 - begin) :]}"
 
 
 def joined(parts: list[str]) -> str:

@@ -68,7 +68,7 @@ class Page:
         """Return the text of the body cells of a table, those kept beside it included."""
         tables = [self.by_id(table_id)]
         for beside in self.all("noscript", **{"data-rows": table_id}):
-            tables += beside.findall("table")
+            tables += beside.findall(".//table")
         return [[text(cell) for cell in row] for table in tables for row in table.find("tbody")]
 
 

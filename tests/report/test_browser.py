@@ -132,8 +132,8 @@ def test_rows_that_are_not_laid_out_are_filtered_linked_and_shown_on_request(
     run = write_run(tmp_path / "data", typical_tables(700)).root
     path = build_report(run, tmp_path / "index.html")
     page = open_page(path)
-    page.get_by_text("Shown: the first 500 of 704 rows.").wait_for()
-    page.get_by_role("button", name="Show 204 more").click()
+    page.get_by_text("Shown: the first 250 of 704 rows.").wait_for()
+    page.get_by_role("button", name="Show 454 more").click()
     assert shown(page) == 704
     page.get_by_label("Search").fill("slice_0065")
     page.get_by_text("10 of 704 rows").wait_for()
@@ -144,6 +144,40 @@ def test_rows_that_are_not_laid_out_are_filtered_linked_and_shown_on_request(
     assert "slice_00659.png" in linked.inner_text()
     plain = open_page(path, java_script_enabled=False)
     assert plain.locator("#slices tbody tr:visible").count() == 704
+
+
+def test_a_filter_leaves_the_rows_that_stay_untouched_and_in_their_order(
+    open_page: OpenPage, report: Path
+) -> None:
+    page = open_page(report)
+    body = page.locator("#table-slices tbody")
+    body.evaluate(
+        "one => { window.moved = []; new MutationObserver(all => all.forEach(m =>"
+        " m.addedNodes.forEach(n => window.moved.push(n.id)))).observe(one, {childList: true}); }"
+    )
+    every = body.locator("tr").evaluate_all("rows => rows.map(row => row.id)")
+    page.get_by_label("Search").fill("patient_3/")
+    page.get_by_text("20 of 127 rows").wait_for()
+    assert page.evaluate("window.moved") == []
+    page.get_by_role("button", name="Show all").click()
+    page.get_by_text("127 rows", exact=True).wait_for()
+    assert len(page.evaluate("window.moved")) == 107
+    assert body.locator("tr").evaluate_all("rows => rows.map(row => row.id)") == every
+
+
+def test_columns_that_say_the_same_of_every_slice_are_not_shown(
+    open_page: OpenPage, report: Path, tmp_path: Path
+) -> None:
+    tables = typical_tables(3, rejected=False)
+    for row in tables.slices:
+        row["header_plane"] = None
+    flat = build_report(write_run(tmp_path / "data", tables).root, tmp_path / "index.html")
+    for path, seen in ((report, ["Header"]), (flat, [])):  # no file here has two frames
+        page = open_page(path)
+        heads = page.locator("#table-slices th[data-col]:visible").all_inner_texts()
+        assert [head for head in heads if head in {"Frame", "Header"}] == seen
+    page.locator("#table-slices th[data-col='6'] button").dblclick()  # sorts by its own column
+    assert "92%" in page.locator("#table-slices tbody tr").first.inner_text()
 
 
 def test_dark_narrow_and_printed_pages_fit_their_width(open_page: OpenPage, report: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from artemis.report import limits
 from artemis.report.build import build_report
 from artemis.report.data import load_run
-from tests.report.conftest import jpeg, slice_row, typical_tables
+from tests.report.conftest import Tables, jpeg, slice_row, typical_tables
 from tests.report.parsing import Page, shots, text
 
 MakeRun = Callable[..., Path]
@@ -44,10 +44,14 @@ def test_a_table_of_long_names_holds_fewer_rows(
     make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = load_run(make_run())
-    monkeypatch.setattr(limits, "TABLE_CHARACTERS", 21_000)
+    monkeypatch.setattr(limits, "TABLE_BYTES", 19_500)
     assert limits.table_fits(data)
-    renamed = replace(data.items[0], path="x" * 1_000)
-    assert not limits.table_fits(replace(data, items=(renamed, *data.items[1:])))
+    for letter in ("x" * 5_000, "<" * 100):  # the middle of a long name is left out of the table
+        renamed = replace(data.items[0], path=letter)
+        monkeypatch.setattr(limits, "TABLE_BYTES", 19_500)
+        assert limits.table_fits(replace(data, items=(renamed, *data.items[1:])))
+        everywhere = [replace(item, path=letter) for item in data.items]
+        assert not limits.table_fits(replace(data, items=(*everywhere,)))
 
 
 def test_what_is_left_out_is_said_with_where_it_is(
@@ -72,7 +76,7 @@ def test_copies_share_one_picture(make_run: MakeRun, tmp_path: Path) -> None:
         rows.append(dict(rows[1], path="copy.png"))
     page = Page(build_report(make_run(tables), tmp_path / "index.html"))
     rows = page.rows("table-slices")
-    assert [row[1] for row in rows] == ["", "", "as 2"]
+    assert [row[1] for row in rows] == ["", "", "same as 2"]
     assert len(shots(page.by_id("table-slices"))) == 2
 
 
@@ -88,10 +92,49 @@ def test_a_page_of_1000_slices_is_below_5_megabytes(make_run: MakeRun, tmp_path:
     assert len(page.all("image")) > 950  # of those drawn here; scans compress better
 
 
+def with_long_names(tables: Tables) -> Tables:
+    """Give every file a name of 300 characters, and every refusal a sentence as long."""
+    names = {row["path"]: f"{'x' * 150}/{row['path'].rjust(149, 'y')}" for row in tables.slices}
+    for row in tables.slices:
+        row["path"] = names[row["path"]]
+        if row["reason"]:
+            row["reason"] = f"{row['path']}: {'because ' * 37}end."
+    for row in (row for rows in tables.predictions.values() for row in rows):
+        row["path"] = names[row["path"]]
+    return tables
+
+
+def test_the_middle_of_long_names_is_left_out_of_the_table_alone_and_that_is_said(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    page = Page(build_report(make_run(with_long_names(typical_tables(12))), tmp_path / "i.html"))
+    rows = page.rows("table-slices")
+    assert {len(row[2]) for row in rows} == {limits.ROW_NAME}
+    assert rows[0][2].startswith("x" * 39 + "\u2026")
+    assert rows[0][2].endswith("slice_00000.png")
+    assert len(rows[-1][-1]) == limits.ROW_SENTENCE
+    assert rows[-1][-1].endswith("because end.")
+    note = text(page.by_id("slices").findall("./p")[-1])
+    assert "more than 120 characters and sentences of more than 160" in note
+    assert "whole in runs/20260301T120000Z-0a1b2c/slices/, columns path and reason" in note
+    whole = text(page.by_id("refusals"))
+    assert "x" * 150 + "/" + "broken.png".rjust(149, "y") in whole
+    assert "Because " + "because " * 36 + "end." in whole
+
+
+def test_names_that_fit_are_whole_and_nothing_is_said(make_run: MakeRun, tmp_path: Path) -> None:
+    page = Page(build_report(make_run(), tmp_path / "index.html"))
+    assert "\u2026" not in text(page.by_id("slices"))
+
+
 @pytest.mark.slow
-def test_a_page_of_10000_slices_is_below_12_megabytes(make_run: MakeRun, tmp_path: Path) -> None:
-    target = build_report(make_run(typical_tables(10_000 - 4)), tmp_path / "index.html")
+def test_a_page_of_10000_slices_with_names_of_300_characters_is_below_12_megabytes(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    tables = with_long_names(typical_tables(10_000 - 4))
+    target = build_report(make_run(tables), tmp_path / "index.html")
     assert target.stat().st_size <= 12 * MEGABYTE
+    assert [path.name for path in tmp_path.glob("*.html")] == ["index.html"]
     page = Page(target)
     assert len(page.rows("table-slices")) == 10_000
     notes = " ".join(text(one) for one in page.all("p", class_="limit"))

@@ -87,7 +87,7 @@ def test_confusions_of_both_models_hold_every_locked_slice(make_page: MakePage) 
         ("Challenger 20261124-c0ffee", of.evaluation),
     ):
         assert evaluation is not None
-        rows = table(page, f"{side}: rows the truth, columns the answer")
+        rows = table(page, f"{side}, mobilenet_v2: rows the truth, columns the answer")
         folded = np.asarray(evaluation.confusion).reshape(4, 3, 4, 3).sum(axis=(1, 3))
         assert [[int(cell) for cell in row[1:5]] for row in rows] == folded.tolist()
         assert [row[5] for row in rows] == ["120"] * 4

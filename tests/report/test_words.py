@@ -14,9 +14,11 @@ from artemis.report.words import (
     counted,
     duration,
     joined,
+    measured,
     moment,
     percent,
     share_of,
+    shortened,
     visible,
 )
 
@@ -121,3 +123,21 @@ def test_a_time_is_shown_in_utc() -> None:
 def test_every_category_has_words() -> None:
     assert tuple(CATEGORY_WORDS) == CATEGORY_NAMES
     assert CATEGORY_WORDS["none_coronal"] == "no tumour, coronal"
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(0.3842, "0.384"), (72.51, "72.5"), (999.4, "999"), (2564.4, "2,564")]
+)
+def test_a_measure_has_three_digits_and_no_exponent(value: float, said: str) -> None:
+    assert measured(value) == said
+
+
+@given(st.text(max_size=60), st.integers(min_value=3, max_value=50))
+def test_a_shortened_text_keeps_its_ends_and_never_exceeds_its_length(text: str, most: int) -> None:
+    short = shortened(text, most)
+    assert len(short) == min(len(text), most)
+    if len(text) > most:
+        begin = (most - 1) // 3
+        assert short[begin] == "\u2026"
+        assert text.startswith(short[:begin])
+        assert text.endswith(short[begin + 1 :])

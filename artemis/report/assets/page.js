@@ -22,13 +22,24 @@ const lists = new Map(); // by table, for the other scripts of the page
     return typeof a === "number" && typeof b === "number" ? a - b : words.compare(a, b);
   };
 
-  // The rows of a table. Of a long one the browser lays out the first few hundred; the rest wait
-  // in <noscript>, which is text until it is read here while the page is idle.
+  // The rows of a table. Of a long one the browser lays out the first few hundred, also of what a
+  // filter leaves; the rest wait in <noscript>, which is text until it is read here while the page
+  // is idle. Rows that stay where they are are not touched, since each costs style and layout.
+  const FIRST = 250;
+  const put = (body, rows) => {
+    const staying = new Set(rows);
+    for (const row of [...body.rows]) if (!staying.has(row)) row.remove();
+    let at = body.rows[0] ?? null;
+    for (const row of rows) {
+      if (row === at) at = at.nextElementSibling;
+      else body.insertBefore(row, at);
+    }
+  };
   const idle = () => new Promise((go) => { (window.requestIdleCallback ?? setTimeout)(go); });
   const listOf = (table) => {
     const body = table.tBodies[0];
     const beside = all(`noscript[data-rows="${table.id}"]`);
-    const list = { rows: [...body.rows], order: null, fits: null, limit: beside.length ? 500 : Infinity };
+    const list = { rows: [...body.rows], order: null, fits: null, limit: Infinity };
     const note = document.createElement("p");
     const more = document.createElement("button");
     more.type = "button";
@@ -37,12 +48,16 @@ const lists = new Map(); // by table, for the other scripts of the page
     list.shown = () => (list.order ?? list.rows).filter((row) => !list.fits || list.fits(row));
     list.draw = () => {
       const shown = list.shown();
-      body.replaceChildren(...shown.slice(0, list.limit));
+      put(body, shown.slice(0, list.limit));
       const left = shown.length - list.limit;
       note.hidden = left <= 0;
       note.replaceChildren(`Shown: the first ${list.limit.toLocaleString("en-GB")} of ${shown.length.toLocaleString("en-GB")} rows. `, more);
       more.textContent = `Show ${Math.min(500, left)} more`;
       return shown.length;
+    };
+    list.redraw = () => { // what is asked for anew begins short again
+      if (beside.length) list.limit = FIRST;
+      return list.draw();
     };
     list.reveal = (row) => {
       if (row.isConnected) return;
@@ -60,6 +75,7 @@ const lists = new Map(); // by table, for the other scripts of the page
         text.remove();
       }
       if (!beside.length) return;
+      list.limit = Math.max(FIRST, body.rows.length);
       (table.closest(".scroll") ?? table).after(note);
       list.changed?.();
       list.draw();
@@ -86,7 +102,7 @@ const lists = new Map(); // by table, for the other scripts of the page
           keyed.sort(([a], [b]) => (a === "" || b === "" ? compare(a, b) : sign * compare(a, b)));
           list.order = keyed.map(([, row]) => row);
         }
-        list.draw();
+        list.redraw();
       });
     }
   };
@@ -135,7 +151,7 @@ const lists = new Map(); // by table, for the other scripts of the page
           && (status === "" || entry.states.includes(status))
           && (reason === "" || entry.codes.includes(reason)) && (!asked || entry.answers.some(answers));
       };
-      tell(list.draw());
+      tell(list.redraw());
     };
     const reset = () => {
       for (const field of Object.values(fields)) if (field.tagName !== "BUTTON") field.value = "";

@@ -8,7 +8,9 @@
   const part = Object.fromEntries([...dock.querySelectorAll("[data-d]")].map((one) => [one.dataset.d, one]));
   const panel = document.getElementById("dock-slice");
   const verdicts = [...dock.querySelectorAll("[data-verdict]")];
+  const takes = [...dock.querySelectorAll("button[data-take]")];
   const run = dock.dataset.run;
+  const settling = dock.dataset.settling === "yes"; // a third person decides where reviewers differ
   const columns = dock.dataset.columns.split(",");
   const names = (select) => [...select.options].map((option) => option.value);
   const tumors = names(part.tumor);
@@ -16,16 +18,21 @@
   const words = { agree: "agree", correct: "correct", unsure: "unsure", bad_image: "bad image" };
 
   // Slices that were classified, copies once: the doubtful, most doubtful first, then the rest.
-  const rows = new Map();
+  const gathered = (elements) => {
+    const of = new Map();
+    for (const one of elements) if (one.dataset.id) of.set(one.dataset.id, [...(of.get(one.dataset.id) ?? []), one]);
+    return of;
+  };
   const list = lists.get(table);
   await list.ready;
-  for (const row of list.rows) {
-    if (row.dataset.id && !rows.has(row.dataset.id)) rows.set(row.dataset.id, row);
-  }
+  const shownOf = gathered([...list.rows, ...document.querySelectorAll(".card[data-id]")]);
+  const rows = new Map([...gathered(list.rows)].map(([id, [row]]) => [id, row]));
+  const runOf = (id) => rows.get(id)?.dataset.run ?? run;
   const doubt = (id) => Number(rows.get(id).dataset.doubt ?? -1);
   const queue = [...rows.keys()].sort((a, b) => doubt(b) - doubt(a));
   const doubtful = queue.filter((id) => doubt(id) >= 0);
-  const cards = new Map([...document.querySelectorAll(".card[data-id]")].map((card) => [card.dataset.id, card]));
+  const cards = new Map([...shownOf].map(([id, all]) => [id, all.find((one) => one.matches(".card"))]).filter(([, card]) => card));
+  const copied = list.rows.some((row) => row.dataset.doubt && rows.get(row.dataset.id) !== row);
   const byAnchor = new Map(list.rows.map((row) => [`#${row.id}`, row.dataset.id]));
 
   let marks = {};
@@ -42,6 +49,10 @@
   const place = () => `artemis-review:${run}:${reviewer()}`;
   const load = () => {
     try { marks = JSON.parse(kept(place()) ?? "{}"); } catch { marks = {}; }
+    if (settling) { // what was settled before somebody objected anew, or elsewhere, is gone
+      const open = ([id, one]) => rows.has(id) && Date.parse(one.reviewed_at) > Date.parse(rows.get(id).dataset.since);
+      marks = Object.fromEntries(Object.entries(marks).filter(open));
+    }
     draw();
   };
   const save = () => { keep(place(), JSON.stringify(marks)); draw(); };
@@ -52,31 +63,32 @@
     if (!mark) return;
     const sign = document.createElement("span");
     sign.className = "mark";
-    const said = mark.verdict === "correct" ? `: ${mark.tumor === "none" ? "no tumour" : mark.tumor}, ${mark.plane}` : "";
-    sign.textContent = `${words[mark.verdict]}${said}`;
+    const said = mark.tumor && (settling || mark.verdict === "correct") ? `: ${mark.tumor === "none" ? "no tumour" : mark.tumor}, ${mark.plane}` : "";
+    sign.textContent = `${settling && mark.tumor ? "settled" : words[mark.verdict]}${said}`;
     element.append(sign);
   };
   const marked = new Set();
   const draw = () => {
     for (const id of new Set([...marked, ...Object.keys(marks)])) {
-      if (!rows.has(id)) continue;
-      badge(rows.get(id).cells[rows.get(id).cells.length - 2], marks[id]);
-      if (cards.has(id)) badge(cards.get(id).querySelector("h3"), marks[id]);
+      for (const one of shownOf.get(id) ?? []) badge(one.cells?.[one.cells.length - 2] ?? one.querySelector("h3"), marks[id]);
       if (marks[id]) marked.add(id); else marked.delete(id);
     }
     const all = Object.keys(marks).length;
     const done = doubtful.filter((id) => marks[id]).length;
     part.progress.max = doubtful.length || 1;
     part.progress.value = done;
-    part.count.textContent = `${done} of ${doubtful.length} doubtful reviewed, ${all} marked`;
+    part.count.textContent = settling ? `${done} of ${doubtful.length} settled`
+      : `${done} of ${doubtful.length} doubtful reviewed${copied ? " (copies once)" : ""}, ${all} marked`;
     part.export.disabled = !all;
     part.next.disabled = done === doubtful.length;
     const mark = marks[current];
     for (const button of verdicts) button.setAttribute("aria-pressed", String(mark?.verdict === button.dataset.verdict));
+    const said = mark && (mark.tumor ? `${mark.tumor} ${mark.plane}` : mark.verdict);
+    for (const button of takes) button.setAttribute("aria-pressed", String(said === button.dataset.take));
     part.undo.disabled = !mark;
   };
   const answerOf = (id) => {
-    const value = Number(rows.get(id).querySelector("td[data-v]").dataset.v);
+    const value = Number(rows.get(id).querySelector("td[data-v]")?.dataset.v ?? 0);
     return { tumor: tumors[Math.floor(value / planes.length)], plane: planes[value % planes.length] };
   };
   const answersOf = (row) => {
@@ -101,6 +113,13 @@
     part.why.textContent = row.cells[row.cells.length - 1].textContent;
     part.answers.replaceChildren(card ? card.querySelector(".tops").cloneNode(true) : answersOf(row));
     for (const head of part.answers.querySelectorAll("h4")) head.setAttribute("role", "none"); // no outline here
+    const opinions = (row.dataset.opinions ?? "").split("|").filter(Boolean).map((one) => one.split("="));
+    takes.forEach((button, order) => {
+      button.hidden = !opinions[order];
+      if (button.hidden) return;
+      [button.dataset.take] = opinions[order];
+      button.lastElementChild.textContent = opinions[order][1];
+    });
     const mark = marks[id];
     const label = mark?.tumor ? mark : answerOf(id);
     [part.tumor.value, part.plane.value] = [label.tumor, label.plane];
@@ -128,7 +147,17 @@
       confidence: part.confidence.value, note: part.note.value.trim(), reviewed_at: new Date().toISOString(),
     };
     save();
-    say(`Slice ${rows.get(current).cells[0].textContent}: ${words[verdict]}.`);
+    const partial = (rows.get(current).dataset.by ?? "").split(" ").includes(reviewer());
+    say(`Slice ${rows.get(current).cells[0].textContent}: ${settling && decides ? "settled" : words[verdict]}.`
+      + (partial ? ` ${reviewer()} judged it before: a third person should settle it.` : ""));
+  };
+  const take = (button) => { // the answer of a reviewer
+    if (!button || button.hidden) return;
+    const [tumor, plane] = button.dataset.take.split(" ");
+    if (!plane) { mark("bad_image"); return; }
+    const model = answerOf(current);
+    [part.tumor.value, part.plane.value] = [tumor, plane];
+    mark(tumor === model.tumor && plane === model.plane ? "agree" : "correct");
   };
   const correct = (select, value) => { select.value = value; mark("correct"); };
   const again = () => { if (marks[current]) mark(marks[current].verdict); };
@@ -151,7 +180,7 @@
     const after = waiting.find((id) => doubtful.indexOf(id) > doubtful.indexOf(current));
     const id = after ?? waiting[0];
     open(true);
-    if (id) show(id); else say("Every doubtful slice has been reviewed.");
+    if (id) show(id); else say(settling ? "Every conflict is settled." : "Every doubtful slice has been reviewed.");
   };
   const open = (wanted) => {
     if (panel.hidden === !wanted) return;
@@ -171,11 +200,11 @@
   };
   const csv = () => {
     const lines = Object.entries(marks).map(([id, one]) =>
-      ({ ...one, run_id: run, slice_id: id, reviewer: reviewer(), adjudication: "" }));
+      ({ ...one, run_id: runOf(id), slice_id: id, reviewer: reviewer(), adjudication: settling ? "yes" : "" }));
     lines.sort((a, b) => (a.reviewed_at < b.reviewed_at ? -1 : 1));
     return [columns.join(","), ...lines.map((line) => columns.map((name) => cell(String(line[name] ?? ""))).join(","))].join("\r\n") + "\r\n";
   };
-  const take = () => {
+  const give = () => {
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([csv()], { type: "text/csv" }));
     link.download = `review_${run}_${reviewer()}.csv`;
@@ -201,7 +230,7 @@
     const missing = columns.slice(0, 8).filter((name) => !head?.includes(name));
     if (missing.length) { say(`No review was found in this file: it lacks ${missing.join(", ")}.`); return; }
     const all = lines.map((line) => Object.fromEntries(head.map((name, index) => [name, line[index] ?? ""])));
-    const fitting = all.filter((one) => one.run_id === run && one.verdict in words && /^[0-9a-f]{64}$/.test(one.slice_id));
+    const fitting = all.filter((one) => one.run_id === runOf(one.slice_id) && one.verdict in words && /^[0-9a-f]{64}$/.test(one.slice_id));
     if (!known() && fitting.length) { part.reviewer.value = fitting[0].reviewer.toUpperCase(); rename(); }
     const mine = fitting.filter((one) => one.reviewer.toUpperCase() === reviewer());
     for (const { slice_id, verdict, tumor, plane, confidence, reviewed_at, note } of mine) {
@@ -226,6 +255,7 @@
   const keys = {
     j: () => step(1), k: () => step(-1), n: next, u: undo,
     1: () => mark("agree"), 2: () => mark("correct"), 3: () => mark("unsure"), 4: () => mark("bad_image"),
+    ...(settling ? { 1: () => take(takes[0]), 2: () => take(takes[1]), 3: () => take(takes[2]) } : {}),
     ...Object.fromEntries([..."gmpx"].map((key, index) => [key, () => correct(part.tumor, tumors[index])])),
     ...Object.fromEntries([..."cst"].map((key, index) => [key, () => correct(part.plane, planes[index])])),
   };
@@ -241,6 +271,7 @@
     action();
   });
   for (const button of verdicts) button.addEventListener("click", () => mark(button.dataset.verdict));
+  for (const button of takes) button.addEventListener("click", () => take(button));
   for (const name of ["tumor", "plane"]) part[name].addEventListener("change", () => mark("correct"));
   for (const name of ["confidence", "note"]) part[name].addEventListener("change", again);
   part.reviewer.addEventListener("change", rename);
@@ -250,7 +281,7 @@
   part.before.addEventListener("click", () => step(-1));
   part.after.addEventListener("click", () => step(1));
   part.undo.addEventListener("click", undo);
-  part.export.addEventListener("click", take);
+  part.export.addEventListener("click", give);
   part.import.addEventListener("change", async () => {
     const [file] = part.import.files;
     if (file) bring(await file.text());
@@ -258,12 +289,13 @@
   });
   addEventListener("storage", (event) => { if (event.key === place()) load(); });
   addEventListener("hashchange", () => { const id = byAnchor.get(location.hash); if (id) show(id, false); });
-  for (const [id, card] of cards) {
+  for (const card of document.querySelectorAll(".card[data-id]")) {
+    const id = card.dataset.id;
     const button = document.createElement("button");
     button.type = "button";
     button.className = "start";
-    button.textContent = "Review";
-    button.setAttribute("aria-label", `Review slice ${rows.get(id)?.cells[0].textContent ?? ""}`);
+    button.textContent = settling ? "Settle" : "Review";
+    button.setAttribute("aria-label", `${button.textContent} slice ${card.querySelector(".num")?.textContent ?? rows.get(id)?.cells[0].textContent ?? ""}`);
     button.addEventListener("click", () => { open(true); show(id); });
     card.querySelector(".what").append(button);
   }

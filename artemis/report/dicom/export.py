@@ -13,11 +13,10 @@ from pydicom.dataset import Dataset
 
 from artemis.errors import ExportError
 from artemis.files import atomic_path, sha256_file, write_text_atomic
-from artemis.predictions import read_studies, read_table
+from artemis.predictions import plain_rows, read_studies, read_table
 from artemis.report.dicom.capture import captures, mapping_model
 from artemis.report.dicom.originals import Study, find_studies
 from artemis.report.dicom.structured_report import StudyAnswers, structured_report
-from artemis.report.tabular import plain_rows
 from artemis.runs import read_record
 
 EXPORTS: Final = "exports"

@@ -21,8 +21,7 @@ from artemis.ingest.border import image_border, open_regular
 from artemis.ingest.dicom_file import open_dicom
 from artemis.ingest.discover import located
 from artemis.ingest.quiet import mute_readers
-from artemis.predictions import read_table
-from artemis.report.tabular import plain_rows
+from artemis.predictions import plain_rows, read_table
 from artemis.report.words import counted, visible
 from artemis.runs import RunRecord
 
