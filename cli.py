@@ -6,6 +6,7 @@ at once. Standard output carries data, standard error talk.
 
 from __future__ import annotations
 
+import gc
 import shlex
 import sys
 from pathlib import Path
@@ -80,6 +81,8 @@ def main() -> None:
             "see where, and report it with that text.",
             1,
         )
+    finally:
+        gc.freeze()  # else Python looks through all that was imported once more: half a second
 
 
 def _fail(message: str, code: int) -> None:

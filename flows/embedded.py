@@ -6,10 +6,22 @@ however that command ends.
 
 from __future__ import annotations
 
+import gc
+import os
+import socket
 import sys
 import threading
 
 import uvicorn
+
+
+class _Server(uvicorn.Server):
+    """A server that frees memory again once it has started."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        gc.freeze()
+        gc.enable()
 
 
 def serve(port: int, host: str) -> None:
@@ -23,7 +35,8 @@ def serve(port: int, host: str) -> None:
         lifespan="on",
         timeout_graceful_shutdown=5,
     )
-    server = uvicorn.Server(config)
+    server = _Server(config)
+    gc.disable()  # importing makes much and frees little: looking for it takes half a second
 
     def end_with_parent() -> None:
         sys.stdin.buffer.read()
@@ -33,6 +46,8 @@ def serve(port: int, host: str) -> None:
     server.run()
     if not server.started:
         sys.exit(3)
+    sys.stderr.flush()
+    os._exit(0)  # all is written; taking the interpreter apart takes longer than serving a run
 
 
 if __name__ == "__main__":

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -53,13 +55,13 @@ def classify(
     os.environ.setdefault(
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "INFO" if verbose else "CRITICAL"
     )
-    if engine is Engine.LOCAL:  # others load them where they are used
-        _load_models(settings, models)
+    with _no_collection():
+        if engine is Engine.LOCAL:  # others load them where they are used
+            _load_models(settings, models)
 
-    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+        from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-    from flows.classify import classify_batch
-
+        from flows.classify import classify_batch
     api.wait()
     _open_log()
     # A synchronous flow waits a second for its heartbeat's thread; a person need not.
@@ -118,6 +120,17 @@ def retrain(
         )
     finally:
         _close_log()
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Import without looking for garbage, of which it makes little."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _close_log() -> None:

@@ -44,6 +44,11 @@ SERVER_ENVIRONMENT: Final = {
     # One by one, most task runs of a short flow are lost when the server stops.
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "100",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+    # Of no use to one run, and a second of its start: a server that lives on does these.
+    "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "0",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "",
+    "PREFECT_API_BLOCKS_REGISTER_ON_START": "0",
 }
 
 
