@@ -1,4 +1,8 @@
-"""What a file holds, from its header alone: format, frames, place in its series."""
+"""What a file holds, from its header alone: format, frames, place in its series.
+
+What reads DICOM and NIfTI is imported when the first such file is met: it takes a tenth of a
+short run.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,6 @@ from typing import BinaryIO
 
 from artemis.errors import ScanError
 from artemis.ingest.border import image_border, open_regular
-from artemis.ingest.dicom import frame_order
-from artemis.ingest.dicom_file import PLAN_KEYWORDS, number, open_dicom, text
-from artemis.ingest.dicom_pixels import layout_of
-from artemis.ingest.dicom_rules import refuse_other_objects
-from artemis.ingest.nifti import NiftiScan
 from artemis.ingest.raster import RasterScan
 from artemis.ingest.reasons import Reason, scan_error
 from artemis.ingest.sniff import sniff
@@ -76,6 +75,8 @@ def probe(path: Path, settings: IngestSettings) -> Probe:
                 if known == "dicom":
                     return _probe_dicom(stream, size, settings)
                 if known == "nifti":
+                    from artemis.ingest.nifti import NiftiScan
+
                     layout = NiftiScan(stream, size, kind.gzipped, settings).layout
                     return Probe(known, layout.frames)
                 return Probe(known, _count_pages(stream, known, settings))
@@ -95,6 +96,11 @@ def _count_pages(stream: BinaryIO, known: str, settings: IngestSettings) -> int:
 
 
 def _probe_dicom(stream: BinaryIO, size: int, settings: IngestSettings) -> Probe:
+    from artemis.ingest.dicom import frame_order
+    from artemis.ingest.dicom_file import PLAN_KEYWORDS, number, open_dicom, text
+    from artemis.ingest.dicom_pixels import layout_of
+    from artemis.ingest.dicom_rules import refuse_other_objects
+
     file = open_dicom(stream, size, PLAN_KEYWORDS, settings.max_volume_bytes)
     study = text(file.header, "StudyInstanceUID") or text(file.header, "SeriesInstanceUID") or None
     try:

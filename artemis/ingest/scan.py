@@ -7,9 +7,7 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from artemis.ingest.dicom import DicomScan
 from artemis.ingest.identity import IdentityKey
-from artemis.ingest.nifti import NiftiScan
 from artemis.ingest.raster import RasterScan
 from artemis.ingest.sniff import sniff
 from artemis.settings import IngestSettings
@@ -56,8 +54,13 @@ def open_scan(
         If it is refused or not readable; decoders may raise anything else.
     """
     kind = sniff(stream, size)
+    # Imported when met, as in `artemis.ingest.probe`.
     if kind.format == "dicom":
+        from artemis.ingest.dicom import DicomScan
+
         return DicomScan(stream, size, settings, identity, series_start)
     if kind.format == "nifti":
+        from artemis.ingest.nifti import NiftiScan
+
         return NiftiScan(stream, size, kind.gzipped, settings)
     return RasterScan(stream, kind.format, settings)
