@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # Two processes, each with a Prefect server and a browser of its own; a file's tests stay together.
 SIDE_BY_SIDE := --numprocesses 2 --dist loadfile
 
-.PHONY: help demo setup train-setup dask-setup dev-setup test check format lock samples screenshots clean
+.PHONY: help demo setup train-setup dask-setup openvino-setup dev-setup test check format lock samples screenshots clean
 
 help:            ## List the targets.
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 16
@@ -17,6 +17,7 @@ demo: setup      ## Set up and classify the sample batch with both trained model
 setup: $(VENV)/.base            ## Install what classifying and reporting need (no TensorFlow).
 train-setup: $(VENV)/.train     ## Install what training needs as well.
 dask-setup: $(VENV)/.dask       ## Install what `--engine dask` needs as well.
+openvino-setup: $(VENV)/.openvino  ## Install what ARTEMIS_RUNTIME=openvino needs as well.
 dev-setup: $(VENV)/.dev         ## Install what the checks and tests need as well.
 
 test: $(VENV)/.dev $(VENV)/.chromium $(VENV)/.axe  ## Set up and pass all tests, fast ones first.
@@ -66,7 +67,12 @@ $(VENV)/.dask: requirements/dask.txt $(VENV)/.base
 	$(PIP) install --require-hashes --no-deps -r requirements/dask.txt
 	@touch $@
 
-$(VENV)/.dev: requirements/dev.txt $(VENV)/.train $(VENV)/.dask
+$(VENV)/.openvino: requirements/openvino.txt $(VENV)/.base
+	@echo "Installing OpenVINO ..."
+	$(PIP) install --require-hashes --no-deps -r requirements/openvino.txt
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.train $(VENV)/.dask $(VENV)/.openvino
 	@echo "Installing the tools of the checks and tests ..."
 	$(PIP) install --require-hashes --no-deps -r requirements/dev.txt
 	@touch $@

@@ -19,7 +19,8 @@ from artemis.errors import RunRecordError
 from artemis.evidence_map import gives_evidence
 from artemis.ingest.identity import IdentityKey
 from artemis.ingest.plan import PlanEntry, cut, list_batch, plan_batch, write_plan
-from artemis.models.manifest import Interval, load_manifest
+from artemis.models.manifest import WEIGHTS_NAME, Interval, load_manifest
+from artemis.models.network import choose_runtime
 from artemis.models.registry import check_names, model_folder
 from artemis.own import own_outputs, passed_over
 from artemis.predictions import part_name
@@ -38,7 +39,7 @@ from artemis.runs import (
     reports_root,
     write_record,
 )
-from artemis.settings import Settings
+from artemis.settings import Runtime, Settings
 from artemis.shards import Shard
 
 _VERSIONED: Final = (
@@ -201,6 +202,9 @@ def start_run(
         If a model is unknown or fails its checks.
     """
     records = model_records(settings.workspace, models)
+    paths_of = tuple(record.folder / WEIGHTS_NAME for record in records)
+    chosen = choose_runtime(settings.runtime, paths_of, settings.threads)
+    settings = settings.model_copy(update={"runtime": chosen.runtime})
     own = passed_over(batch, settings)  # before this run's own record is one of them
     paths = create_run(settings.workspace, new_run_id())
     record = RunRecord(
@@ -209,9 +213,10 @@ def start_run(
         created=datetime.now(UTC),
         batch=str(batch.resolve()),
         command=command,
-        versions=versions(),
+        versions=versions(chosen.runtime),
         settings=settings,
         models=records,
+        runtime=str(chosen),
         passed_over=own,
         prefect_flow_run_id=flow_run_id,
     )
@@ -250,12 +255,13 @@ def model_records(workspace: Path, models: Sequence[str]) -> list[ModelRecord]:
     return records
 
 
-def versions() -> dict[str, str]:
+def versions(runtime: Runtime = "litert") -> dict[str, str]:
     """Return the versions of Artemis, of Python, and of what decides an outcome."""
+    also = () if runtime == "litert" else (runtime,)  # it reads the networks' files in any case
     return {
         "artemis-mri": __version__,
         "python": platform.python_version(),
-        **{name: version(name) for name in _VERSIONED},
+        **{name: version(name) for name in (*_VERSIONED, *also)},
     }
 
 

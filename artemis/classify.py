@@ -138,7 +138,7 @@ def predict_chunk(run: RunPaths, record: RunRecord, chunk: int, model: str, fold
     folder : Path
         Folder of the model that the run began with.
     """
-    loaded = load_model(folder, record.settings.threads)
+    loaded = load_model(folder, record.settings.threads, record.settings.runtime)
     scratch = ChunkPaths.of(run, chunk)
     pictures = np.load(
         scratch.pictures(loaded.manifest.input.side), mmap_mode="r", allow_pickle=False

@@ -131,6 +131,8 @@ def _how(record: RunRecord, recorded: int | None) -> dict[str, str]:
     if record.merged:
         return {"Time": f"{seconds:.1f} s to merge", "Shards": ", ".join(record.merged)}
     lines = {"Shard": f"{record.shard} of the batch"} if record.shard else {}
+    if record.settings.runtime != "litert" or "probe" in record.runtime:
+        lines["Networks"] = record.runtime
     rate = _rate(record.counts.ok, record.timings)
     return lines | {
         "Time": f"{seconds:.1f} s to find and classify{rate}",

@@ -229,7 +229,7 @@ def _of_model(
     model: ModelRecord, record: RunRecord, pixels: NDArray[np.uint8], rival: bool
 ) -> list[Overlay]:
     box = square_box(pixels)
-    loaded = load_model(model.folder, record.settings.threads)
+    loaded = load_model(model.folder, record.settings.threads, record.settings.runtime)
     output = loaded.predict(model_input(pixels, model.side, box)[None])
     if output.maps is None:
         return []

@@ -90,6 +90,7 @@ class RunRecord(BaseModel):
     what was typed, to be copied. `passed_over` counts the files of the batch folder that
     Artemis itself had written, by where they lie, see `artemis.own.passed_over`.
     `engine` says where the chunks were worked on: ``local``, or ``dask`` and on how many workers.
+    `runtime` says what ran the networks, and why, see `artemis.models.network.ChosenRuntime`.
     `shard` is None for a whole batch; `merged` lists the runs of the shards that one was made of.
     """
 
@@ -108,6 +109,7 @@ class RunRecord(BaseModel):
     merged: list[str] = []
     tasks: int = 0
     engine: str = "local"
+    runtime: str = ""
     timings: dict[str, float] = {}
     report: str | None = None
     prefect_flow_run_id: str | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
@@ -13,6 +14,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as PydanticSettingsError
 
 from artemis.errors import SettingsError
+
+Runtime = Literal["litert", "openvino", "auto"]
+"""What runs a network, see `artemis.models.network`."""
 
 _CRON_FIELD = re.compile(r"(?:[0-9*,/-]|[A-Za-z]{3})+")
 
@@ -140,6 +144,11 @@ class Settings(BaseSettings):
     )
     chunks_in_flight: int = Field(3, ge=1, description="Chunks worked on at the same time.")
     threads: int = Field(0, ge=0, description="Inference threads per model; 0 means automatic.")
+    runtime: Runtime = Field(
+        "litert",
+        description="What runs the networks: litert; openvino, with its extra; auto, the faster of "
+        "them by a measurement at the start.",
+    )
     imagenet_weights: Path | None = Field(
         None, description="Local MobileNetV2 weights without top; None lets Keras download its own."
     )

@@ -152,10 +152,15 @@ def _open_log() -> None:
 
 
 def _load_models(settings: Settings, models: list[str]) -> None:
+    from artemis.models.manifest import WEIGHTS_NAME
+    from artemis.models.network import choose_runtime
     from artemis.models.registry import load_model
 
-    for name in models:
-        load_model(model_folder(settings.workspace, name), settings.threads)
+    folders = [model_folder(settings.workspace, name) for name in models]
+    paths = tuple(folder / WEIGHTS_NAME for folder in folders)
+    runtime = choose_runtime(settings.runtime, paths, settings.threads).runtime
+    for folder in folders:
+        load_model(folder, settings.threads, runtime)
 
 
 def _wait_until_recorded(record: RunRecord) -> int:

@@ -1,8 +1,8 @@
 """Resolve requirements/*.txt anew from pyproject.toml: versions and hashes, no addresses.
 
 Needs `uv`. Each lock is complete for its extra, for Python 3.11 to 3.13 on any platform;
-train.txt and dask.txt hold only what base.txt does not, at versions that fit it and each
-other, and dev.txt only what none of them does.
+those of the extras hold only what base.txt does not, at versions that fit it and each other, and
+dev.txt only what none of them does.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 LOCKS = ROOT / "requirements"
+EXTRAS = ("train", "dask", "openvino")
 BUILD = ("hatchling", "editables")
 HEADER = "# Made by `make lock` from pyproject.toml. Versions and hashes, no addresses.\n"
 
@@ -36,18 +37,18 @@ def resolve(extras: list[str]) -> dict[str, str]:
 
 
 def main() -> int:
-    """Write the four locks."""
-    everything = resolve(["train", "kaggle", "dask", "dev"])
-    smaller, larger, wider = resolve([]), resolve(["train"]), resolve(["dask"])
-    base = {key: everything[key] for key in everything if key in smaller}
-    train = {key: everything[key] for key in everything if key in larger}
-    dask = {key: everything[key] for key in everything if key in wider}
-    for name, chosen, already in (
-        ("base", base, {}),
-        ("train", train, base),
-        ("dask", dask, base),
-        ("dev", everything, train | dask),
-    ):
+    """Write the locks."""
+    everything = resolve([*EXTRAS, "kaggle", "dev"])
+
+    def part(extras: list[str]) -> dict[str, str]:
+        names = resolve(extras)
+        return {key: everything[key] for key in everything if key in names}
+
+    base = part([])
+    extras = {name: part([name]) for name in EXTRAS}
+    together = {key: entry for chosen in extras.values() for key, entry in chosen.items()}
+    locks = {"base": (base, {}), **{name: (chosen, base) for name, chosen in extras.items()}}
+    for name, (chosen, already) in {**locks, "dev": (everything, together)}.items():
         lines = [entry for key, entry in sorted(chosen.items()) if key not in already]
         (LOCKS / f"{name}.txt").write_text(HEADER + "\n".join(lines) + "\n", encoding="utf-8")
     return 0

@@ -10,17 +10,20 @@ from PIL import Image
 
 from artemis.batch import plan_chunks, start_run, write_plans
 from artemis.classify import conclude_chunk, ingest_chunk, predict_chunk
+from artemis.labels import PROBABILITY_COLUMNS
 from artemis.predictions import read_studies, read_table
 from artemis.report.build import report_page
 from artemis.report.data import load_run
 from artemis.runs import RunPaths, RunRecord
-from artemis.settings import Settings
+from artemis.settings import Runtime, Settings
 from artemis.studies import write_studies
 from tests.exported import export_mapping_model
 
 
-def classify(batch: Path, workspace: Path, models: list[str]) -> tuple[RunPaths, RunRecord]:
-    settings = Settings(workspace=workspace)
+def classify(
+    batch: Path, workspace: Path, models: list[str], runtime: Runtime = "litert"
+) -> tuple[RunPaths, RunRecord]:
+    settings = Settings(workspace=workspace, runtime=runtime)
     run, record = start_run(batch, settings, models, "a test")
     chunks = plan_chunks(batch, settings)
     write_plans(run, chunks)
@@ -61,6 +64,26 @@ def test_models_without_maps_leave_thumbnails_without_overlays(
     assert len(thumbnails) == 2
     assert thumbnails["overlay"].isna().all()
     assert not list(run.tensors.iterdir())
+
+
+@pytest.mark.parametrize("runtime", ["openvino", "auto"])
+def test_another_runtime_gives_the_same_rows_and_is_named(
+    runtime: Runtime, two_heads: Path, tmp_path: Path
+) -> None:
+    run, record = classify(two_heads, tmp_path / "one", ["baseline"])
+    other, named = classify(two_heads, tmp_path / "other", ["baseline"], runtime)
+    assert (record.settings.runtime, record.runtime) == ("litert", "litert in f32")
+    assert "openvino" not in record.versions
+    assert named.settings.runtime in ("openvino", "litert")  # resolved: every task uses that one
+    assert named.runtime.startswith(f"{named.settings.runtime} in ")
+    assert ("chosen by a probe" in named.runtime) is (runtime == "auto")
+    assert ("openvino" in named.versions) is (named.settings.runtime == "openvino")
+    one, two = read_table(run.root, "predictions"), read_table(other.root, "predictions")
+    assert one["category"].tolist() == two["category"].tolist()
+    columns = list(PROBABILITY_COLUMNS)
+    assert np.abs(one[columns].to_numpy() - two[columns].to_numpy()).max() < 1e-2
+    page = report_page(load_run(other.root))
+    assert named.runtime in page
 
 
 def test_the_samples_hold_a_series_and_a_volume(samples: Path, tmp_path: Path) -> None:

@@ -80,12 +80,14 @@ def run_benchmark(
             (workspace / "models").symlink_to(own.resolve())
         whole = WholePath(batch, workspace, models)
         whole()  # untimed: what is read from disk first is then in memory for all
-        if not read_record(whole.runs[0]).counts.ok:
+        run = read_record(whole.runs[0])
+        if not run.counts.ok:
             raise NothingUsableError(
                 f"{source}: expected pictures that can be classified. Received none; "
                 "`artemis-cli classify-batch` says why."
             )
         whole.starts.clear()
+        settings = settings.model_copy(update={"runtime": run.settings.runtime})
         stages = Stages(batch, settings, records, min(count, _STAGE_IMAGES))
         stages.prepare(whole.runs[0])
         others, checks, left_out = _peers(stack, batch, records, count if extent.peers else 0)
@@ -107,7 +109,7 @@ def run_benchmark(
     floor = count * roofline(per_image, models)
     return BenchmarkRecord(
         created=datetime.now(UTC),
-        machine=_machine(),
+        machine={**_machine(), "networks run by": run.runtime},
         models={record.name: record.version for record in records},
         images=count,
         rounds=extent.rounds,
@@ -161,6 +163,7 @@ def _own_checks(whole: WholePath, stages: Stages, models: list[str]) -> list[Che
             )
             for name in models
         ),
+        *stages.runtime_checks(),
     ]
 
 

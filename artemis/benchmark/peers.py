@@ -26,7 +26,8 @@ from PIL import Image
 from artemis.benchmark.peer_process import CHECKS, LOOP, PIPELINE
 from artemis.benchmark.record import Check
 from artemis.models.architectures import build_baseline, build_stem, build_trunk, join
-from artemis.models.runtime import Network, softmax
+from artemis.models.network import open_network
+from artemis.models.runtime import softmax
 from artemis.training.network.export import export_litert
 
 _BATCH: Final = 32
@@ -82,7 +83,7 @@ class Peers:
             with tempfile.TemporaryDirectory() as scratch:
                 path = Path(scratch) / "model.tflite"
                 export_litert(network, path)
-                output = Network(path).run(pictures[..., 0].astype(np.uint8))
+                output = open_network(path).run(pictures[..., 0].astype(np.uint8))
             # Untrained, all twelve are nearly as probable: sharpened, a difference shows.
             sharpness = _SHARP / float(np.abs(keras_says).max())
             says, said = (softmax(each * sharpness) for each in (output["logits"], keras_says))

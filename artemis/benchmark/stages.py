@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from artemis.benchmark.record import Check
 from artemis.benchmark.rounds import Measured
 from artemis.evidence_map import gives_evidence, tumor_evidence
 from artemis.ingest.discover import located
@@ -21,12 +22,13 @@ from artemis.ingest.identity import IdentityKey
 from artemis.ingest.plan import PlanEntry, plan_batch
 from artemis.ingest.read import read_chunk
 from artemis.labels import PLANES, PROBABILITY_COLUMNS
+from artemis.models.network import choose_runtime, installed_runtimes
 from artemis.models.registry import load_model
 from artemis.predictions import SCHEMAS, read_part, read_table, write_part
 from artemis.preprocess import model_input, square_box
 from artemis.report.build import build_report
 from artemis.runs import ModelRecord
-from artemis.settings import Settings
+from artemis.settings import Runtime, Settings
 from artemis.thumbnails import thumbnail_row
 
 READ: Final = "read"
@@ -38,6 +40,9 @@ REPORT: Final = "report"
 SPREADABLE: Final = (DECODE, PREPROCESS, PARQUET, REPORT)
 """Stages that all cores could share, each measured on one; reading is part of decoding."""
 
+_RUNTIMES_ALIKE: Final = {"f32": 1e-2, "bf16": 0.25}
+"""Largest difference of a probability by what a runtime calculates with; bfloat16 has 8 bits."""
+
 
 @dataclass
 class Stages:
@@ -48,7 +53,7 @@ class Stages:
     batch : Path
         Folder of pictures.
     settings : Settings
-        Limits and sizes.
+        Limits and sizes, and the runtime of the run.
     models : list of ModelRecord
         Those of the run.
     limit : int
@@ -87,6 +92,9 @@ class Stages:
         yield Measured(PREPROCESS, images, self.preprocess)
         for model in self.models:
             yield Measured(model.name, images, partial(self.predict, model))
+        for model, runtime in self._others():
+            name = on_runtime(model.name, runtime)
+            yield Measured(name, images, partial(self.predict, model, runtime))
         yield Measured(PARQUET, images, self.write)
         yield Measured(REPORT, run_images, lambda: _report(run_dir))
 
@@ -112,16 +120,20 @@ class Stages:
             thumbnail_row("", pixels, box, self.settings.thumbnail_side)
         self._inputs = {side: np.stack(pictures) for side, pictures in inputs.items()}
 
-    def predict(self, model: ModelRecord) -> None:
-        """Run a model on its inputs, with its distance score and its evidence."""
-        loaded = load_model(model.folder, self.settings.threads)
+    def predict(self, model: ModelRecord, runtime: Runtime | None = None) -> None:
+        """Run a model on its inputs, with its distance score and its evidence.
+
+        On another runtime than the settings' if one is given.
+        """
+        loaded = load_model(model.folder, self.settings.threads, runtime or self.settings.runtime)
         pictures = self._inputs[model.side]
         output = loaded.predict(pictures)
         probabilities = loaded.probabilities(output.logits)
         loaded.reference.score(output.features, pictures)
         if output.maps is not None and gives_evidence(loaded.manifest.outputs):
             tumor_evidence(output.maps, probabilities.argmax(axis=1) // len(PLANES))
-        self.probabilities[model.name] = probabilities
+        name = model.name if runtime is None else on_runtime(model.name, runtime)
+        self.probabilities[name] = probabilities
 
     def write(self) -> None:
         """Write the rows of the slices to every table."""
@@ -135,6 +147,30 @@ class Stages:
         of_run = predictions.loc[predictions["model"] == model, list(PROBABILITY_COLUMNS)]
         here = self.probabilities[model]
         return float(np.abs(of_run.to_numpy(dtype=np.float32)[: len(here)] - here).max())
+
+    def runtime_checks(self) -> list[Check]:
+        """Return how far the answers of every other runtime are from those of the run's own."""
+        return [self._runtime_check(model.name, runtime) for model, runtime in self._others()]
+
+    def _others(self) -> list[tuple[ModelRecord, Runtime]]:
+        names = [name for name in installed_runtimes() if name != self.settings.runtime]
+        return [(model, name) for model in self.models for name in names]
+
+    def _runtime_check(self, model: str, runtime: Runtime) -> Check:
+        here, other = self.probabilities[model], self.probabilities[on_runtime(model, runtime)]
+        changed = int((here.argmax(axis=1) != other.argmax(axis=1)).sum())
+        precision = choose_runtime(runtime, ()).precision
+        return Check(
+            name=f"{model}: {runtime} in {precision} and {self.settings.runtime}; categories of "
+            f"{changed} of {len(here)} pictures changed",
+            difference=float(np.abs(here - other).max()),
+            limit=_RUNTIMES_ALIKE[precision],
+        )
+
+
+def on_runtime(model: str, runtime: Runtime) -> str:
+    """Return the name of the stage of a model on another runtime than the run's."""
+    return f"{model} on {runtime}"
 
 
 def roofline(per_image: dict[str, float], models: list[str], cores: int | None = None) -> float:

@@ -33,6 +33,7 @@ from artemis.models.decisions import (
 from artemis.models.manifest import MANIFEST_NAME, Manifest, load_manifest
 from artemis.models.promotion import promotion_record, rollback_record, verdict_record
 from artemis.models.runtime import ClassificationModel
+from artemis.settings import Runtime
 
 MODEL_NAMES: Final = ("mobilenet_v2", "baseline")
 """Models in the order of reports; the first is the one whose answer is shown first."""
@@ -278,9 +279,9 @@ def rollback(workspace: Path, name: str, *, by: str, reason: str = "") -> Decisi
 
 
 @lru_cache(maxsize=4)
-def load_model(folder: Path, threads: int = 0) -> ClassificationModel:
+def load_model(folder: Path, threads: int = 0, runtime: Runtime = "litert") -> ClassificationModel:
     """Return a loaded model; a second call of a process returns the first one's."""
-    return ClassificationModel(folder, threads)
+    return ClassificationModel(folder, threads, runtime)
 
 
 def forget_models() -> None:

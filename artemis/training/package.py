@@ -34,8 +34,9 @@ from artemis.models.manifest import (
     PredictionSets,
     Training,
 )
+from artemis.models.network import open_network
 from artemis.models.ood import METHOD, fit_reference, load_reference
-from artemis.models.runtime import Network, softmax
+from artemis.models.runtime import softmax
 from artemis.preprocess import PREPROCESSING_ID
 from artemis.training.figures.evaluate import evaluate
 from artemis.training.figures.far import auroc, far_pictures
@@ -174,7 +175,9 @@ def _export(model: Trained, building: Path) -> tuple[dict[str, list[int]], float
     agreement = np.inf
     for half in (True, False):
         shapes = export_litert(serving, building / WEIGHTS_NAME, half=half)
-        logits = Network(building / WEIGHTS_NAME).run(model.samples.pictures[compared])["logits"]
+        logits = open_network(building / WEIGHTS_NAME).run(model.samples.pictures[compared])[
+            "logits"
+        ]
         agreement = float(np.abs(softmax(logits / temperature) - trained).max())
         if agreement <= EXPORT_TOLERANCE:
             return shapes, agreement
@@ -223,7 +226,10 @@ def _describe(
 
 def _measure_far(model: Trained, building: Path) -> tuple[float, dict[str, float]]:
     """Score drawn pictures that are no brain MRI with the very files that serve."""
-    network, reference = Network(building / WEIGHTS_NAME), load_reference(building / REFERENCE_NAME)
+    network, reference = (
+        open_network(building / WEIGHTS_NAME),
+        load_reference(building / REFERENCE_NAME),
+    )
     drawn = far_pictures(_FAR_PER_KIND, model.recipe.side, model.samples.pictures[:_FAR_HEADS])
     scores = {
         kind: reference.score(network.run(pictures)["features"], pictures)
@@ -238,7 +244,7 @@ def _test(model: Trained, building: Path) -> Evaluation:
     """Measure the exported network, the very file that serves, on the test slices."""
     table = model.data.table[model.test]
     pictures = model.samples.pictures[model.test]
-    outputs = Network(building / WEIGHTS_NAME).run(pictures)
+    outputs = open_network(building / WEIGHTS_NAME).run(pictures)
     probabilities = softmax(outputs["logits"] / model.calibration.temperature)
     categories, groups = table["category"].to_numpy(), table["group"].tolist()
     measured = evaluate(

@@ -12,8 +12,9 @@ from artemis.errors import ModelError
 from artemis.evidence_map import gives_evidence
 from artemis.files import sha256_file
 from artemis.models.manifest import load_manifest
+from artemis.models.network import open_network
 from artemis.models.registry import MODEL_NAMES, model_folder
-from artemis.models.runtime import ClassificationModel, Network, softmax
+from artemis.models.runtime import ClassificationModel, softmax
 
 
 @pytest.fixture(scope="module", params=MODEL_NAMES)
@@ -77,7 +78,7 @@ def test_maps_are_of_four_tumours_at_places_of_sixteen_pixels() -> None:
 def test_other_flatbuffer_is_refused(baseline: Path) -> None:
     (baseline / "model.tflite").write_bytes(b"not a network" * 50)
     with pytest.raises(ModelError, match=r"model\.tflite: expected a LiteRT flatbuffer"):
-        Network(baseline / "model.tflite")
+        open_network(baseline / "model.tflite")
 
 
 def test_network_of_another_model_is_refused(baseline: Path) -> None:

@@ -21,7 +21,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from artemis.models.architectures import MAP_STRIDE, STEM_END, build_stem
-from artemis.models.runtime import Network
+from artemis.models.network import open_network
 from artemis.training.network.augment import augment_with_boxes, seed_of
 from artemis.training.network.export import export_litert
 from artemis.training.network.recipes import Recipe
@@ -130,7 +130,7 @@ def _write(
     folder: Path,
     on_draw: Callable[[int, int], None] | None,
 ) -> None:
-    network = Network(folder / "stem.tflite")
+    network = open_network(folder / "stem.tflite")
     height, width, channels = (int(n) for n in network.run(pictures[:1])["stem"].shape[1:])
     total = len(pictures), recipe.draws + 1
     shape = (*total, height, width, channels)

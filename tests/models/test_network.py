@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from artemis.errors import ModelError
+from artemis.models.manifest import WEIGHTS_NAME
+from artemis.models.network import choose_runtime, installed_runtimes, open_network
+from artemis.models.registry import MODEL_NAMES, model_folder
+from artemis.models.runtime import ClassificationModel
+from artemis.preprocess import model_input, square_box
+from artemis.settings import Runtime
+
+
+def weights(name: str) -> Path:
+    return model_folder(Path("nowhere"), name) / WEIGHTS_NAME
+
+
+def noise(name: str, count: int) -> np.ndarray:
+    side = open_network(weights(name), 1).side
+    return np.random.default_rng(7).integers(0, 256, (count, side, side), dtype=np.uint8)
+
+
+@pytest.fixture(params=MODEL_NAMES)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.mark.parametrize("count", [0, 1, 4, 9])
+def test_openvino_answers_as_litert_does_whatever_the_count(name: str, count: int) -> None:
+    pictures = noise(name, count)
+    expected = open_network(weights(name), 2).run(pictures)
+    network = open_network(weights(name), 2, "openvino")
+    if network.precision != "f32":
+        pytest.skip(f"this processor calculates with {network.precision}")
+    received = network.run(pictures)
+    assert received.keys() == expected.keys()
+    for output, values in expected.items():
+        assert received[output].shape == values.shape
+        assert received[output] == pytest.approx(values, abs=5e-3), output
+
+
+def test_openvino_serves_threads_each_its_own_answers() -> None:
+    network = open_network(weights("baseline"), 2, "openvino")
+    batches = [noise("baseline", 12)[k : k + 3] for k in range(0, 12, 3)]
+    expected = [network.run(batch)["logits"] for batch in batches]
+    with ThreadPoolExecutor(4) as pool:
+        received = list(pool.map(lambda batch: network.run(batch)["logits"], batches))
+    for one, other in zip(expected, received, strict=True):
+        assert one == pytest.approx(other, abs=1e-5)
+
+
+def test_only_what_is_installed_is_offered(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert installed_runtimes() == ["litert", "openvino"]
+    monkeypatch.setattr("artemis.models.network.find_spec", lambda module: None)
+    assert installed_runtimes() == ["litert"]
+
+
+def test_absent_runtime_is_refused_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(ModelError, match=r"not installed\. Install the extra `openvino`, or set"):
+        open_network(weights("baseline"), 1, "openvino")
+
+
+@pytest.mark.parametrize("runtime", ["litert", "openvino"])
+def test_a_runtime_asked_for_is_taken_unmeasured(runtime: Runtime) -> None:
+    chosen = choose_runtime(runtime, (Path("never/read"),), 1)
+    assert (chosen.runtime, chosen.milliseconds) == (runtime, {})
+    assert str(chosen).startswith(f"{runtime} in ")
+
+
+def test_auto_measures_every_runtime_and_says_so() -> None:
+    chosen = choose_runtime("auto", (weights("baseline"),), 1)
+    assert list(chosen.milliseconds) == ["litert", "openvino"]
+    assert all(0 < milliseconds < 10_000 for milliseconds in chosen.milliseconds.values())
+    litert, openvino = chosen.milliseconds["litert"], chosen.milliseconds["openvino"]
+    assert chosen.runtime == ("openvino" if litert > 1.05 * openvino else "litert")
+    assert "chosen by a probe (ms a picture: litert " in str(chosen)
+    assert choose_runtime("auto", (weights("baseline"),), 1) is chosen
+
+
+def test_a_runtime_says_nothing_and_asks_nobody() -> None:
+    code = (
+        "import socket, numpy as np; from pathlib import Path\n"
+        "def refuse(*a): raise SystemExit('it wants the network')\n"
+        "socket.socket.connect = socket.getaddrinfo = refuse\n"
+        "from artemis.models.registry import load_model, model_folder\n"
+        "model = load_model(model_folder(Path('nowhere'), 'baseline'), 1, 'openvino')\n"
+        "model.predict(np.zeros((5, 150, 150), np.uint8))\n"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (answer.returncode, answer.stdout, answer.stderr) == (0, "", "")
+
+
+@pytest.mark.slow
+def test_runtimes_agree_on_500_real_pictures(brain_mri: Path, name: str) -> None:
+    paths = sorted(brain_mri.rglob("*.jpg"))
+    greys = [
+        np.asarray(Image.open(path).convert("L")) for path in paths[:: len(paths) // 500][:500]
+    ]
+    folder = model_folder(Path("nowhere"), name)
+    model, other = ClassificationModel(folder), ClassificationModel(folder, runtime="openvino")
+    side = model.manifest.input.side
+    pictures = np.stack([model_input(grey, side, square_box(grey)) for grey in greys])
+    one = model.probabilities(model.predict(pictures).logits)
+    two = other.probabilities(other.predict(pictures).logits)
+    assert len(pictures) == 500
+    if open_network(folder / WEIGHTS_NAME, 1, "openvino").precision == "f32":
+        assert np.abs(one - two).max() < 1e-2
+        assert (one.argmax(axis=1) == two.argmax(axis=1)).all()
+    else:  # of bfloat16, which has 8 bits: what its differences are, `benchmark` reports
+        assert (one.argmax(axis=1) == two.argmax(axis=1)).mean() > 0.97
