@@ -1,0 +1,95 @@
+"""Time and memory of ``classify-batch`` as a batch grows, for docs/performance.md.
+
+``python tests/measure_growth.py PICTURES 100 1000 10000``: for each count, JPEG pictures below
+PICTURES are copied under other names, each with a comment of its own so that no two files are
+the same, and classified once by a process of its own. Its memory is sampled from outside, a few
+times a second; that of the embedded server, a process beside it, is a column of its own. Linux.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from itertools import islice
+from pathlib import Path
+
+_POLL = 0.2
+_IN_A_FOLDER = 500
+_KIB_A_MB = 1e6 / 1024
+
+
+def make_batch(sources: list[Path], count: int, batch: Path) -> None:
+    """Write so many different JPEG files: a comment segment after the first marker."""
+    for number in range(count):
+        folder = batch / f"{number // _IN_A_FOLDER:04d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        picture, comment = sources[number % len(sources)].read_bytes(), f"copy {number}".encode()
+        segment = b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment
+        (folder / f"picture{number:07d}.jpg").write_bytes(picture[:2] + segment + picture[2:])
+
+
+def peak_memory(process: int) -> float:
+    """Return the largest resident memory so far, in MB; 0 for a process that has ended."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return 0.0
+    found = re.search(r"VmHWM:\s+(\d+)", status)
+    return int(found[1]) / _KIB_A_MB if found else 0.0
+
+
+def children(process: int) -> list[int]:
+    """Return the processes that a process started and that still run."""
+    try:
+        return [
+            int(one) for one in Path(f"/proc/{process}/task/{process}/children").read_text().split()
+        ]
+    except OSError:
+        return []
+
+
+def measure(batch: Path, workspace: Path) -> tuple[float, float, float]:
+    """Classify a batch; return seconds, and the peaks of the command and of its server in MB."""
+    command = [sys.executable, "cli.py", "classify-batch", str(batch), "-w", str(workspace), "-q"]
+    begun, own, server = time.perf_counter(), 0.0, 0.0
+    running = subprocess.Popen(command)
+    while running.poll() is None:
+        own = max(own, peak_memory(running.pid))
+        server = max([server, *map(peak_memory, children(running.pid))])
+        time.sleep(_POLL)
+    if running.returncode:
+        raise SystemExit(f"classify-batch ended with {running.returncode}.")
+    return time.perf_counter() - begun, own, server
+
+
+def say(line: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def main(pictures: str, *counts: str) -> None:
+    """Print a row of the table for each count."""
+    sources = sorted(Path(pictures).rglob("*.jpg"))
+    say("| pictures | seconds | ms a picture more | MB, command | MB, its server |")
+    say("|---:|---:|---:|---:|---:|")
+    before: tuple[int, float] | None = None
+    for count in map(int, counts):
+        with tempfile.TemporaryDirectory() as scratch:
+            batch = Path(scratch) / "batch"
+            make_batch(sources, count, batch)
+            for path in islice(batch.rglob("*.jpg"), count):
+                path.read_bytes()  # in the cache of files, for the small as for the large
+            seconds, own, server = measure(batch, Path(scratch) / "workspace")
+        more = "" if before is None else f"{1000 * (seconds - before[1]) / (count - before[0]):.1f}"
+        say(f"| {count:,} | {seconds:.1f} | {more} | {own:.0f} | {server:.0f} |")
+        before = (count, seconds)
+
+
+if __name__ == "__main__":
+    os.chdir(Path(__file__).parent.parent)
+    main(*sys.argv[1:])
