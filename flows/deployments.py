@@ -56,7 +56,6 @@ class SchedulingServer(PrefectApi):
         hosts = [host for host in os.environ.get("NO_PROXY", "").split(",") if host]
         os.environ["NO_PROXY"] = ",".join(dict.fromkeys([*hosts, LOOPBACK]))
         environment = os.environ | SERVER_ENVIRONMENT
-        del environment["PREFECT__SERVER_EPHEMERAL"]  # an ephemeral server schedules nothing
         environment["PREFECT_UI_ENABLED"] = "1"
         environment["PREFECT_UI_API_URL"] = self.url
         environment["PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"] = _LEASES_ON_DISK

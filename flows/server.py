@@ -38,18 +38,24 @@ CLIENT_ENVIRONMENT: Final = {
 
 SERVER_ENVIRONMENT: Final = {
     **CLIENT_ENVIRONMENT,
-    "PREFECT_UI_ENABLED": "0",
-    "PREFECT__SERVER_EPHEMERAL": "1",
     "PREFECT__SERVER_FINAL": "1",
     # One by one, most task runs of a short flow are lost when the server stops.
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "100",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+}
+"""Of every server that is started here."""
+
+EMBEDDED_ENVIRONMENT: Final = {
+    **SERVER_ENVIRONMENT,
+    "PREFECT_UI_ENABLED": "0",
+    "PREFECT__SERVER_EPHEMERAL": "1",  # schedules nothing
     # Of no use to one run, and a second of its start: a server that lives on does these.
     "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "0",
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "",
     "PREFECT_API_BLOCKS_REGISTER_ON_START": "0",
 }
+"""Of the server of one command."""
 
 
 def configured_api_url() -> str | None:
@@ -165,7 +171,7 @@ class PrefectApi:
         program = str(Path(__file__).with_name("embedded.py"))
         self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and file
             [sys.executable, "-P", program, str(port), self._host],
-            env={**os.environ, **SERVER_ENVIRONMENT, **self._password()},
+            env={**os.environ, **EMBEDDED_ENVIRONMENT, **self._password()},
             start_new_session=True,  # Ctrl-C is for the command, which then ends the server
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,

@@ -12,7 +12,12 @@ from pathlib import Path
 import pytest
 
 from artemis.errors import PrefectServerError
-from flows.server import PrefectApi, configured_api_url
+from flows.server import (
+    EMBEDDED_ENVIRONMENT,
+    SERVER_ENVIRONMENT,
+    PrefectApi,
+    configured_api_url,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -112,6 +117,17 @@ def test_embedded_server_runs_no_code_of_the_working_directory(
         assert api.embedded
         api.wait()
     assert not (tmp_path / "ran").exists()
+
+
+def test_only_a_server_of_one_command_leaves_out_what_a_lasting_one_does() -> None:
+    left_out = EMBEDDED_ENVIRONMENT.keys() - SERVER_ENVIRONMENT.keys()
+    assert left_out == {
+        "PREFECT_UI_ENABLED",
+        "PREFECT__SERVER_EPHEMERAL",
+        "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED",
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED",
+        "PREFECT_API_BLOCKS_REGISTER_ON_START",
+    }
 
 
 @pytest.mark.slow
