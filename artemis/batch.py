@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -18,7 +18,7 @@ from artemis.ending import end
 from artemis.errors import RunRecordError
 from artemis.evidence_map import gives_evidence
 from artemis.ingest.identity import IdentityKey
-from artemis.ingest.plan import PlanEntry, cut, list_batch, plan_batch, write_plan
+from artemis.ingest.plan import Chunks, PlanEntry, list_batch, write_plan
 from artemis.models.manifest import WEIGHTS_NAME, Interval, load_manifest
 from artemis.models.network import choose_runtime
 from artemis.models.registry import check_names, model_folder
@@ -59,7 +59,8 @@ def plan_chunks(
     settings: Settings,
     limit: int | None = None,
     on_found: Callable[[int], None] | None = None,
-) -> list[list[PlanEntry]]:
+    spooled_in: Path | None = None,
+) -> Chunks:
     """Find every scan of a batch folder and divide it into chunks.
 
     What Artemis itself wrote is not part of a batch that holds the workspace; `artemis.own`
@@ -75,22 +76,26 @@ def plan_chunks(
         Stop after this many slices.
     on_found : callable, optional
         Called now and then with the number of files found.
+    spooled_in : Path, optional
+        Folder on whose disk the list lies until it is no longer used.
 
     Raises
     ------
     NothingUsableError
         If the batch is not a folder that can be listed.
+    WorkspaceError
+        If there is no room for the list.
     """
     check_batch(batch)
-    return plan_batch(
+    listing = list_batch(
         batch,
         settings.ingest,
-        settings.chunk_slices,
-        limit=limit,
-        on_found=on_found,
+        limit,
+        on_found,
         skipped=own_outputs(settings),
-        max_chunks=settings.max_chunks,
+        spooled_in=spooled_in,
     )
+    return listing.cut(settings.chunk_slices, settings.max_chunks)
 
 
 def plan_shard(
@@ -99,12 +104,13 @@ def plan_shard(
     shard: Shard,
     limit: int | None = None,
     on_found: Callable[[int], None] | None = None,
-) -> tuple[list[list[PlanEntry]], ShardRecord]:
+    spooled_in: Path | None = None,
+) -> tuple[Chunks, ShardRecord]:
     """Find every scan of a batch folder and divide one shard of it into chunks.
 
     Parameters
     ----------
-    batch, settings, on_found
+    batch, settings, on_found, spooled_in
         See `plan_chunks`.
     shard : Shard
         Which part.
@@ -116,11 +122,17 @@ def plan_shard(
     NothingUsableError
         If the batch is not a folder that can be listed.
     WorkspaceError
-        If the workspace's identity key cannot be read or made.
+        If the workspace's identity key cannot be read or made, or there is no room for the list.
     """
     check_batch(batch)
     listing = list_batch(
-        batch, settings.ingest, limit, on_found, skipped=own_outputs(settings), shard=shard
+        batch,
+        settings.ingest,
+        limit,
+        on_found,
+        skipped=own_outputs(settings),
+        shard=shard,
+        spooled_in=spooled_in,
     )
     identity = IdentityKey.load_or_create(settings.workspace / IDENTITY_KEY)
     record = ShardRecord(
@@ -130,7 +142,7 @@ def plan_shard(
         plan_sha256=listing.sha256,
         identity=identity.fingerprint,
     )
-    return cut(listing.entries, settings.chunk_slices, settings.max_chunks), record
+    return listing.cut(settings.chunk_slices, settings.max_chunks), record
 
 
 class BatchPlan(BaseModel):
@@ -165,9 +177,9 @@ def describe_plan(
     """
     check_batch(batch)
     listing = list_batch(batch, settings.ingest, limit, None, own_outputs(settings), shard)
-    chunks = cut(listing.entries, settings.chunk_slices, settings.max_chunks)
+    chunks = listing.cut(settings.chunk_slices, settings.max_chunks)
     by_format: dict[str, int] = {}
-    for entry in (entry for chunk in chunks for entry in chunk):
+    for entry in listing.entries():
         name = entry.format or "not readable"
         by_format[name] = by_format.get(name, 0) + entry.n_frames
     return BatchPlan(
@@ -269,7 +281,7 @@ def _rounded(figure: Interval | None) -> float | None:
     return None if figure is None else round(figure.value, 3)
 
 
-def write_plans(paths: RunPaths, chunks: Sequence[Sequence[PlanEntry]]) -> None:
+def write_plans(paths: RunPaths, chunks: Iterable[Sequence[PlanEntry]]) -> None:
     """Write each chunk's list of files, which its task reads."""
     for number, entries in enumerate(chunks):
         write_plan(paths.plan / part_name(number), entries)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import heapq
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from artemis.batch import conclude_run, recording_failure, write_plans
 from artemis.errors import MergeError
 from artemis.ingest.identity import IdentityKey
-from artemis.ingest.plan import PlanEntry, cut
+from artemis.ingest.plan import Chunks, PlanEntry
 from artemis.merge_tables import SLICES, THUMBNAILS, ShardTables, first_of_each, joined
 from artemis.predictions import part_name, write_table
 from artemis.progress import report_progress
@@ -70,15 +72,17 @@ def merge_runs(run_dirs: Sequence[Path], settings: Settings, command: str) -> Ru
         )
         for folder, record in records
     ]
-    entries = _whole_plan(shards, _shard(records[0][1]))
-    chunks = cut(entries, settings.chunk_slices, settings.max_chunks)
+    slices = _shard(records[0][1]).slices
+    whole = partial(_whole_plan, shards, slices)
+    chunks = Chunks(whole, slices, settings.chunk_slices, settings.max_chunks)
+    count = len(chunks)  # the plans are checked by it, before anything is written
     run = create_run(settings.workspace, new_run_id())
     record = _merged_record(run.run_id, [record for _, record in records], settings, command)
     with recording_failure(run):
         write_record(run, record)
         write_plans(run, chunks)
         for number, chunk in enumerate(chunks):
-            report_progress("merging", number, len(chunks))
+            report_progress("merging", number, count)
             _write_chunk(run, record, shards, number, chunk)
         write_studies(run, record)
         return conclude_run(run, record, record.counts, {"merge": time.monotonic() - begun})
@@ -185,28 +189,28 @@ def _shard(record: RunRecord) -> ShardRecord:
     return record.shard
 
 
-def _whole_plan(shards: Iterable[ShardTables], whole: ShardRecord) -> list[PlanEntry]:
-    """Return the plan of the whole batch: every slice once, files that were split whole again."""
-    entries = sorted(
-        (entry for shard in shards for entry in shard.entries()), key=lambda entry: entry.position
-    )
-    joint: list[PlanEntry] = []
+def _whole_plan(shards: Iterable[ShardTables], slices: int) -> Iterator[PlanEntry]:
+    """Yield the plan of the whole batch: every slice once, files that were split whole again."""
+    plans = [shard.entries() for shard in shards]
+    before: PlanEntry | None = None
     reached = 0
-    for entry in entries:
+    for entry in heapq.merge(*plans, key=lambda entry: entry.position):
         if entry.position != reached:
             break
         reached += entry.n_frames
-        before = joint[-1] if joint else None
         if before is not None and before.path == entry.path and entry.first_frame > 0:
-            joint[-1] = replace(before, n_frames=before.n_frames + entry.n_frames)
-        else:
-            joint.append(entry)
-    if reached != whole.slices:
+            before = replace(before, n_frames=before.n_frames + entry.n_frames)
+            continue
+        if before is not None:
+            yield before
+        before = entry
+    if reached != slices:
         raise MergeError(
-            f"Runs: expected each of the {whole.slices} slices of the batch once. Received another "
+            f"Runs: expected each of the {slices} slices of the batch once. Received another "
             f"number of slice {reached + 1}. A plan was damaged; classify the shards again."
         )
-    return joint
+    if before is not None:
+        yield before
 
 
 def _merged_record(

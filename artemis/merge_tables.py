@@ -6,7 +6,7 @@ and handed out by position, so that merging holds a few parts of each shard and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -50,9 +50,9 @@ class ShardTables:
         self._next = 0
         self._held: dict[str, pa.Table] = {}
 
-    def entries(self) -> list[PlanEntry]:
-        """Return the whole plan of the run."""
-        return [entry for path in self._plans for entry in read_plan(path)]
+    def entries(self) -> Iterator[PlanEntry]:
+        """Yield the whole plan of the run, of which one part is read at a time."""
+        return (entry for path in self._plans for entry in read_plan(path))
 
     def take(self, stop: int) -> dict[str, pa.Table]:
         """Return what is left of the rows of slices before `stop`, a position in the batch.

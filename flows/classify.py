@@ -29,7 +29,7 @@ from artemis.batch import (
 from artemis.chunk import classify_chunk
 from artemis.classify import conclude_chunk, ingest_chunk, predict_chunk
 from artemis.engine import Engine
-from artemis.ingest.plan import PlanEntry
+from artemis.ingest.plan import Chunks
 from artemis.models.registry import MODEL_NAMES, forget_models
 from artemis.progress import report_progress
 from artemis.report.publish import write_report
@@ -165,11 +165,10 @@ def classify_batch(
         chunks, record = _planned(run, record, limit, shard)
         write_plans(run, chunks)
         planned = time.monotonic()
-        total = sum(entry.n_frames for chunk in chunks for entry in chunk)
         counts = (
-            _run_chunks(run, record, len(chunks), total)
+            _run_chunks(run, record, len(chunks), chunks.slices)
             if workers is None
-            else _send_chunks(workers, run, len(chunks), total)
+            else _send_chunks(workers, run, len(chunks), chunks.slices)
         )
         forget_models()
         studies(str(run.root))
@@ -189,7 +188,7 @@ def classify_batch(
 
 def _planned(
     run: RunPaths, record: RunRecord, limit: int | None, shard: str | None
-) -> tuple[list[list[PlanEntry]], RunRecord]:
+) -> tuple[Chunks, RunRecord]:
     """Return the chunks of the batch or of its shard, and the record, which names the shard."""
 
     def on_found(slices: int) -> None:
@@ -197,8 +196,8 @@ def _planned(
 
     batch, settings = Path(record.batch), record.settings
     if shard is None:
-        return plan_chunks(batch, settings, limit, on_found), record
-    chunks, share = plan_shard(batch, settings, Shard.parse(shard), limit, on_found)
+        return plan_chunks(batch, settings, limit, on_found, run.root), record
+    chunks, share = plan_shard(batch, settings, Shard.parse(shard), limit, on_found, run.root)
     record = record.model_copy(update={"shard": share})
     write_record(run, record)
     return chunks, record

@@ -69,7 +69,7 @@ def test_a_study_of_several_folders_is_of_one_shard(tmp_path: Path) -> None:
     listings = [
         list_batch(tmp_path / "batch", SETTINGS, shard=Shard(number, 4)) for number in range(1, 5)
     ]
-    assert sorted(len(listing.entries) for listing in listings) == [0, 0, 0, 12]
+    assert sorted(len([*listing.entries()]) for listing in listings) == [0, 0, 0, 12]
     assert len({listing.sha256 for listing in listings}) == 1
     assert {listing.slices for listing in listings} == {12}
 
@@ -78,5 +78,5 @@ def test_the_limit_is_of_the_whole_batch(samples: Path) -> None:
     parts = [
         list_batch(samples, Settings().ingest, 10, shard=Shard(number, 2)) for number in (1, 2)
     ]
-    assert sum(e.n_frames for part in parts for e in part.entries) == 10
+    assert sum(e.n_frames for part in parts for e in part.entries()) == 10
     assert {part.slices for part in parts} == {10}

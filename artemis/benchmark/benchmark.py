@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -126,17 +127,18 @@ def run_benchmark(
 def _gather(source: Path, settings: Settings, batch: Path, limit: int) -> int:
     """Copy the pictures that all contestants read; return how many there are."""
     batch.mkdir()
-    entries = [entry for chunk in plan_chunks(source, settings) for entry in chunk]
-    usable = [e for e in entries if e.format in _SUFFIXES and e.reason_code is None][:limit]
-    for number, entry in enumerate(usable):
+    chunks, count = plan_chunks(source, settings), 0
+    entries = (entry for chunk in chunks for entry in chunk)
+    usable = (e for e in entries if e.format in _SUFFIXES and e.reason_code is None)
+    for count, entry in enumerate(islice(usable, limit), 1):
         suffix = _SUFFIXES[entry.format or ""]
-        shutil.copyfile(located(source, entry.path), batch / f"{number:06d}{suffix}")
-    if not usable:
+        shutil.copyfile(located(source, entry.path), batch / f"{count - 1:06d}{suffix}")
+    if not count:
         raise NothingUsableError(
             f"{source}: expected JPEG or PNG pictures, which every way of doing it reads. "
-            f"Received none among {len(entries)} scans. Give another folder."
+            f"Received none among {chunks.slices} slices. Give another folder."
         )
-    return len(usable)
+    return count
 
 
 def _peers(

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from artemis.errors import ScanError
 from artemis.ingest.reasons import Reason, scan_error
-
-_DIGITS = re.compile(rb"(\d+)")
-_Kind = Literal["file", "folder"] | ScanError
+from artemis.ingest.spool import Names, Spool
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +29,8 @@ class Found:
     problem: ScanError | None = None
 
 
-def natural_key(name: bytes) -> tuple[list[tuple[int, int, bytes]], bytes]:
-    """Return a sorting key that puts ``image2`` before ``image10``."""
-    parts = [
-        (0, int(part), b"") if part.isdigit() else (1, 0, part.lower())
-        for part in _DIGITS.split(name)
-        if part
-    ]
-    return parts, name
-
-
-def walk(root: Path, skipped: Collection[Path] = ()) -> Iterator[list[Found]]:
-    """Yield what each folder below `root` holds, one list a folder, subfolders afterwards.
+def walk(root: Path, skipped: Collection[Path] = (), spool: Spool | None = None) -> Iterator[Found]:
+    """Yield what `root` holds, folder by folder: its files by name, then its subfolders.
 
     Folders are listed only when reached. Links to folders are not followed, so that a
     circle of links ends; nothing is opened.
@@ -56,29 +42,26 @@ def walk(root: Path, skipped: Collection[Path] = ()) -> Iterator[list[Found]]:
     skipped : collection of Path
         Resolved paths that are passed over: what Artemis itself wrote. Whoever calls says
         so, see `artemis.own.passed_over`.
+    spool : Spool, optional
+        Where the names of large folders wait; one of its own by default.
     """
     resolved = root.resolve()
     own = {path.relative_to(resolved) for path in skipped if path.is_relative_to(resolved)}
-    pending = [b""]
+    spool = spool or Spool()
+    pending: list[Iterator[bytes]] = [iter([b""])]  # a level each
     while pending:
-        folder = pending.pop()
-        found: list[Found] = []
-        folders: list[bytes] = []
-        try:
-            listed = _list(located(root, folder))
-        except OSError as error:
-            yield [Found(folder or b".", _unreadable_folder(error))]
+        folder = next(pending[-1], None)
+        if folder is None:
+            pending.pop()
             continue
-        for name, kind in sorted(listed, key=lambda entry: natural_key(entry[0])):
-            path = folder + b"/" + name if folder else name
-            if own and Path(os.fsdecode(path)) in own:
-                continue
-            if kind == "folder":
-                folders.append(path)
-            else:
-                found.append(Found(path, None if kind == "file" else kind))
-        yield found
-        pending.extend(reversed(folders))
+        try:
+            files, folders = _list(located(root, folder), spool)
+        except OSError as error:
+            yield Found(folder or b".", _unreadable_folder(error))
+            continue
+        for path in _below(folder, files, own):
+            yield Found(path, _problem(located(root, path)))
+        pending.append(_below(folder, folders, own))
 
 
 def located(root: Path, path: bytes) -> Path:
@@ -86,21 +69,36 @@ def located(root: Path, path: bytes) -> Path:
     return root / os.fsdecode(path)
 
 
-def _list(folder: Path) -> list[tuple[bytes, _Kind]]:
+def _list(folder: Path, spool: Spool) -> tuple[Names, Names]:
+    """Return the names of a folder's files, or what else is in it, and of its subfolders."""
+    files, folders = Names(spool), Names(spool)
     with os.scandir(folder) as entries:
-        return [(os.fsencode(entry.name), _kind(entry)) for entry in entries]
+        for entry in entries:
+            (folders if _is_folder(entry) else files).add(os.fsencode(entry.name))
+    return files, folders
 
 
-def _kind(entry: os.DirEntry[str]) -> _Kind:
-    is_link = False
+def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
-        is_link = entry.is_symlink()
-        if entry.is_dir(follow_symlinks=False):
-            return "folder"
-        mode = entry.stat().st_mode
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False  # `_problem` says what is wrong with it
+
+
+def _below(folder: bytes, names: Iterable[bytes], own: Collection[Path]) -> Iterator[bytes]:
+    for name in names:
+        path = folder + b"/" + name if folder else name
+        if not (own and Path(os.fsdecode(path)) in own):
+            yield path
+
+
+def _problem(path: Path) -> ScanError | None:
+    """Return why something that is no folder is not to be opened, if so."""
+    try:
+        mode = path.stat().st_mode
     except OSError as error:
         words = os.strerror(error.errno or 0).lower()
-        if is_link:
+        if os.path.islink(path):  # noqa: PTH114 - this one never raises
             return scan_error(Reason.BROKEN_LINK, "a link to a file", f"one that fails: {words}")
         return scan_error(Reason.UNREADABLE_FILE, "a file that can be read", words)
     if stat.S_ISDIR(mode):
@@ -108,7 +106,7 @@ def _kind(entry: os.DirEntry[str]) -> _Kind:
             Reason.SYMLINKED_FOLDER, "a folder or file", "a symbolic link to a folder"
         )
     if stat.S_ISREG(mode):
-        return "file"
+        return None
     return scan_error(Reason.NOT_A_REGULAR_FILE, "a regular file", _special(mode))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -12,11 +12,12 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from artemis.errors import NothingUsableError, RunRecordError, ScanError
+from artemis.errors import NothingUsableError, RunRecordError
 from artemis.files import atomic_path, printable_path
-from artemis.ingest.discover import Found, located, walk
+from artemis.ingest.discover import located, walk
 from artemis.ingest.probe import Probe, probe
 from artemis.ingest.quiet import mute_readers
+from artemis.ingest.spool import Spool
 from artemis.settings import IngestSettings
 from artemis.shards import Shard
 
@@ -73,23 +74,106 @@ _PLAN_SCHEMA: Final = pa.schema(
 )
 
 
-@dataclass(frozen=True, slots=True)
+class Chunks:
+    """A list of slices cut into chunks, which are made one at a time, each time it is iterated.
+
+    Parameters
+    ----------
+    entries : callable
+        Returns an iterator over the list, in order; the same each time.
+    slices : int
+        Slices in the list.
+    chunk_slices : int
+        Slices in a chunk, at most. A file with more is split by frames.
+    max_chunks : int, optional
+        Chunks at most, or nearly: a larger batch has larger chunks, since what
+        orchestrates them has its cost for each.
+    """
+
+    def __init__(
+        self,
+        entries: Callable[[], Iterator[PlanEntry]],
+        slices: int,
+        chunk_slices: int,
+        max_chunks: int | None = None,
+    ) -> None:
+        self.slices = slices
+        self._entries = entries
+        self._chunk_slices = max(chunk_slices, -(-slices // (max_chunks or slices or 1)))
+        self._count: int | None = None
+
+    def __iter__(self) -> Iterator[list[PlanEntry]]:
+        count = 0
+        for chunk in _chunks(self._entries(), self._chunk_slices):
+            yield chunk
+            count += 1
+        self._count = count
+
+    def __len__(self) -> int:
+        """Return how many there are; they are made for it if they never were."""
+        if self._count is None:
+            self._count = sum(1 for _ in self)
+        return self._count
+
+
 class BatchListing:
-    """Every slice of a batch, or of a shard of it, in a fixed order.
+    """Every slice of a batch, or of a shard of it, in a fixed order, on disk.
+
+    Parameters
+    ----------
+    spool : Spool
+        All files.
+    limit : int or None
+        Slices of the whole batch, at most.
 
     Attributes
     ----------
-    entries : list of PlanEntry
-        Those of the shard.
     slices : int
         Slices of the whole batch.
+    held : int
+        Slices of the shard.
     sha256 : str
         Of what planning knows of the whole batch; the same for every shard of it.
     """
 
-    entries: list[PlanEntry]
-    slices: int
-    sha256: str
+    def __init__(self, spool: Spool, limit: int | None) -> None:
+        self._spool, self._limit = spool, limit
+        self.slices = self.held = 0
+        digest = hashlib.sha256()
+        for entry, held in self._all():
+            digest.update(repr(entry).encode("ascii", "backslashreplace"))
+            self.slices += entry.n_frames
+            self.held += entry.n_frames if held else 0
+        self.sha256 = digest.hexdigest()
+
+    def entries(self) -> Iterator[PlanEntry]:
+        """Yield the entries of the shard."""
+        return (entry for entry, held in self._all() if held)
+
+    def cut(self, chunk_slices: int, max_chunks: int | None = None) -> Chunks:
+        """Return the shard in chunks, see `Chunks`."""
+        return Chunks(self.entries, self.held, chunk_slices, max_chunks)
+
+    def _all(self) -> Iterator[tuple[PlanEntry, int]]:
+        """Yield the entries of the whole batch, each with whether the shard holds it."""
+        found, rank, start = 0, -1, 0
+        for file in self._spool.files():
+            left = file.frames if self._limit is None else self._limit - found
+            if left <= 0:
+                return
+            if file.rank != rank:
+                rank, start = file.rank, 0
+            entry = PlanEntry(
+                path=file.path,
+                format=file.format,
+                n_frames=min(file.frames, left),
+                series_start=start if file.in_series else None,
+                position=found,
+                reason_code=file.reason_code,
+                reason=file.reason,
+            )
+            yield entry, file.held
+            found, start = found + entry.n_frames, start + file.frames
 
 
 def plan_batch(
@@ -98,17 +182,16 @@ def plan_batch(
     chunk_slices: int,
     limit: int | None = None,
     on_found: Callable[[int], None] | None = None,
-    skipped: Collection[Path] = (),
     max_chunks: int | None = None,
 ) -> list[list[PlanEntry]]:
-    """Find every slice below a folder and cut the list into chunks.
+    """Find every slice below a folder and cut the list into chunks, all of them in memory.
 
     Parameters
     ----------
-    root, settings, limit, on_found, skipped
+    root, settings, limit, on_found
         See `list_batch`.
     chunk_slices, max_chunks
-        See `cut`.
+        See `Chunks`.
 
     Returns
     -------
@@ -120,8 +203,7 @@ def plan_batch(
     NothingUsableError
         If `root` is not a folder that can be listed.
     """
-    listing = list_batch(root, settings, limit, on_found, skipped)
-    return cut(listing.entries, chunk_slices, max_chunks)
+    return list(list_batch(root, settings, limit, on_found).cut(chunk_slices, max_chunks))
 
 
 def list_batch(
@@ -131,12 +213,13 @@ def list_batch(
     on_found: Callable[[int], None] | None = None,
     skipped: Collection[Path] = (),
     shard: Shard | None = None,
+    spooled_in: Path | None = None,
 ) -> BatchListing:
     """Find every slice below a folder.
 
     Headers alone are read. The order is fixed: folder by folder, names in natural
     order; the DICOM files of one folder and series by position along their normal,
-    where the first of them by name stands.
+    where the first of them by name stands. Memory does not grow with the batch.
 
     Parameters
     ----------
@@ -152,45 +235,34 @@ def list_batch(
         Resolved paths below `root` that are not part of the batch.
     shard : Shard, optional
         Take this part of the batch alone.
+    spooled_in : Path, optional
+        Folder on whose disk the list lies until it is no longer used; see `Spool`.
 
     Raises
     ------
     NothingUsableError
         If `root` is not a folder that can be listed.
+    WorkspaceError
+        If there is no room for the list.
     """
     mute_readers()
     _check_root(root)
-    entries: list[PlanEntry] = []
-    digest, found = hashlib.sha256(), 0
-    for entry, unit in _entries(root, settings, limit, on_found, skipped):
-        frames = entry.n_frames if limit is None else min(entry.n_frames, limit - found)
-        if frames <= 0:
+    spool, total = Spool(spooled_in), 0
+    for found in walk(root, skipped, spool):
+        if limit is not None and total >= limit:
             break
-        planned = replace(entry, n_frames=frames, position=found)
-        digest.update(repr(planned).encode("ascii", "backslashreplace"))
-        found += frames
-        if shard is None or shard.holds(unit):
-            entries.append(planned)
-    return BatchListing(entries, found, digest.hexdigest())
-
-
-def cut(
-    entries: Sequence[PlanEntry], chunk_slices: int, max_chunks: int | None = None
-) -> list[list[PlanEntry]]:
-    """Cut a list of slices into chunks.
-
-    Parameters
-    ----------
-    entries : sequence of PlanEntry
-        In order.
-    chunk_slices : int
-        Slices in a chunk, at most. A file with more is split by frames.
-    max_chunks : int, optional
-        Chunks at most, or nearly: a larger batch has larger chunks, since what
-        orchestrates them has its cost for each.
-    """
-    planned = sum(entry.n_frames for entry in entries)
-    return _chunks(entries, max(chunk_slices, -(-planned // (max_chunks or planned or 1))))
+        seen = (
+            probe(located(root, found.path), settings)
+            if found.problem is None
+            else Probe(None, problem=found.problem)
+        )
+        unit = found.path if seen.study is None else seen.study.encode("utf-8", "replace")
+        held = shard is None or shard.holds(unit)
+        spool.add_file(found.path, seen, held)
+        total += seen.frames
+        if on_found is not None:
+            on_found(total if limit is None else min(total, limit))
+    return BatchListing(spool, limit)
 
 
 def _check_root(root: Path) -> None:
@@ -204,78 +276,22 @@ def _check_root(root: Path) -> None:
         ) from error
 
 
-def _entries(
-    root: Path,
-    settings: IngestSettings,
-    limit: int | None,
-    on_found: Callable[[int], None] | None,
-    skipped: Collection[Path],
-) -> Iterator[tuple[PlanEntry, bytes]]:
-    """Yield entries, each with the identity that tells its shard."""
-    total = 0
-    for folder in walk(root, skipped):
-        probed: list[tuple[Found, Probe]] = []
-        for found in folder:
-            if limit is not None and total >= limit:
-                break
-            seen = (
-                probe(located(root, found.path), settings)
-                if found.problem is None
-                else Probe(None, problem=found.problem)
-            )
-            probed.append((found, seen))
-            total += seen.frames
-            if on_found is not None:
-                on_found(total if limit is None else min(total, limit))
-        yield from _in_series(probed)
-        if limit is not None and total >= limit:
-            return
-
-
-def _in_series(probed: Sequence[tuple[Found, Probe]]) -> Iterator[tuple[PlanEntry, bytes]]:
-    """Yield a folder's entries, each DICOM series together and by position."""
-    groups: dict[str, list[tuple[Found, Probe]]] = {}
-    for number, (found, seen) in enumerate(probed):
-        # The number keeps every other file a group of its own, in its place.
-        key = f"file {number}" if seen.series is None else f"series {seen.series}"
-        groups.setdefault(key, []).append((found, seen))
-    for members in groups.values():
-        start = 0
-        # Sorting is stable: equal places stay in the order of their names.
-        for found, seen in sorted(members, key=lambda member: member[1].order):
-            unit = found.path if seen.study is None else seen.study.encode("utf-8", "replace")
-            yield _entry(found, seen, start), unit
-            start += seen.frames
-
-
-def _entry(found: Found, seen: Probe, start: int) -> PlanEntry:
-    problem: ScanError | None = seen.problem
-    return PlanEntry(
-        path=found.path,
-        format=seen.format,
-        n_frames=seen.frames,
-        series_start=None if seen.series is None else start,
-        reason_code=problem.reason_code if problem else None,
-        reason=str(problem) if problem else None,
-    )
-
-
-def _chunks(entries: Sequence[PlanEntry], chunk_slices: int) -> list[list[PlanEntry]]:
-    chunks: list[list[PlanEntry]] = []
-    room = 0
+def _chunks(entries: Iterable[PlanEntry], chunk_slices: int) -> Iterator[list[PlanEntry]]:
+    chunk: list[PlanEntry] = []
+    room = chunk_slices
     for entry in entries:
         first, left = entry.first_frame, entry.n_frames
         while left > 0:
             # A file that fits into a chunk is not split: it is opened and hashed once.
             if room == 0 or (left > room and room < chunk_slices):
-                chunks.append([])
-                room = chunk_slices
+                yield chunk
+                chunk, room = [], chunk_slices
             taken = min(left, room)
             position = entry.position + first - entry.first_frame
-            part = replace(entry, first_frame=first, n_frames=taken, position=position)
-            chunks[-1].append(part)
+            chunk.append(replace(entry, first_frame=first, n_frames=taken, position=position))
             first, left, room = first + taken, left - taken, room - taken
-    return chunks
+    if chunk:
+        yield chunk
 
 
 def write_plan(path: Path, entries: Sequence[PlanEntry]) -> None:

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from artemis.errors import NothingUsableError, RunRecordError
-from artemis.ingest.discover import natural_key
 from artemis.ingest.plan import PlanEntry, plan_batch, read_plan, write_plan
 from artemis.ingest.read import read_chunk
 from artemis.ingest.reasons import REMEDIES, Reason
+from artemis.ingest.spool import natural_key
 from artemis.predictions import SLICES_SCHEMA, read_run, write_part
 from tests.ingest.builders import (
     KEY,

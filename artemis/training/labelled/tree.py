@@ -66,18 +66,17 @@ def read_tree(root: Path, settings: IngestSettings) -> pd.DataFrame:
         cannot be listed or has a name that is no text, or there are no pictures.
     """
     tree = _Tree()
-    for folder in walk(root):
-        for found in folder:
-            shown = printable_path(os.fsdecode(found.path))
-            if found.problem is not None:
-                tree.problems.append(f"{shown} ({found.problem})")
-                continue
-            try:
-                name = found.path.decode("utf-8")
-            except UnicodeDecodeError:
-                tree.problems.append(f"{shown} (a name that is no UTF-8)")
-            else:
-                _place(tree, root, name, settings)
+    for found in walk(root):
+        shown = printable_path(os.fsdecode(found.path))
+        if found.problem is not None:
+            tree.problems.append(f"{shown} ({found.problem})")
+            continue
+        try:
+            name = found.path.decode("utf-8")
+        except UnicodeDecodeError:
+            tree.problems.append(f"{shown} (a name that is no UTF-8)")
+        else:
+            _place(tree, root, name, settings)
     _refuse_what_is_wrong(tree, root)
     labels = pd.DataFrame(tree.rows, columns=list(LABEL_COLUMNS))
     labels["plane_predicted"] = False
