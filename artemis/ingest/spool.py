@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from artemis.errors import WorkspaceError
 from artemis.ingest.probe import Probe, SeriesOrder
@@ -21,6 +21,7 @@ NAMES_HELD: Final = 10_000
 """Names of a folder that are sorted in memory; more of them are merged from the disk."""
 
 _STACK: Final = 3
+_ALONE: Final = (0.0,) * (_STACK + 2)
 _DIGITS: Final = re.compile(rb"(\d+)")
 _TABLES: Final = """
 PRAGMA journal_mode = OFF;
@@ -143,10 +144,11 @@ class Spool:
         problem = seen.problem
         code, reason = (problem.reason_code, str(problem)) if problem else (None, None)
         try:
-            rank = number if seen.series is None else self._rank(path, seen.series, number)
-            place = (rank, *_sortable(seen.order), number)
+            rank, place = number, _ALONE
+            if seen.series is not None:
+                rank, place = self._rank(path, seen.series, number), _sortable(seen.order)
             known = (path, seen.format, seen.frames, seen.series is not None, held, code, reason)
-            self._database.execute(_ADD_FILE, place + known)
+            self._database.execute(_ADD_FILE, (rank, *place, number, *known))
         except sqlite3.Error as error:
             raise self._full(error) from error
 
@@ -216,7 +218,7 @@ def _part(part: bytes) -> bytes:
     return b"\2" + part.lower() + b"\0"  # no name has a zero byte: shorter texts come first
 
 
-def _sortable(order: SeriesOrder) -> tuple[Any, ...]:
+def _sortable(order: SeriesOrder) -> tuple[float, ...]:
     """Return a place in a series as numbers that sort alike; a shorter stack comes first."""
     stack, *rest = order
     padded = (*stack, *[-math.inf] * (_STACK - len(stack)))
