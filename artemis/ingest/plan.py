@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -296,7 +296,8 @@ def _chunks(entries: Iterable[PlanEntry], chunk_slices: int) -> Iterator[list[Pl
 
 def write_plan(path: Path, entries: Sequence[PlanEntry]) -> None:
     """Write the entries of a chunk to a Parquet file, atomically."""
-    table = pa.Table.from_pylist([asdict(entry) for entry in entries], schema=_PLAN_SCHEMA)
+    columns = {name: [getattr(entry, name) for entry in entries] for name in _PLAN_SCHEMA.names}
+    table = pa.Table.from_pydict(columns, schema=_PLAN_SCHEMA)
     with atomic_path(path) as temporary:
         pq.write_table(table, temporary)
 
