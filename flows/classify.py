@@ -29,7 +29,6 @@ from artemis.batch import (
 from artemis.chunk import classify_chunk
 from artemis.classify import conclude_chunk, ingest_chunk, predict_chunk
 from artemis.engine import Engine
-from artemis.ingest.plan import Chunks
 from artemis.models.registry import MODEL_NAMES, forget_models
 from artemis.progress import report_progress
 from artemis.report.publish import write_report
@@ -162,19 +161,18 @@ def classify_batch(
             workers = stack.enter_context(dask_workers(address, [Path(record.batch), run.root]))
             record = _sent_to(workers, run, record)
         begun = time.monotonic()
-        chunks, record = _planned(run, record, limit, shard)
-        write_plans(run, chunks)
+        chunks, slices, record = _plan(run, record, limit, shard)
         planned = time.monotonic()
         counts = (
-            _run_chunks(run, record, len(chunks), chunks.slices)
+            _run_chunks(run, record, chunks, slices)
             if workers is None
-            else _send_chunks(workers, run, len(chunks), chunks.slices)
+            else _send_chunks(workers, run, chunks, slices)
         )
         forget_models()
         studies(str(run.root))
         classified = time.monotonic()
         timings = {"plan": planned - begun, "classify": classified - planned}
-        tasks = len(chunks) * (2 + len(record.models) if workers is None else 1) + 2
+        tasks = chunks * (2 + len(record.models) if workers is None else 1) + 2
         record = record.model_copy(update={"tasks": tasks})
         record = conclude_run(run, record, counts, timings)
         report_progress("writing the report", 0)
@@ -186,21 +184,27 @@ def classify_batch(
     return record
 
 
-def _planned(
+def _plan(
     run: RunPaths, record: RunRecord, limit: int | None, shard: str | None
-) -> tuple[Chunks, RunRecord]:
-    """Return the chunks of the batch or of its shard, and the record, which names the shard."""
+) -> tuple[int, int, RunRecord]:
+    """Write the plans of the batch or of its shard.
+
+    Return the number of chunks and of slices, and the record, which names the shard.
+    """
 
     def on_found(slices: int) -> None:
         report_progress("finding scans", slices)
 
     batch, settings = Path(record.batch), record.settings
     if shard is None:
-        return plan_chunks(batch, settings, limit, on_found, run.root), record
-    chunks, share = plan_shard(batch, settings, Shard.parse(shard), limit, on_found, run.root)
-    record = record.model_copy(update={"shard": share})
-    write_record(run, record)
-    return chunks, record
+        chunks = plan_chunks(batch, settings, limit, on_found, run.root)
+    else:
+        part = Shard.parse(shard)
+        chunks, share = plan_shard(batch, settings, part, limit, on_found, run.root)
+        record = record.model_copy(update={"shard": share})
+        write_record(run, record)
+    write_plans(run, chunks)
+    return len(chunks), chunks.slices, record
 
 
 def _run_chunks(run: RunPaths, record: RunRecord, chunks: int, total: int) -> Counts:

@@ -44,9 +44,8 @@ _FILES: Final = """
 SELECT rank, path, format, frames, in_series, held, reason_code, reason FROM files
 ORDER BY rank, x, y, z, position, instance, number
 """
-_RANK: Final = """
-INSERT INTO series VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET rank = rank RETURNING rank
-"""
+_ADD_SERIES: Final = "INSERT OR IGNORE INTO series VALUES (?, ?)"
+_RANK: Final = "SELECT rank FROM series WHERE key = ?"
 
 
 class SpooledFile(NamedTuple):
@@ -165,7 +164,8 @@ class Spool:
         folder = path.rpartition(b"/")[0]
         text = folder + b"\0" + series.encode("utf-8", "surrogatepass")
         key = hashlib.blake2b(text, digest_size=16, key=self._key).digest()
-        [(rank,)] = self._database.execute(_RANK, (key, number)).fetchall()
+        self._database.execute(_ADD_SERIES, (key, number))
+        [(rank,)] = self._database.execute(_RANK, (key,))
         return int(rank)
 
     def _full(self, error: Exception) -> WorkspaceError:
