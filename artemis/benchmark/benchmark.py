@@ -136,7 +136,7 @@ def _gather(source: Path, settings: Settings, batch: Path, limit: int) -> int:
     if not count:
         raise NothingUsableError(
             f"{source}: expected JPEG or PNG pictures, which every way of doing it reads. "
-            f"Received none among {chunks.slices} slices. Give another folder."
+            f"Received none among {sum(map(len, chunks))} scans. Give another folder."
         )
     return count
 
