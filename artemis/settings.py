@@ -140,7 +140,7 @@ class Settings(BaseSettings):
     chunk_slices: int = Field(256, ge=1, description="Slices per chunk; a task each model.")
     thumbnail_side: int = Field(112, ge=32, description="Longest side of a thumbnail in pixels.")
     max_chunks: int = Field(
-        120, ge=1, description="Chunks of a run; those of a large batch hold more slices."
+        120, ge=1, description="Chunks of a run, as long as each holds at most 1,024 slices."
     )
     chunks_in_flight: int = Field(3, ge=1, description="Chunks worked on at the same time.")
     threads: int = Field(0, ge=0, description="Inference threads per model; 0 means automatic.")

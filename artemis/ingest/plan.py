@@ -74,6 +74,10 @@ _PLAN_SCHEMA: Final = pa.schema(
 )
 
 
+LARGEST_CHUNK: Final = 1024
+"""Slices of a chunk that a large batch leads to: some 60 MB of the networks' inputs."""
+
+
 class Chunks:
     """A list of slices cut into chunks, which are made one at a time, each time it is iterated.
 
@@ -87,7 +91,8 @@ class Chunks:
         Slices in a chunk, at most. A file with more is split by frames.
     max_chunks : int, optional
         Chunks at most, or nearly: a larger batch has larger chunks, since what
-        orchestrates them has its cost for each.
+        orchestrates them has its cost for each. But a chunk lies in memory: this makes none
+        larger than `LARGEST_CHUNK`.
     """
 
     def __init__(
@@ -99,7 +104,8 @@ class Chunks:
     ) -> None:
         self.slices = slices
         self._entries = entries
-        self._chunk_slices = max(chunk_slices, -(-slices // (max_chunks or slices or 1)))
+        shared_out = -(-slices // (max_chunks or slices or 1))
+        self._chunk_slices = max(chunk_slices, min(shared_out, LARGEST_CHUNK))
         self._count: int | None = None
 
     def __iter__(self) -> Iterator[list[PlanEntry]]:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from artemis.errors import NothingUsableError, RunRecordError
-from artemis.ingest.plan import PlanEntry, plan_batch, read_plan, write_plan
+from artemis.ingest.plan import Chunks, PlanEntry, plan_batch, read_plan, write_plan
 from artemis.ingest.read import read_chunk
 from artemis.ingest.reasons import REMEDIES, Reason
 from artemis.ingest.spool import natural_key
@@ -269,6 +269,20 @@ def test_a_large_batch_has_larger_chunks_and_not_more(tmp_path: Path) -> None:
     chunks = plan_batch(tmp_path, SETTINGS, 2, max_chunks=4)
     assert [len(chunk) for chunk in chunks] == [6, 6, 6, 5]
     assert len(plan_batch(tmp_path, SETTINGS, 2, max_chunks=100)) == 12
+
+
+@pytest.mark.parametrize(
+    ("slices", "asked", "largest"),
+    [(5_000, 256, 256), (60_000, 256, 500), (1_000_000, 256, 1024), (1_000_000, 2048, 2048)],
+)
+def test_chunks_of_a_large_batch_grow_no_further_than_memory_bears(
+    slices: int, asked: int, largest: int
+) -> None:
+    entry = PlanEntry(b"volume.nii", "nifti", n_frames=slices)
+    chunks = Chunks(lambda: iter([entry]), slices, asked, max_chunks=120)
+    sizes = [sum(part.n_frames for part in chunk) for chunk in chunks]
+    assert max(sizes) == largest
+    assert sum(sizes) == slices
 
 
 def test_names_that_differ_in_one_undecodable_byte_are_rows_of_their_own(tmp_path: Path) -> None:
