@@ -155,7 +155,7 @@ def conflicts_page(conflicts: Sequence[Conflict], runs: Mapping[str, RunData]) -
         "left_out": sum(one.item is not None for one in conflicts) - len(shown),
         "rows": shown,
         "cards": shown[: limits.REVIEW_CARDS],
-        "facts": safe_facts,
+        "facts": lambda item: safe_facts(item, framed=any(one.frame for one in items)),
         "data": data,
         "settling": True,
     }

@@ -106,7 +106,7 @@ def strangeness_plots(data: RunData) -> Plots:
                     [Series(f"m{order % 4}", values)],
                     span_axis(values, threshold if known else None),
                     words,
-                    marker=(threshold, "review above") if known else None,
+                    marker=(threshold, f"review above {threshold:.2f}") if known else None,
                 ),
             )
         )

@@ -293,7 +293,7 @@
     const id = card.dataset.id;
     const button = document.createElement("button");
     button.type = "button";
-    button.className = "start";
+    button.className = "begin";
     button.textContent = settling ? "Settle" : "Review";
     button.setAttribute("aria-label", `${button.textContent} slice ${card.querySelector(".num")?.textContent ?? rows.get(id)?.cells[0].textContent ?? ""}`);
     button.addEventListener("click", () => { open(true); show(id); });
