@@ -288,5 +288,5 @@ def test_a_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
 
 
 def test_a_name_that_a_template_lacks_is_an_error() -> None:
-    with pytest.raises(UndefinedError, match="rows"):
+    with pytest.raises(UndefinedError, match="opening"):
         render_page("index.html.j2")
