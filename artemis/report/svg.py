@@ -101,8 +101,11 @@ def span_axis(values: NDArray[np.float64], marker: float | None = None) -> Axis:
 
 
 def _round_values(low: float, high: float) -> list[float]:
-    magnitude = 10.0 ** math.floor(math.log10((high - low) / 3))
-    step = max(factor * magnitude for factor in (1, 2, 5) if factor * magnitude <= (high - low) / 3)
+    most = (high - low) / 3
+    magnitude = 10.0 ** math.floor(math.log10(most)) if most > 0 else 0.0
+    if not magnitude:  # the ends are the same but for the last bits
+        return [low]
+    step = max((n * magnitude for n in (1, 2, 5) if n * magnitude <= most), default=magnitude)
     return [step * place for place in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 

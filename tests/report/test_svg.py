@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
@@ -36,6 +36,7 @@ def rectangles(markup: str, style: str) -> list[dict[str, float]]:
     ]
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_a_histogram_counts_every_value_and_draws_inside_its_frame(values: np.ndarray) -> None:
     axis = span_axis(values)
