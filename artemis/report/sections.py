@@ -72,7 +72,8 @@ SECTIONS: Final = (
         "doubtful first: where the models taken together are least sure, and what is unlike the "
         "training images, against its header or of poor quality before the rest. Bars show the "
         "three most probable categories of each model, from 0 to 100%; the dark mark in each is "
-        "at {min_confidence}, below which an answer is sent here.",
+        "at {min_confidence}. An answer of {first_model} below it is sent here; the others\u2019 "
+        "answers are sent only where they differ from it.",
         build=review_view,
     ),
     Section(
@@ -105,9 +106,10 @@ SECTIONS: Final = (
                 "confidence",
                 "Confidence",
                 "Slices by the calibrated confidence of each model in its answer. Most should "
-                "stand at the right; what lies left of the dashed line ({min_confidence}) is sent "
-                "to review. Slices unlike the training images are left out, since their confidence "
-                "means nothing. All panels share one scale.",
+                "stand at the right; what lies left of the dashed line ({min_confidence}) is in "
+                "doubt, and sent to review where the answer is {first_model}\u2019s. Slices "
+                "unlike the training images are left out, since their confidence means nothing. "
+                "All panels share one scale.",
             ),
             Figure(
                 "categories",
@@ -120,8 +122,9 @@ SECTIONS: Final = (
                 "strangeness",
                 "Out-of-distribution score",
                 "How unlike the training images each slice is to each model; further right is "
-                "stranger. What lies right of the dashed line is sent to review, since a confident "
-                "answer on a strange picture means little.",
+                "stranger. Right of the dashed line a confident answer means little: it is "
+                "shown without its confidence, and what is strange to {first_model} is sent to "
+                "review.",
             ),
             Figure(
                 "quality",

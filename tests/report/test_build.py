@@ -202,6 +202,18 @@ def test_a_frame_is_named_only_where_a_file_holds_more_than_one(
     assert facts.startswith("frame 1 · coronal" if frame else "coronal by its header")
 
 
+def test_only_the_first_model_s_plots_say_that_doubt_is_sent_to_review(page: Page) -> None:
+    for figure, words in (
+        ("confidence", ["review below 60%", "doubt below 60%"]),
+        ("strangeness", ["review above 9.50", "strange above 9.50"]),
+    ):
+        plots = page.by_id(f"figure-{figure}").iter("svg")
+        assert [text(list(plot.iter("text"))[-1]) for plot in plots] == words
+    assert "sent to review where the answer is mobilenet_v2\u2019s" in text(
+        page.by_id("distributions")
+    )
+
+
 def test_every_picture_and_plot_has_words_and_every_figure_a_caption(page: Page) -> None:
     assert all(image.get("alt", "").startswith("MRI slice ") for image in page.all("img"))
     assert all(
