@@ -7,7 +7,6 @@ at once. Standard output carries data, standard error talk.
 from __future__ import annotations
 
 import gc
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,6 +29,7 @@ from artemis.commands.options import (
     Quiet,
     Workspace,
     chosen_shard,
+    command_line,
     model_names,
     print_json,
 )
@@ -188,7 +188,7 @@ def classify_batch(
                     settings,
                     model_names(models),
                     limit=limit,
-                    command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+                    command=command_line(),
                     verbose=verbose,
                     shard=None if part is None else str(part),
                     engine=engine,

@@ -58,6 +58,8 @@ _PAGES: Final = (
     "retrainings/*/index.html",
     "audits/*/index.html",
     "models/*/*/index.html",
+    "conflicts/index.html",
+    "explained/*/index.html",
     "benchmark/index.html",
     "benchmark/benchmark.json",
 )

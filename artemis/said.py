@@ -7,7 +7,16 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections.abc import Mapping
 from typing import Final
+
+TUMOR_WORDS: Final[Mapping[str, str]] = {
+    "glioma": "glioma",
+    "meningioma": "meningioma",
+    "pituitary": "pituitary",
+    "none": "no tumour",
+}
+"""The tumour types as people read them; "labelled none" reads as not labelled."""
 
 _WHOLE: Final = 0.02  # calibration errors up to which whole per cent, and fives, are printed
 _FIVES: Final = 0.05

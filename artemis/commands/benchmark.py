@@ -42,6 +42,7 @@ def benchmark(
     from artemis.files import write_text_atomic
     from artemis.progress import report_progress
     from artemis.report.benchmark import build_benchmark_page
+    from artemis.report.index import write_index
     from artemis.runs import reports_root
     from artemis.settings import load_settings
 
@@ -52,6 +53,7 @@ def benchmark(
     folder = reports_root(settings) / "benchmark"
     write_text_atomic(folder / RECORD_NAME, record.model_dump_json(indent=2) + "\n")
     page = build_benchmark_page(record, folder / "index.html")
+    write_index(settings.workspace / "runs", reports_root(settings))
     if as_json:
         print_json(record.model_dump(mode="json") | {"report": str(page.resolve())})
     else:

@@ -75,6 +75,7 @@ def audit(
     """Say what is wrong with a dataset before anyone trains on it: a page and Parquet."""
     from artemis.console import progress_bar, talk
     from artemis.report.audit import build_audit_page
+    from artemis.report.index import write_index
     from artemis.runs import reports_root
     from artemis.settings import load_settings
     from artemis.training.jobs import AUDITS, audit_labelled
@@ -84,6 +85,7 @@ def audit(
         found = audit_labelled(data, settings, predictions)
         target = reports_root(settings) / AUDITS / found.folder.name / "index.html"
         page = build_audit_page(found.folder, target)
+        write_index(settings.workspace / "runs", reports_root(settings))
     if as_json:
         print_json({**found.record.model_dump(mode="json"), "report": str(page)})
         return

@@ -42,6 +42,7 @@ def explain(
     from artemis.explain import explain_image
     from artemis.report.data import load_run
     from artemis.report.explained import build_explained_page, verdict
+    from artemis.report.index import write_index
     from artemis.runs import reports_root
     from artemis.settings import load_settings
 
@@ -52,6 +53,7 @@ def explain(
         )
         folder = output or reports_root(settings) / "explained" / found.slice_row["slice_id"][:16]
         page = build_explained_page(found, folder / "index.html")
+        write_index(settings.workspace / "runs", reports_root(settings))
         if as_json:
             print_json({**found.as_dict(), "report": str(page.resolve())})
         else:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from artemis.commands.options import AsJson, Quiet, Workspace, print_json
+from artemis.commands.options import AsJson, Quiet, Workspace, command_line, print_json
 from artemis.errors import NothingUsableError
 
 
@@ -34,10 +31,9 @@ def merge(
     from artemis.settings import load_settings
 
     settings, console = load_settings(workspace), talk(quiet=quiet)
-    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     with progress_bar(console, "merging"):
         folders = [find_run(settings.workspace, run) for run in runs]
-        record = merge_runs(folders, settings, command)
+        record = merge_runs(folders, settings, command_line())
         write_report(RunPaths(settings.workspace, record.run_id).root)
     if as_json:
         print_json(record.model_dump(mode="json", exclude={"settings"}))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -41,6 +43,11 @@ RecipeName = Annotated[
 ]
 By = Annotated[str, typer.Option("--by", help="Who decides; it is recorded.", metavar="NAME")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
+
+
+def command_line() -> str:
+    """Return this process's command as a person can give it again, however it was started."""
+    return shlex.join(["artemis-cli", *sys.argv[1:]])
 
 
 def print_json(value: Any) -> None:

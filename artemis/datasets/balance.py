@@ -10,6 +10,7 @@ import pandas as pd
 
 from artemis.datasets.findings import COUNTS_SCHEMA, Finding, Kind, Severity
 from artemis.labels import CATEGORY_NAMES
+from artemis.said import TUMOR_WORDS
 
 IMBALANCE: Final = 10.0
 """Largest category over a smaller one, from which the smaller one is said to be rare."""
@@ -79,13 +80,14 @@ def _rare_categories(labels: pd.DataFrame) -> Iterator[Finding]:
     most, largest = int(counts.max()), str(counts.idxmax())
     for name, count in counts.items():
         tumor, _, plane = str(name).rpartition("_")
+        words = _words_of(str(name))
         if count == 0:
-            sentence = f"No picture is labelled {tumor}, {plane}: no model can learn it."
+            sentence = f"No picture is labelled {words}: no model can learn it."
             severity = Severity.ERROR
         elif most > IMBALANCE * count:
             sentence = (
-                f"{_pictures(count)} labelled {tumor}, {plane}, against {most} of "
-                f"{largest.replace('_', ', ')}: {most / count:.0f} times fewer."
+                f"{_pictures(count)} labelled {words}, against {most} of {_words_of(largest)}: "
+                f"{most / count:.0f} times fewer."
             )
             severity = Severity.WARNING
         else:
@@ -98,6 +100,11 @@ def _rare_categories(labels: pd.DataFrame) -> Iterator[Finding]:
             tumor=tumor,
             plane=plane,
         )
+
+
+def _words_of(category: str) -> str:
+    tumor, _, plane = category.rpartition("_")
+    return f"{TUMOR_WORDS[tumor]}, {plane}"
 
 
 def _rare_sources(sources: pd.Series[str]) -> Iterator[Finding]:
@@ -128,8 +135,8 @@ def _tied_sources(sources: pd.Series[str], tumors: pd.Series[str]) -> Iterator[F
         if column.sum() >= _MIN_PICTURES and share >= TIED:
             yield _tie(
                 share,
-                f"{share:.0%} of the {column.sum()} pictures labelled {tumor} come from the source "
-                f"{column.idxmax()}: a model can learn the source instead of",
+                f"{share:.0%} of the {column.sum()} pictures labelled {TUMOR_WORDS[str(tumor)]} "
+                f"come from the source {column.idxmax()}: a model can learn the source instead of",
                 tumor,
             )
         absent = [str(source) for source in table.index if column[source] == 0]
@@ -138,15 +145,14 @@ def _tied_sources(sources: pd.Series[str], tumors: pd.Series[str]) -> Iterator[F
                 Kind.SOURCE_TIE,
                 Severity.NOTE,
                 0.0,
-                f"No picture labelled {tumor} comes from {', '.join(absent)}.",
+                f"No picture labelled {TUMOR_WORDS[str(tumor)]} comes from {', '.join(absent)}.",
                 tumor=str(tumor),
             )
 
 
 def _tie(share: float, opening: str, tumor: object) -> Finding:
-    return Finding(
-        Kind.SOURCE_TIE, Severity.WARNING, float(share), f"{opening} {tumor}.", tumor=str(tumor)
-    )
+    words = f"{opening} {TUMOR_WORDS[str(tumor)]}."
+    return Finding(Kind.SOURCE_TIE, Severity.WARNING, float(share), words, tumor=str(tumor))
 
 
 def _shifted_sources(
@@ -165,8 +171,8 @@ def _shifted_sources(
                 Kind.SOURCE_TIE,
                 Severity.WARNING,
                 share,
-                f"{strange.sum()} of the {len(test)} test pictures labelled {tumor} come from "
-                f"sources that no training picture of that label has "
+                f"{strange.sum()} of the {len(test)} test pictures labelled {TUMOR_WORDS[tumor]} "
+                f"come from sources that no training picture of that label has "
                 f"({', '.join(sorted(set(test[strange])))}).",
                 tumor=tumor,
             )

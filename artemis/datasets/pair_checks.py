@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from artemis.datasets.copies import Fingerprints
 from artemis.datasets.findings import Finding, Kind, Severity
 from artemis.labels import NO_TUMOR
+from artemis.said import TUMOR_WORDS
 
 _TRAINING: Final = "training"
 _PAIR_COLUMNS: Final = ("first", "second", "kind", "correlation", "mirrored")
@@ -114,7 +115,11 @@ def _likeness(exact: bool, mirrored: bool, correlation: float, same_patient: boo
 
 def _differing(data: Labelled, first: int, second: int) -> str:
     pairs = [(data.label(name, first), data.label(name, second)) for name in ("tumor", "plane")]
-    return "; ".join(f"{one} and {other}" for one, other in pairs if one != other)
+    return "; ".join(
+        f"{TUMOR_WORDS.get(one, one)} and {TUMOR_WORDS.get(other, other)}"
+        for one, other in pairs
+        if one != other
+    )
 
 
 def _pair(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from artemis.datasets.findings import Finding, Kind, Severity
 from artemis.datasets.pair_checks import Labelled
 from artemis.labels import PLANES, TUMORS
-from artemis.said import confidence_step, percent
+from artemis.said import TUMOR_WORDS, confidence_step, percent
 
 
 def label_findings(
@@ -34,13 +34,14 @@ def label_findings(
         if np.isnan(row).any() or int(row.argmax()) == label:
             continue
         instead = TUMORS[int(row.argmax())]
+        given, said = TUMOR_WORDS[TUMORS[label]], TUMOR_WORDS[instead]
         yield _single(
             data,
             position,
             Kind.DOUBTFUL_LABEL,
             Severity.WARNING,
             float(1 - adjusted[position, label]),
-            f"Labelled {TUMORS[label]}; predictions that did not see this group say {instead}.",
+            f"Labelled {given}; predictions that did not see this group say {said}.",
             other_tumor=instead,
         )
 

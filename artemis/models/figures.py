@@ -25,8 +25,8 @@ METRICS: Final = {
     "macro_f1": "Macro F1, twelve categories",
     "tumor_accuracy": "Accuracy, tumour type",
     "plane_accuracy": "Accuracy, plane",
-    "accuracy_surest_80": "Accuracy on the surest 80 %",
-    "accuracy_surest_80_together": "Accuracy on the surest 80 %, by the doubt of both models",
+    "accuracy_surest_80": "Accuracy on the surest 80%",
+    "accuracy_surest_80_together": "Accuracy on the surest 80%, by the doubt of both models",
     "ece": "Expected calibration error, 15 bins of equal width (lower is better)",
     "ece_equal_mass": "Expected calibration error, 15 bins of equal mass (lower is better)",
     "ece_uncalibrated": "Expected calibration error before calibration, equal width",
@@ -80,10 +80,12 @@ def figure(interval: Interval | None) -> str:
 
 
 def table_of(caption: str, head: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
-    """Return a table of any values."""
-    return Table(
-        caption, tuple(head), tuple(tuple(visible(str(cell)) for cell in row) for row in rows)
+    """Return a table of any values; thousands of a count have commas."""
+    written = tuple(
+        tuple(f"{cell:,}" if type(cell) is int else visible(str(cell)) for cell in row)
+        for row in rows
     )
+    return Table(caption, tuple(head), written)
 
 
 def metrics_table(
@@ -94,7 +96,7 @@ def metrics_table(
     """Return those of the named figures that were measured."""
     return table_of(
         caption,
-        ("metric", "value (95 % interval)"),
+        ("metric", "value (95% interval)"),
         [(METRICS[name], figure(metrics[name])) for name in names if name in metrics],
     )
 
@@ -198,7 +200,7 @@ def shortcut_table(shortcuts: Shortcuts) -> Table:
         )
         for probe in shortcuts.probes
     ]
-    return table_of("Shortcut tests", ("test", "images", "share (95 % interval)"), rows)
+    return table_of("Shortcut tests", ("test", "images", "share (95% interval)"), rows)
 
 
 def bins_table(caption: str, bins: Sequence[Mapping[str, float]]) -> Table:

@@ -19,7 +19,7 @@ from artemis.report.audit_sections import SECTIONS, Part
 from artemis.report.comparison import Matrix, matrix_of
 from artemis.report.limits import THUMBNAIL_CHARACTERS
 from artemis.report.page import render_page
-from artemis.report.words import TUMOR_WORDS, counted, joined, number, percent, visible
+from artemis.report.words import TUMOR_WORDS, counted, joined, number, percent, sentence, visible
 
 PAGE_NAME: Final = "index.html"
 
@@ -83,7 +83,7 @@ def _page(folder: Path) -> str:
         sections=sections,
         matrices=_matrices(counts),
         copy_rule=(
-            f"Near copies: correlation of the heads at 32 x 32 pixels, plain or mirrored, at "
+            f"Near copies: correlation of the heads at 32 \u00d7 32 pixels, plain or mirrored, at "
             f"least {NEAR_CORRELATION:g}; or at least {ALIKE_CORRELATION:g} with perceptual "
             f"hashes that differ in at most {ALIKE_HAMMING} of 64 bits."
         ),
@@ -244,5 +244,8 @@ def _facts(record: AuditRecord) -> list[tuple[str, str]]:
         ("Artemis", record.artemis),
         ("Model", record.model),
         ("Pictures read", f"{number(record.readable)} of {number(record.pictures)} ({read})"),
-        *((kind.replace("_", " "), number(count)) for kind, count in record.findings.items()),
+        *(
+            (sentence(kind.replace("_", " ")), number(count))
+            for kind, count in record.findings.items()
+        ),
     ]

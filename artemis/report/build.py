@@ -120,6 +120,7 @@ def slice_page_texts(
             before=pages[index - 1] if index else None,
             after=pages[index + 1] if index + 1 < len(pages) else None,
             view=table_view(data, page.rows),
+            caption=next(section.caption for section in SECTIONS if section.key == "slices"),
             scripts=SCRIPTS,
             **page_frame(data, page.rows, pages, embedded_thumbnails(data, rows=page.rows)),
         )

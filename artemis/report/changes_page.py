@@ -108,7 +108,14 @@ def comparison_page(changes: RunChanges) -> str:
         models=[_model(changes, order, pictures) for order in range(len(changes.models))],
         models_of_one=[(name.upper(), visible(model)) for name, model in changes.models_of_one],
         unmatched=_unmatched_view(changes),
+        framed=_framed(changes),
     )
+
+
+def _framed(changes: RunChanges) -> bool:
+    """Return whether a frame's number says something: a listed file holds more than one."""
+    changed = (row["frame_b"] for model in changes.models for row in model.changed)
+    return any(changed) or any(row["frame"] for row in changes.unmatched)
 
 
 class _Pictures:

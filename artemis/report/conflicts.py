@@ -14,6 +14,7 @@ from artemis.report import limits
 from artemis.report.build import SCRIPTS, page_frame
 from artemis.report.data import RunData, SliceItem, load_run
 from artemis.report.evidence import evidence_legend, evidence_words
+from artemis.report.index import write_index
 from artemis.report.listings import safe_facts
 from artemis.report.page import render_page
 from artemis.report.words import CATEGORY_WORDS, counted, joined, sentence, visible
@@ -133,6 +134,7 @@ def write_conflicts(workspace: Path, reports: Path) -> ConflictPage:
     placed = _placed(found, runs)
     page = reports / CONFLICTS / "index.html"
     write_text_atomic(page, conflicts_page(placed, runs))
+    write_index(workspace / "runs", reports)
     return ConflictPage(page, placed)
 
 
@@ -155,7 +157,7 @@ def conflicts_page(conflicts: Sequence[Conflict], runs: Mapping[str, RunData]) -
         "left_out": sum(one.item is not None for one in conflicts) - len(shown),
         "rows": shown,
         "cards": shown[: limits.REVIEW_CARDS],
-        "facts": safe_facts,
+        "facts": lambda item: safe_facts(item, framed=any(one.frame for one in items)),
         "data": data,
         "settling": True,
     }

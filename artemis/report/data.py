@@ -245,6 +245,11 @@ class RunData:
             key=lambda item: (-item.doubt, item.number),
         )
 
+    @cached_property
+    def framed(self) -> bool:
+        """Whether any file holds more than one frame, so that a frame's number says something."""
+        return any(item.frame for item in self.items)
+
     @property
     def mapping_model(self) -> str | None:
         """The model whose evidence is drawn: the first that maps it."""

@@ -55,7 +55,8 @@ def confidence_plots(data: RunData) -> Plots:
                 f"median {percent(float(np.median(one.values)))}, "
                 f"{number(int((one.values < threshold).sum()))} below {percent(threshold)}."
             )
-            mark = (threshold, f"review below {percent(threshold)}")
+            what = "review below" if model == data.models[0] else "doubt below"
+            mark = (threshold, f"{what} {percent(threshold)}")
             plots.append((model, histogram([one], axis, words, peak=peak, marker=mark)))
     return plots
 
@@ -94,6 +95,7 @@ def strangeness_plots(data: RunData) -> Plots:
             continue
         threshold = thresholds.get(model, math.nan)
         known = math.isfinite(threshold)
+        what = "review above" if order == 0 else "strange above"
         words = (
             f"Histogram of the out-of-distribution score of {model}: median "
             f"{measured(np.median(values))}, {number(int((values > threshold).sum()))} above the "
@@ -106,7 +108,7 @@ def strangeness_plots(data: RunData) -> Plots:
                     [Series(f"m{order % 4}", values)],
                     span_axis(values, threshold if known else None),
                     words,
-                    marker=(threshold, "review above") if known else None,
+                    marker=(threshold, f"{what} {threshold:.2f}") if known else None,
                 ),
             )
         )

@@ -1,4 +1,4 @@
-"""The page that lists the runs, comparisons and retrainings of a workspace."""
+"""The page that lists the runs of a workspace, and its other pages by kind."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import quote
 from artemis.files import write_text_atomic
 from artemis.report.page import render_page
 from artemis.report.trends import left_out_words, mean_doubt, plotted_runs, trends
-from artemis.report.words import DASH, joined, visible
+from artemis.report.words import DASH, counted, joined, number, visible
 from artemis.runs import RunRecord, list_runs
 
 RETRAININGS: Final = "retrainings"
@@ -19,6 +19,17 @@ RETRAININGS: Final = "retrainings"
 
 COMPARISONS: Final = "comparisons"
 """Folder of the comparisons of two runs below that of the reports."""
+
+LISTED: Final = (
+    (COMPARISONS, "*", "Comparisons", "Two runs side by side: which predictions changed."),
+    (RETRAININGS, "*", "Retrainings", "What was trained, what the gate decided and why."),
+    ("models", "*/*", "Model cards", "What a model is for, how it was measured, where it fails."),
+    ("audits", "*", "Audits of data", "What is wrong with labelled pictures, with each finding."),
+    ("conflicts", "", "Conflicts", "Slices whose reviewers disagree, for a third person."),
+    ("explained", "*", "Slices explained", "One slice each, by the first digits of its hash."),
+    ("benchmark", "", "Benchmark", "How fast this machine classifies, and beside what."),
+)
+"""Other pages below the reports: folder, pattern in it, title, and what they say."""
 
 
 def write_index(runs: Path, reports: Path) -> Path:
@@ -54,7 +65,7 @@ def build_index(
     ----------
     reports_dir : Path
         Folder of the reports; a run is linked where ``<reports_dir>/<run_id>/index.html``
-        exists, and a retraining or comparison is listed where its page does.
+        exists, and every other page that is there, see `LISTED`.
     records : sequence of RunRecord
         The runs, in any order.
     target : Path
@@ -71,15 +82,29 @@ def build_index(
     newest_first = sorted(records, key=lambda record: record.run_id, reverse=True)
     page = render_page(
         "index.html.j2",
+        opening=_opening(records),
         rows=[_row(record, doubts, reports_dir, target) for record in newest_first],
         statuses=sorted({record.status.value for record in records}),
         trends=trends(records, doubts),
         not_plotted=left_out_words(records),
-        comparisons=_pages(reports_dir, COMPARISONS, target),
-        retrainings=_pages(reports_dir, RETRAININGS, target),
+        lists=_lists(reports_dir, target),
     )
     write_text_atomic(target, page)
     return target
+
+
+def _opening(records: Sequence[RunRecord]) -> str:
+    """Return how many runs there are, and what became of their slices."""
+    if not records:
+        return "No run has been made yet."
+    slices, ok, waiting = (
+        sum(getattr(record.counts, name) for record in records)
+        for name in ("slices", "ok", "needs_review")
+    )
+    return (
+        f"{counted(len(records), 'run')}: {number(ok)} of {counted(slices, 'slice')} classified, "
+        f"{number(waiting)} for a person to look at."
+    )
 
 
 def _row(
@@ -95,12 +120,29 @@ def _row(
     }
 
 
-def _pages(reports_dir: Path, folder: str, target: Path) -> list[tuple[str, str]]:
-    """Return name and address of the pages below a folder of the reports, the newest first."""
-    return [
-        (page.parent.name, _address(page, target))
-        for page in sorted(reports_dir.glob(f"{folder}/*/index.html"), reverse=True)
-    ]
+def _lists(reports_dir: Path, target: Path) -> list[dict[str, Any]]:
+    """Return the other pages by kind, the newest of each first: name in words and address."""
+    found = []
+    for key, pattern, title, caption in LISTED:
+        folder = reports_dir / key
+        pages = sorted(folder.glob(f"{pattern}/index.html".lstrip("/")), reverse=True)
+        listed = [(_name(page.parent.relative_to(folder), title), page) for page in pages]
+        if listed:
+            found.append(
+                {
+                    "key": key,
+                    "title": title,
+                    "caption": caption,
+                    "pages": [(name, _address(page, target)) for name, page in listed],
+                }
+            )
+    return found
+
+
+def _name(place: Path, title: str) -> str:
+    """Return what a page is called: two runs, a model and its version, or its folder."""
+    words = " against ".join(place.as_posix().split("--")).replace("/", " ")
+    return visible(title if words == "." else words)
 
 
 def _link(reports_dir: Path, run_id: str, target: Path) -> str | None:

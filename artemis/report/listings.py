@@ -36,7 +36,7 @@ _FIELD_WORDS: Final[Mapping[str, str]] = {
     "ece": "Expected calibration error",
     "protocol": "Measured on",
     "evidence_maps": "Maps its evidence",
-    **{f"set_{tumor}": f"Set threshold, {words}" for tumor, words in TUMOR_WORDS.items()},
+    "set_thresholds": "Thresholds of the sets of plausible categories",
 }
 """Words for what a run records of a model; a field without words is shown by its name."""
 
@@ -65,15 +65,18 @@ def review_view(data: RunData) -> dict[str, Any]:
         "overlays": limits.embedded_overlays(data),
         "evidence": evidence_words(data),
         "legend": evidence_legend(),
-        "facts": safe_facts,
+        "facts": lambda item: safe_facts(item, framed=data.framed),
     }
 
 
-def safe_facts(item: SliceItem) -> list[str]:
-    """Return what the header and the file say of a slice that names nobody."""
+def safe_facts(item: SliceItem, *, framed: bool) -> list[str]:
+    """Return what the header and the file say of a slice that names nobody.
+
+    Its frame only where a file of the run is `framed`, holding more than one.
+    """
     place = None if item.series_index is None else f"slice {item.series_index + 1} of its series"
     facts = [
-        f"frame {item.frame}",
+        f"frame {item.frame}" if framed else None,
         place,
         f"{item.header_plane} by its header" if item.header_plane else None,
         item.size,
@@ -139,13 +142,8 @@ def _is_shortened(item: SliceItem) -> bool:
 
 
 def _table_style(rows: Sequence[SliceItem]) -> str:
-    """Return the table's classes: columns that say the same of every row are not shown."""
-    classes = ["list", "slices"]
-    if not any(item.header_plane for item in rows):
-        classes.append("no-plane")
-    if not any(item.frame for item in rows):
-        classes.append("no-frame")
-    return " ".join(classes)
+    """Return the table's classes: a column that no header fills is not shown."""
+    return "list slices" if any(item.header_plane for item in rows) else "list slices no-plane"
 
 
 def refusals_view(data: RunData) -> dict[str, Any]:
@@ -184,11 +182,15 @@ def cards_view(data: RunData) -> dict[str, Any]:
         fields = model.model_dump(mode="json")
         name = visible(fields.pop("name"))
         del fields["folder"]  # of the machine; the hash says which model it was
-        thresholds = fields.pop("set_thresholds")
-        if thresholds is not None:
-            fields |= {f"set_{tumor}": f"{limit:.3f}" for tumor, limit in thresholds.items()}
+        fields |= {key: _rounded(fields[key], 3) for key in ("accuracy", "macro_f1", "ece")}
+        fields["ood_threshold"] = _rounded(model.ood_threshold, 2)
+        fields["set_thresholds"] = ", ".join(
+            f"{TUMOR_WORDS.get(tumor, tumor)} {limit:.3f}"
+            for tumor, limit in (model.set_thresholds or {}).items()
+        )
+        kept = {key: value for key, value in fields.items() if value != ""}
         cards.append(
-            (name, [(_FIELD_WORDS.get(key, key), _plain(value)) for key, value in fields.items()])
+            (name, [(_FIELD_WORDS.get(key, key), _plain(value)) for key, value in kept.items()])
         )
     return {"cards": cards}
 
@@ -249,6 +251,10 @@ def flattened(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, st
         else:
             flat.append((f"{prefix}{name}", _plain(value)))
     return flat
+
+
+def _rounded(value: float | None, digits: int) -> str | None:
+    return None if value is None else f"{value:.{digits}f}"
 
 
 def _plain(value: object) -> str:

@@ -88,6 +88,7 @@ def _environment() -> Environment:
         number=words.number,
         counted=words.counted,
         sentence=words.sentence,
+        tiny=words.tiny,
         visible=words.visible,
         moment=words.moment,
         shortened=words.shortened,

@@ -24,7 +24,7 @@ CAPTION: Final = (
 """How to read the diagram."""
 
 
-def reliability_plot(bins: Sequence[Mapping[str, float]], name: str) -> Markup:
+def reliability_plot(bins: Sequence[Mapping[str, float]], name: str, style: str = "m0") -> Markup:
     """Return a reliability diagram (DeGroot and Fienberg, The Statistician 1983).
 
     Parameters
@@ -34,12 +34,14 @@ def reliability_plot(bins: Sequence[Mapping[str, float]], name: str) -> Markup:
         holds a slice, as in `artemis.models.manifest.Evaluation.reliability`.
     name : str
         Whose, for the text alternative.
+    style : str
+        Class of the style sheet for the discs, such as ``m1`` for the second model.
     """
     most = max((one["images"] for one in bins), default=1)
     discs = [
         element(
             "circle",
-            class_="m0",
+            class_=style,
             cx=_x(one["confidence"]),
             cy=_y(one["accuracy"]),
             r=max(_SMALLEST, _LARGEST * math.sqrt(one["images"] / most)),

@@ -41,7 +41,7 @@ SECTIONS: Final = (
         key="comparison",
         title="Champion against challenger",
         caption="Both on the same locked slices, of patients that the challenger was not trained "
-        "on. Brackets are 95 % intervals over resampled patient groups. A difference is "
+        "on. Brackets are 95% intervals over resampled patient groups. A difference is "
         "challenger minus champion; one whose interval holds zero may be chance.",
         build=comparison_view,
     ),

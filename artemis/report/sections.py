@@ -71,8 +71,9 @@ SECTIONS: Final = (
         caption="Slices that a person should check before anything else is believed, the most "
         "doubtful first: where the models taken together are least sure, and what is unlike the "
         "training images, against its header or of poor quality before the rest. Bars show the "
-        "three most probable categories of each model, from 0 to 100%; the fine upright line "
-        "marks {min_confidence}, below which an answer is sent here.",
+        "three most probable categories of each model, from 0 to 100%; the dark mark in each is "
+        "at {min_confidence}. An answer of {first_model} below it is sent here; the others\u2019 "
+        "answers are sent only where they differ from it.",
         build=review_view,
     ),
     Section(
@@ -81,7 +82,7 @@ SECTIONS: Final = (
         caption="Every picture on the page, under the category that {first_model} gave it, the "
         "most doubtful first. Look for the one that does not belong: another plane, another "
         "kind of picture, a lesion among slices without. Outlined pictures wait for review; each "
-        "leads to its row.",
+        "leads to its row. Copies are pictured once.",
         build=contact_view,
     ),
     Section(
@@ -105,9 +106,10 @@ SECTIONS: Final = (
                 "confidence",
                 "Confidence",
                 "Slices by the calibrated confidence of each model in its answer. Most should "
-                "stand at the right; what lies left of the dashed line ({min_confidence}) is sent "
-                "to review. Slices unlike the training images are left out, since their confidence "
-                "means nothing. All panels share one scale.",
+                "stand at the right; what lies left of the dashed line ({min_confidence}) is in "
+                "doubt, and sent to review where the answer is {first_model}\u2019s. Slices "
+                "unlike the training images are left out, since their confidence means nothing. "
+                "All panels share one scale.",
             ),
             Figure(
                 "categories",
@@ -120,8 +122,9 @@ SECTIONS: Final = (
                 "strangeness",
                 "Out-of-distribution score",
                 "How unlike the training images each slice is to each model; further right is "
-                "stranger. What lies right of the dashed line is sent to review, since a confident "
-                "answer on a strange picture means little.",
+                "stranger. Right of the dashed line a confident answer means little: it is "
+                "shown without its confidence, and what is strange to {first_model} is sent to "
+                "review.",
             ),
             Figure(
                 "quality",
@@ -172,8 +175,10 @@ SECTIONS: Final = (
     Section(
         key="cards",
         title="Models",
-        caption="The exact models that gave these answers. The hash is that of the weights file; "
-        "equal hashes are equal models.",
+        caption="The exact models that gave these answers; equal hashes are equal weights. "
+        "Accuracy and macro F1 (the mean of the categories) go from 0 to 1, higher is better. The "
+        "calibration error is how far confidence and the share of right answers lie apart, lower "
+        "is better. All are of the data named there, not of this batch.",
         build=cards_view,
     ),
     Section(

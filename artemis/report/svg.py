@@ -7,6 +7,7 @@ style. Nothing is clipped: an axis always reaches the furthest value.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,7 +16,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from artemis.report.words import measured, number
+from artemis.report.words import number
 
 _WIDTH: Final = 340
 _HEIGHT: Final = 128
@@ -81,7 +82,9 @@ def picture(width: float, height: float, description: str, *content: Markup) -> 
 
 
 def span_axis(values: NDArray[np.float64], marker: float | None = None) -> Axis:
-    """Return an axis that holds all values (and the marker), its ends and middle labelled.
+    """Return an axis that holds all values (and the marker), labelled at round values.
+
+    The steps are 1, 2 or 5 times a power of ten, three to seven of them.
 
     Parameters
     ----------
@@ -94,8 +97,20 @@ def span_axis(values: NDArray[np.float64], marker: float | None = None) -> Axis:
     low, high = min(ends), max(ends)
     if not high > low:
         low, high = low - 0.5, high + 0.5
-    middle = (low + high) / 2
-    return Axis(low, high, tuple((value, measured(value)) for value in (low, middle, high)))
+    return Axis(low, high, tuple((value, _plain(value)) for value in _round_values(low, high)))
+
+
+def _round_values(low: float, high: float) -> list[float]:
+    most = (high - low) / 3
+    magnitude = 10.0 ** math.floor(math.log10(most)) if most > 0 else 0.0
+    if not magnitude:  # the ends are the same but for the last bits
+        return [low]
+    step = max((n * magnitude for n in (1, 2, 5) if n * magnitude <= most), default=magnitude)
+    return [step * place for place in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
+def _plain(value: float) -> str:
+    return f"{value:,.6g}"
 
 
 def percent_axis() -> Axis:

@@ -99,7 +99,10 @@ def wilson(hits: int, of: int) -> tuple[float, float]:
 
 def truth_view(data: RunData) -> dict[str, Any]:
     """Return what the section on the known truth shows."""
-    models = [model_truth(model, pairs_of(data, model)) for model in data.models]
+    models = [
+        model_truth(model, pairs_of(data, model), f"m{order % 4}")
+        for order, model in enumerate(data.models)
+    ]
     wrong = sorted(
         (item for item in data.known if item.wrong),
         key=lambda item: (-next(iter(item.answers.values())).confidence, item.number),
@@ -125,8 +128,8 @@ def pairs_of(data: RunData, model: str) -> list[Pair]:
     ]
 
 
-def model_truth(model: str, pairs: Sequence[Pair]) -> ModelTruth:
-    """Return how one model did."""
+def model_truth(model: str, pairs: Sequence[Pair], style: str = "m0") -> ModelTruth:
+    """Return how one model did; its diagram is drawn in a `style` of the style sheet."""
     whole = len(pairs)
     kinds = Counter(_kind(truth, answer.category) for truth, answer in pairs)
     tumor_right = kinds["right"] + kinds["wrong plane"]
@@ -147,7 +150,7 @@ def model_truth(model: str, pairs: Sequence[Pair]) -> ModelTruth:
         tumors=_matrix(pairs, lambda one: one.tumor, TUMORS),
         planes=_matrix(pairs, lambda one: one.plane, PLANES),
         classes=_classes(pairs),
-        reliability=reliability_plot(reliability_bins(sure), model) if sure else None,
+        reliability=reliability_plot(reliability_bins(sure), model, style) if sure else None,
     )
 
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from artemis.labels import CATEGORIES
+from artemis.said import TUMOR_WORDS as TUMOR_WORDS
 from artemis.said import confidence_step as confidence_step
 from artemis.said import percent as percent
 from artemis.said import visible as visible
@@ -20,13 +21,6 @@ DASH: Final = "\u2013"
 
 CUT: Final = "\u2026"
 """What stands where text was left out."""
-
-TUMOR_WORDS: Final[Mapping[str, str]] = {
-    "glioma": "glioma",
-    "meningioma": "meningioma",
-    "pituitary": "pituitary",
-    "none": "no tumour",
-}
 
 CATEGORY_WORDS: Final[Mapping[str, str]] = {
     category.name: f"{TUMOR_WORDS[category.tumor]}, {category.plane}" for category in CATEGORIES
@@ -114,6 +108,18 @@ def shortened(text: str, most: int) -> str:
 def joined(parts: list[str]) -> str:
     """Return parts as an English list, ``a, b and c``."""
     return " and ".join(part for part in (", ".join(parts[:-1]), *parts[-1:]) if part)
+
+
+_RAISED: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def tiny(value: float) -> str:
+    """Return a measure with its power of ten, ``3.1 x 10⁻⁷`` or ``10⁻⁵``; from 0.01 on in full."""
+    if not 0 < value < 0.01:
+        return f"{value:.3g}"
+    digits, _, power = f"{value:.1e}".partition("e")
+    times = "" if digits == "1.0" else f"{digits.removesuffix('.0')} \u00d7 "
+    return f"{times}10{str(int(power)).translate(_RAISED)}"
 
 
 def sentence(text: str) -> str:

@@ -285,7 +285,9 @@ def test_empty_and_rare_categories_are_found() -> None:
     rows = [n for n in names for _ in range(1 if n == "glioma_sagittal" else 12)]
     table = labelled(tumor=[n.split("_")[0] for n in rows], plane=[n.split("_")[1] for n in rows])
     found = {f.severity: f.sentence for f in balance_findings(table)}
-    assert found[Severity.ERROR] == "No picture is labelled none, coronal: no model can learn it."
+    assert (
+        found[Severity.ERROR] == "No picture is labelled no tumour, coronal: no model can learn it."
+    )
     assert found[Severity.WARNING].startswith("1 picture labelled glioma, sagittal, against 12")
 
 

@@ -126,7 +126,7 @@ def test_record_counts_and_names_what_was_used(sample_run) -> None:
         "failed": 1,
     }
     assert [model.name for model in record.models] == MODELS
-    assert "classify-batch" in record.command
+    assert record.command.startswith("artemis-cli classify-batch ")
     assert json.loads(answer.stdout)["counts"]["ok"] == 28
 
 

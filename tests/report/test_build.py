@@ -121,9 +121,9 @@ def test_confidence_of_a_slice_unlike_the_training_images_is_not_shown(
     page = Page(build_report(make_run(tables), tmp_path / "index.html"))
     assert page.rows("table-slices")[0][5:9] == [
         "Glioma, coronal",
-        "unlike the training images",
+        "not said",
         "Meningioma, coronal",
-        "unlike the training images",
+        "not said",
     ]
     card = page.all("li", class_="card")[0]
     assert text(card.findall(".//ol/li")[0]) == "Glioma, coronal"
@@ -163,6 +163,55 @@ def test_models_and_provenance_name_hash_command_versions_and_settings(page: Pag
         assert expected in provenance
     command = page.by_id("provenance").find(".//pre/code")
     assert text(command) == "artemis-cli classify-batch '/scans/ward 7'"
+
+
+def test_figures_of_models_are_rounded_and_their_thresholds_are_in_words(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    run = make_run()
+    record = read_record(run)
+    first = record.models[0].model_copy(
+        update={
+            "ood_threshold": 2.320453405380249,
+            "macro_f1": 0.89,
+            "set_thresholds": {"glioma": 0.6874, "none": 0.5},
+        }
+    )
+    changed = record.model_copy(update={"models": [first, *record.models[1:]]})
+    (run / "run.json").write_text(changed.model_dump_json(), encoding="utf-8")
+    page = Page(build_report(run, tmp_path / "index.html"))
+    rows = [text(row) for row in page.by_id("cards").findall(".//tr")]
+    assert "Out-of-distribution threshold2.32" in rows
+    assert "Macro F10.890" in rows
+    sets = "Thresholds of the sets of plausible categories"
+    assert [row for row in rows if row.startswith(sets)] == [
+        f"{sets}glioma 0.687, no tumour 0.500"  # the second model has none
+    ]
+
+
+@pytest.mark.parametrize("frame", [0, 1])
+def test_a_frame_is_named_only_where_a_file_holds_more_than_one(
+    make_run: MakeRun, tmp_path: Path, frame: int
+) -> None:
+    tables = typical_tables(12)
+    for rows in (tables.slices, *tables.predictions.values()):
+        rows[0]["frame"] = frame
+    page = Page(build_report(make_run(tables), tmp_path / "index.html"))
+    assert page.by_id("main").get("class") == (None if frame else "no-frame")
+    facts = text(page.all("p", class_="meta")[0])
+    assert facts.startswith("frame 1 · coronal" if frame else "coronal by its header")
+
+
+def test_only_the_first_model_s_plots_say_that_doubt_is_sent_to_review(page: Page) -> None:
+    for figure, words in (
+        ("confidence", ["review below 60%", "doubt below 60%"]),
+        ("strangeness", ["review above 9.50", "strange above 9.50"]),
+    ):
+        plots = page.by_id(f"figure-{figure}").iter("svg")
+        assert [text(list(plot.iter("text"))[-1]) for plot in plots] == words
+    assert "sent to review where the answer is mobilenet_v2\u2019s" in text(
+        page.by_id("distributions")
+    )
 
 
 def test_every_picture_and_plot_has_words_and_every_figure_a_caption(page: Page) -> None:
@@ -251,5 +300,5 @@ def test_a_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
 
 
 def test_a_name_that_a_template_lacks_is_an_error() -> None:
-    with pytest.raises(UndefinedError, match="rows"):
+    with pytest.raises(UndefinedError, match="opening"):
         render_page("index.html.j2")

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from artemis.report.index import build_index, write_index
 from artemis.runs import RunRecord
 from tests.report.conftest import HOSTILE, RUN_ID, run_record, typical_tables, write_run
@@ -85,10 +87,31 @@ def test_the_list_of_a_workspace_measures_doubt_from_its_tables(tmp_path: Path) 
     assert not [e for e in page.root.iter() if e.get("id") == "trends"]  # of one run there is none
 
 
-def test_comparisons_are_listed_with_a_link(tmp_path: Path) -> None:
-    target = tmp_path / "comparisons" / "a--b" / "index.html"
-    target.parent.mkdir(parents=True)
-    target.write_text("a comparison")
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("comparisons/a--b", "a against b"),
+        ("retrainings/20261124T020000Z-abcdef", "20261124T020000Z-abcdef"),
+        ("models/baseline/20261123-b72c15", "baseline 20261123-b72c15"),
+        ("audits/20261124T020000Z-abcdef", "20261124T020000Z-abcdef"),
+        ("conflicts", "Conflicts"),
+        ("explained/3cde696459abbb3a", "3cde696459abbb3a"),
+        ("benchmark", "Benchmark"),
+    ],
+)
+def test_every_other_page_is_listed_by_kind_with_a_link(
+    tmp_path: Path, folder: str, name: str
+) -> None:
+    (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / folder / "index.html").write_text("a page")
     page = Page(build_index(tmp_path, [record()], tmp_path / "index.html"))
-    links = [link.get("href") for link in page.by_id("comparisons").iter("a")]
-    assert links == ["comparisons/a--b/index.html"]
+    (link,) = page.by_id(folder.partition("/")[0]).iter("a")
+    assert (text(link), link.get("href")) == (name, f"{folder}/index.html")
+
+
+def test_the_verdict_counts_the_slices_of_all_runs(tmp_path: Path) -> None:
+    records = [record(), record("20260302T080000Z-ffffff")]
+    page = Page(build_index(tmp_path, records, tmp_path / "index.html"))
+    assert text(page.all("p", class_="verdict")[0]) == (
+        "2 runs: 24 of 32 slices classified, 4 for a person to look at."
+    )

@@ -55,7 +55,7 @@ def test_page_and_markdown_tell_the_same_sections(shipped: Path, tmp_path: Path)
     card = read_card(shipped)
     page = parsed(tmp_path, card_page(card))
     heads = [text(one) for one in page.all("h2")]
-    assert heads == [f"{k}{one.title}" for k, one in enumerate(card.sections, 1)]
+    assert heads == [f"{k} {one.title}" for k, one in enumerate(card.sections, 1)]
     links = [one.get("href") for one in page.all("a") if one.get("href") != "#main"]
     assert links == [f"#{one.key}" for one in card.sections]
     assert all(page.by_id(one.key) is not None for one in card.sections)

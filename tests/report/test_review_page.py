@@ -78,6 +78,23 @@ def test_a_review_by_keyboard_is_imported_and_gone_on_with_elsewhere(
     assert again.read_bytes() == file.read_bytes()
 
 
+def test_a_label_that_is_the_model_s_own_is_agreement_and_its_sign_stays_in_its_cell(
+    open_page: OpenPage, report: Path
+) -> None:
+    page = open_page(report)
+    begin(page)
+    page.keyboard.press("c")  # coronal, as the model says
+    sign = page.locator("#table-slices tbody tr").first.locator(".mark")
+    assert sign.inner_text() == "agree"
+    page.keyboard.press("m")
+    assert sign.inner_text() == "correct: meningioma, coronal"
+    inside = (
+        "one => { const [a, b] = [one, one.closest('td')].map(e => e.getBoundingClientRect());"
+        " return a.left >= b.left && a.right <= b.right; }"
+    )
+    assert sign.evaluate(inside)
+
+
 def test_marks_outlast_the_page_and_are_kept_apart_by_reviewer(
     open_page: OpenPage, report: Path
 ) -> None:

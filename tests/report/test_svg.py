@@ -3,7 +3,8 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 import numpy as np
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
@@ -35,6 +36,7 @@ def rectangles(markup: str, style: str) -> list[dict[str, float]]:
     ]
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_a_histogram_counts_every_value_and_draws_inside_its_frame(values: np.ndarray) -> None:
     axis = span_axis(values)
@@ -54,6 +56,19 @@ def test_a_histogram_of_equal_values_has_one_full_bar() -> None:
 def test_a_histogram_of_nothing_has_no_bar() -> None:
     markup = histogram([Series("m0", np.array([]))], percent_axis(), "words")
     assert rectangles(markup, "m0") == []
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "labels"),
+    [
+        (0.983, 2.75, ["1", "1.5", "2", "2.5"]),
+        (0.0, 4241.0, ["0", "1,000", "2,000", "3,000", "4,000"]),
+        (0.0, 1.0, ["0", "0.2", "0.4", "0.6", "0.8", "1"]),
+        (7.0, 7.0, ["6.6", "6.8", "7", "7.2", "7.4"]),
+    ],
+)
+def test_an_axis_is_labelled_at_round_values(low: float, high: float, labels: list[str]) -> None:
+    assert [label for _, label in span_axis(np.array([low, high])).ticks] == labels
 
 
 def test_the_axis_holds_a_threshold_beyond_all_values() -> None:

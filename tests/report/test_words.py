@@ -19,6 +19,7 @@ from artemis.report.words import (
     percent,
     share_of,
     shortened,
+    tiny,
     visible,
 )
 
@@ -141,3 +142,11 @@ def test_a_shortened_text_keeps_its_ends_and_never_exceeds_its_length(text: str,
         assert short[begin] == "\u2026"
         assert text.startswith(short[:begin])
         assert text.endswith(short[begin + 1 :])
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(0.0, "0"), (1e-05, "10⁻⁵"), (3.14e-07, "3.1 × 10⁻⁷"), (2e-04, "2 × 10⁻⁴")],  # noqa: RUF001
+)
+def test_a_small_measure_is_written_with_a_power_of_ten(value: float, words: str) -> None:
+    assert tiny(value) == words

@@ -85,8 +85,8 @@ def _summary(manifest: Manifest) -> str:
     return (
         f"Sorts a single slice of brain MRI into one of {len(manifest.categories)} categories, "
         f"{len(TUMORS)} tumour types by {len(PLANES)} planes. Measured on "
-        f"{manifest.evaluation.images} slices of {manifest.evaluation.groups} patient groups that "
-        "whoever answered had not been trained on."
+        f"{manifest.evaluation.images:,} slices of {manifest.evaluation.groups:,} patient groups "
+        "that whoever answered had not been trained on."
     )
 
 
@@ -150,7 +150,7 @@ def _data(manifest: Manifest) -> Section:
     training = manifest.training
     blocks: list[Block] = [
         Paragraph(
-            f"{training.images} images of {training.groups} patient groups were trained on. "
+            f"{training.images:,} images of {training.groups:,} patient groups were trained on. "
             f"{training.label_corrections} labels of the whole set were corrected by the tumour "
             "that the picture's own source gives."
         ),
@@ -199,7 +199,7 @@ def _protocol(manifest: Manifest) -> Section:
             Paragraph(how),
             Paragraph(
                 "A patient group is one patient, as far as patients are known, with whatever "
-                "copies of the pictures there are. Intervals are 95 % percentile intervals of a "
+                "copies of the pictures there are. Intervals are 95% percentile intervals of a "
                 "bootstrap over these groups: whole groups are drawn with replacement, since "
                 "slices of one patient are not independent."
             ),

@@ -38,6 +38,6 @@ def failure_record(manifest: Manifest) -> FailureRecord | None:
         return None
     return FailureRecord(
         tuple(manifest.evaluation.mistakes),
-        f"Of the {manifest.evaluation.images} slices that the figures above are of; at most "
+        f"Of the {manifest.evaluation.images:,} slices that the figures above are of; at most "
         "two of a patient group, since errors come by patient.",
     )

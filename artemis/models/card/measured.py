@@ -59,9 +59,9 @@ def figures(manifest: Manifest) -> Section:
     evaluation = manifest.evaluation
     blocks: list[Block] = [
         Paragraph(
-            f"{evaluation.images} images of {evaluation.groups} patient groups; every figure with "
-            "its 95 % interval by bootstrap over the groups. A class that is never missed has an "
-            "interval from 1 to 1: that is all that the method can say of few slices, and no "
+            f"{evaluation.images:,} images of {evaluation.groups:,} patient groups; every figure "
+            "with its 95% interval by bootstrap over the groups. A class that is never missed has "
+            "an interval from 1 to 1: that is all that the method can say of few slices, and no "
             "certainty.",
             note=True,
         ),
@@ -158,7 +158,7 @@ def prediction_sets(manifest: Manifest) -> Section:
             "Prediction sets",
             (Paragraph("This model was made before there were any; its slices have none."),),
         )
-    level = f"{100 * sets.level:.0f} %"
+    level = f"{100 * sets.level:.0f}%"
     thresholds = table_of(
         f"Sets of {level}, by true tumour type",
         ("tumour type", "share of slices whose set holds the truth", "threshold"),
@@ -180,7 +180,7 @@ def prediction_sets(manifest: Manifest) -> Section:
             Figures(
                 table_of(
                     f"Sets of {level}",
-                    ("measure", "value (95 % interval)"),
+                    ("measure", "value (95% interval)"),
                     [
                         ("Share of slices whose set holds the truth", figure(sets.coverage)),
                         ("Categories in a set", figure(sets.mean_size)),
@@ -200,7 +200,7 @@ def out_of_distribution(manifest: Manifest) -> Section:
         Paragraph(
             f"A slice that lies further than {far.threshold:.2f} from the training slices "
             f"({far.method}) is sent to review, and its confidence is not shown. "
-            f"{100 * far.held_out_false_refusals:.0f} % of held-out slices lie beyond it."
+            f"{100 * far.held_out_false_refusals:.0f}% of held-out slices lie beyond it."
         )
     ]
     if far.far_auroc is None:
@@ -218,7 +218,7 @@ def out_of_distribution(manifest: Manifest) -> Section:
                 table_of(
                     "Drawn pictures beyond the distance",
                     ("kind", "share"),
-                    [(kind, f"{100 * share:.0f} %") for kind, share in far.far_refused.items()],
+                    [(kind, f"{100 * share:.0f}%") for kind, share in far.far_refused.items()],
                 )
             ),
         ]

@@ -25,7 +25,8 @@ const lists = new Map(); // by table, for the other scripts of the page
   // The rows of a table. Of a long one the browser lays out the first few hundred, also of what a
   // filter leaves; the rest wait in <noscript>, which is text until it is read here while the page
   // is idle. Rows that stay where they are are not touched, since each costs style and layout.
-  const FIRST = 250;
+  // Paper has no button: it gets up to a thousand rows, and then the screen is as it was.
+  const [FIRST, PRINTED] = [250, 1000];
   const put = (body, rows) => {
     const staying = new Set(rows);
     for (const row of [...body.rows]) if (!staying.has(row)) row.remove();
@@ -40,6 +41,7 @@ const lists = new Map(); // by table, for the other scripts of the page
     const body = table.tBodies[0];
     const beside = all(`noscript[data-rows="${table.id}"]`);
     const list = { rows: [...body.rows], order: null, fits: null, limit: Infinity };
+    const rest = table.dataset.all ? ` All are in ${table.dataset.all}.` : "";
     const note = document.createElement("p");
     const more = document.createElement("button");
     more.type = "button";
@@ -51,7 +53,7 @@ const lists = new Map(); // by table, for the other scripts of the page
       put(body, shown.slice(0, list.limit));
       const left = shown.length - list.limit;
       note.hidden = left <= 0;
-      note.replaceChildren(`Shown: the first ${list.limit.toLocaleString("en-GB")} of ${shown.length.toLocaleString("en-GB")} rows. `, more);
+      note.replaceChildren(`Shown: the first ${list.limit.toLocaleString("en-GB")} of ${shown.length.toLocaleString("en-GB")} rows.${rest} `, more);
       more.textContent = `Show ${Math.min(500, left)} more`;
       return shown.length;
     };
@@ -66,20 +68,35 @@ const lists = new Map(); // by table, for the other scripts of the page
       list.draw();
     };
     more.addEventListener("click", () => { list.limit += 500; list.draw(); });
-    list.ready = (async () => {
-      for (const text of beside) {
-        await idle();
-        const box = document.createElement("template");
-        box.innerHTML = text.textContent; // our own rows, escaped when the page was made
-        list.rows.push(...box.content.querySelectorAll("tbody > tr"));
-        text.remove();
-      }
-      if (!beside.length) return;
+    const read = (text) => {
+      if (!text.isConnected) return;
+      const box = document.createElement("template");
+      box.innerHTML = text.textContent; // our own rows, escaped when the page was made
+      list.rows.push(...box.content.querySelectorAll("tbody > tr"));
+      text.remove();
+    };
+    const whole = () => {
+      if (!beside.length || note.isConnected) return;
       list.limit = Math.max(FIRST, body.rows.length);
       (table.closest(".scroll") ?? table).after(note);
       list.changed?.();
       list.draw();
+    };
+    list.ready = (async () => {
+      for (const text of beside) { await idle(); read(text); }
+      whole();
     })();
+    if (beside.length) {
+      let onScreen = null;
+      addEventListener("beforeprint", () => {
+        beside.forEach(read);
+        whole();
+        onScreen = list.limit;
+        list.limit = Math.max(PRINTED, list.limit);
+        list.draw();
+      });
+      addEventListener("afterprint", () => { list.limit = onScreen; list.draw(); });
+    }
     return list;
   };
 

@@ -151,15 +151,18 @@
     say(`Slice ${rows.get(current).cells[0].textContent}: ${settling && decides ? "settled" : words[verdict]}.`
       + (partial ? ` ${reviewer()} judged it before: a third person should settle it.` : ""));
   };
+  const decide = () => { // a label that is the model's own corrects nothing
+    const model = answerOf(current);
+    mark(part.tumor.value === model.tumor && part.plane.value === model.plane ? "agree" : "correct");
+  };
   const take = (button) => { // the answer of a reviewer
     if (!button || button.hidden) return;
     const [tumor, plane] = button.dataset.take.split(" ");
     if (!plane) { mark("bad_image"); return; }
-    const model = answerOf(current);
     [part.tumor.value, part.plane.value] = [tumor, plane];
-    mark(tumor === model.tumor && plane === model.plane ? "agree" : "correct");
+    decide();
   };
-  const correct = (select, value) => { select.value = value; mark("correct"); };
+  const correct = (select, value) => { select.value = value; decide(); };
   const again = () => { if (marks[current]) mark(marks[current].verdict); };
   const undo = () => { delete marks[current]; save(); say("Mark taken back."); };
 
@@ -272,7 +275,7 @@
   });
   for (const button of verdicts) button.addEventListener("click", () => mark(button.dataset.verdict));
   for (const button of takes) button.addEventListener("click", () => take(button));
-  for (const name of ["tumor", "plane"]) part[name].addEventListener("change", () => mark("correct"));
+  for (const name of ["tumor", "plane"]) part[name].addEventListener("change", decide);
   for (const name of ["confidence", "note"]) part[name].addEventListener("change", again);
   part.reviewer.addEventListener("change", rename);
   part.reviewer.addEventListener("keydown", (event) => { if (event.key === "Enter") part.name.focus({ preventScroll: true }); });
@@ -293,7 +296,7 @@
     const id = card.dataset.id;
     const button = document.createElement("button");
     button.type = "button";
-    button.className = "start";
+    button.className = "begin";
     button.textContent = settling ? "Settle" : "Review";
     button.setAttribute("aria-label", `${button.textContent} slice ${card.querySelector(".num")?.textContent ?? rows.get(id)?.cells[0].textContent ?? ""}`);
     button.addEventListener("click", () => { open(true); show(id); });

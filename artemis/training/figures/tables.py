@@ -44,7 +44,7 @@ def describe(title: str, evaluation: Evaluation) -> str:
     ]
     parts = [
         f"## {title}",
-        f"{evaluation.protocol} {evaluation.images} images of {evaluation.groups} groups; 95 % "
+        f"{evaluation.protocol} {evaluation.images} images of {evaluation.groups} groups; 95% "
         "intervals by bootstrap over the groups.",
         *(markdown_table(one) for one in tables),
     ]
