@@ -5,7 +5,9 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
+
+import pyarrow as pa
 
 M_TRIM_THRESHOLD: Final = -1
 M_TOP_PAD: Final = -2
@@ -27,9 +29,7 @@ def tune(parameters: Sequence[tuple[int, int]]) -> bool:
     bool
         False where the C library is another, or refuses one of them.
     """
-    if not sys.platform.startswith("linux"):
-        return False
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    mallopt = _of_glibc("mallopt")
     if mallopt is None:
         return False
     return all([mallopt(name, value) == 1 for name, value in parameters])
@@ -48,3 +48,23 @@ def share_heaps() -> bool:
         See `tune`.
     """
     return tune([(M_ARENA_MAX, 2)])
+
+
+def give_back() -> bool:
+    """Give the system back what was freed and is kept, before work of another kind begins.
+
+    Returns
+    -------
+    bool
+        Whether there was any; False where the C library is not glibc.
+    """
+    pa.default_memory_pool().release_unused()
+    trim = _of_glibc("malloc_trim")
+    return trim is not None and trim(0) == 1
+
+
+def _of_glibc(function: str) -> Any:
+    """Return a function of the C library, or None where it has no such one."""
+    if not sys.platform.startswith("linux"):
+        return None
+    return getattr(ctypes.CDLL(None), function, None)

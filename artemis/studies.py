@@ -60,9 +60,10 @@ def write_studies(run: RunPaths, record: RunRecord) -> int:
     target = run.studies / part_name(0)
     if target.exists():
         return int(pq.ParquetFile(target).metadata.num_rows)
-    rows = study_rows(
-        read_table(run.root, "slices"), read_table(run.root, "predictions"), record.settings.review
-    )
+    slices = read_table(run.root, "slices")
+    if not any(_groups(_with_parents(slices))):  # single pictures: their answers are not read
+        return 0
+    rows = study_rows(slices, read_table(run.root, "predictions"), record.settings.review)
     if rows:
         write_part(target, [row | {"run_id": run.run_id} for row in rows], STUDIES_SCHEMA)
     return len(rows)
@@ -92,8 +93,7 @@ def study_rows(
         the run a study's own rows, then those of its series. Where slices are copies of each
         other, one counts. A study or series of which no slice was classified has no row.
     """
-    known = with_series(slices)
-    known["parent"] = known["study_key"].where(known["study_key"].notna(), known["series_key"])
+    known = _with_parents(slices)
     answered = predictions.merge(
         known.drop(columns=["slice_id", "status"]), on=["path", "frame"], validate="many_to_one"
     )
@@ -123,6 +123,13 @@ def with_series(slices: pd.DataFrame) -> pd.DataFrame:
     known.loc[volume, "series_key"] = _FILE_SERIES + known.loc[volume, "file_sha256"].str.slice(
         0, _FILE_DIGITS
     )
+    return known
+
+
+def _with_parents(slices: pd.DataFrame) -> pd.DataFrame:
+    """Return `with_series` and the column ``parent``: the study's key, or else the series'."""
+    known = with_series(slices)
+    known["parent"] = known["study_key"].where(known["study_key"].notna(), known["series_key"])
     return known
 
 

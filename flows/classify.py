@@ -17,7 +17,7 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from artemis import RESEARCH_USE
-from artemis.allocator import share_heaps
+from artemis.allocator import give_back, share_heaps
 from artemis.batch import (
     conclude_run,
     plan_chunks,
@@ -169,6 +169,7 @@ def classify_batch(
             else _send_chunks(workers, run, chunks, slices)
         )
         forget_models()
+        give_back()
         studies(str(run.root))
         classified = time.monotonic()
         timings = {"plan": planned - begun, "classify": classified - planned}

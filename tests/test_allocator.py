@@ -47,6 +47,25 @@ def test_threads_share_two_heaps_once_told_to() -> None:
 
 
 @glibc
+def test_what_was_freed_is_given_back() -> None:
+    code = """
+import re
+from artemis.allocator import M_MMAP_MAX, M_TRIM_THRESHOLD, give_back, tune
+def resident():
+    return int(re.search(r"VmRSS:\\s+(\\d+)", open("/proc/self/status").read())[1]) >> 10
+tune([(M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 1 << 30)])  # keep what is freed
+blocks = [b"x" * (100_000 + n) for n in range(1000)]
+del blocks
+kept = resident()
+assert give_back()
+print(kept - resident())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 80
+
+
+@glibc
 def test_a_value_that_the_allocator_refuses_is_told() -> None:
     fast_blocks = 1  # M_MXFAST, at most 160 bytes
     assert tune([(M_ARENA_MAX, 2)]) is True
