@@ -19,8 +19,8 @@ from artemis.errors import RunRecordError
 from artemis.evidence_map import gives_evidence
 from artemis.ingest.identity import IdentityKey
 from artemis.ingest.plan import Chunks, PlanEntry, list_batch, write_plan
-from artemis.models.manifest import WEIGHTS_NAME, Interval, load_manifest
-from artemis.models.network import choose_runtime
+from artemis.models.manifest import Interval, load_manifest
+from artemis.models.network import runtime_for
 from artemis.models.registry import check_names, model_folder
 from artemis.own import own_outputs, passed_over
 from artemis.predictions import part_name
@@ -214,8 +214,7 @@ def start_run(
         If a model is unknown or fails its checks.
     """
     records = model_records(settings.workspace, models)
-    paths_of = tuple(record.folder / WEIGHTS_NAME for record in records)
-    chosen = choose_runtime(settings.runtime, paths_of, settings.threads)
+    chosen = runtime_for((record.folder for record in records), settings)
     settings = settings.model_copy(update={"runtime": chosen.runtime})
     own = passed_over(batch, settings)  # before this run's own record is one of them
     paths = create_run(settings.workspace, new_run_id())

@@ -152,13 +152,11 @@ def _open_log() -> None:
 
 
 def _load_models(settings: Settings, models: list[str]) -> None:
-    from artemis.models.manifest import WEIGHTS_NAME
-    from artemis.models.network import choose_runtime
+    from artemis.models.network import runtime_for
     from artemis.models.registry import load_model
 
     folders = [model_folder(settings.workspace, name) for name in models]
-    paths = tuple(folder / WEIGHTS_NAME for folder in folders)
-    runtime = choose_runtime(settings.runtime, paths, settings.threads).runtime
+    runtime = runtime_for(folders, settings).runtime
     for folder in folders:
         load_model(folder, settings.threads, runtime)
 

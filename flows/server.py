@@ -50,9 +50,9 @@ EMBEDDED_ENVIRONMENT: Final = {
     **SERVER_ENVIRONMENT,
     "PREFECT_UI_ENABLED": "0",
     "PREFECT__SERVER_EPHEMERAL": "1",  # schedules nothing
-    # Of no use to one run, and a second of its start: a server that lives on does these.
+    # Of no use to one run, and a second of its start: a server that lives on does these. Not the
+    # vacuum of old events, without which the user's database would grow for ever.
     "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "0",
-    "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "",
     "PREFECT_API_BLOCKS_REGISTER_ON_START": "0",
 }
 """Of the server of one command."""

@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from artemis.errors import ModelError
+from artemis.models.manifest import WEIGHTS_NAME
 from artemis.native_talk import native_talk_silenced
-from artemis.settings import Runtime
+from artemis.settings import Runtime, Settings
 
 _SIGNATURE: Final = "serving_default"
 _BATCH: Final = 4  # as fast as 16 on two cores, and 75 MB less for what lies between layers
@@ -132,7 +133,7 @@ def choose_runtime(runtime: Runtime, paths: tuple[Path, ...], threads: int = 0) 
     shortest = dict.fromkeys(names, float("inf"))
     for _ in range(_PROBES):
         for name in names:
-            shortest[name] = min(shortest[name], sum(map(_time, networks[name])))
+            shortest[name] = min(shortest[name], sum(map(_seconds_a_picture, networks[name])))
     best = min(names, key=lambda name: shortest[name])
     if shortest[names[0]] <= _WORTH_A_CHANGE * shortest[best]:
         best = names[0]
@@ -140,8 +141,17 @@ def choose_runtime(runtime: Runtime, paths: tuple[Path, ...], threads: int = 0) 
     return ChosenRuntime(best, networks[best][0].precision, measured)
 
 
-def _time(network: Network) -> float:
-    """Return the seconds a picture of some batches of noise."""
+def runtime_for(folders: Iterable[Path], settings: Settings) -> ChosenRuntime:
+    """Return what is to run the models of these folders, see `choose_runtime`.
+
+    Whatever their order: what loads them beforehand and what records the run get one answer.
+    """
+    paths = sorted(folder / WEIGHTS_NAME for folder in folders)
+    return choose_runtime(settings.runtime, tuple(paths), settings.threads)
+
+
+def _seconds_a_picture(network: Network) -> float:
+    """Return how long a network takes, of some batches of noise."""
     shape = (4 * _BATCH, network.side, network.side)
     pictures = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     begun = time.perf_counter()

@@ -175,9 +175,8 @@ def _export(model: Trained, building: Path) -> tuple[dict[str, list[int]], float
     agreement = np.inf
     for half in (True, False):
         shapes = export_litert(serving, building / WEIGHTS_NAME, half=half)
-        logits = open_network(building / WEIGHTS_NAME).run(model.samples.pictures[compared])[
-            "logits"
-        ]
+        network = open_network(building / WEIGHTS_NAME)
+        logits = network.run(model.samples.pictures[compared])["logits"]
         agreement = float(np.abs(softmax(logits / temperature) - trained).max())
         if agreement <= EXPORT_TOLERANCE:
             return shapes, agreement
@@ -226,10 +225,8 @@ def _describe(
 
 def _measure_far(model: Trained, building: Path) -> tuple[float, dict[str, float]]:
     """Score drawn pictures that are no brain MRI with the very files that serve."""
-    network, reference = (
-        open_network(building / WEIGHTS_NAME),
-        load_reference(building / REFERENCE_NAME),
-    )
+    network = open_network(building / WEIGHTS_NAME)
+    reference = load_reference(building / REFERENCE_NAME)
     drawn = far_pictures(_FAR_PER_KIND, model.recipe.side, model.samples.pictures[:_FAR_HEADS])
     scores = {
         kind: reference.score(network.run(pictures)["features"], pictures)

@@ -3,18 +3,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
-import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import nibabel
 import numpy as np
 import pandas as pd
 import pytest
@@ -182,6 +176,23 @@ def test_report_is_written_and_rebuilt_byte_for_byte(sample_run) -> None:
     assert page.read_bytes() == before
 
 
+def test_readme_shows_what_the_samples_give(sample_run) -> None:
+    answer, run_dir = sample_run
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    review = next(line for line in readme.splitlines() if line.startswith("Review  "))
+    assert review in answer.stderr.splitlines()
+    frame = read_table(run_dir, "predictions")
+    frame = frame[frame["model"] == MODELS[0]].set_index(["path", "frame"])
+    excerpt = readme.partition("\npath  ")[2].partition("```")[0].splitlines()[1:]
+    assert len(excerpt) == 4
+    for line in excerpt:
+        path, number, category, confidence, p_tumor, needs_review = line.split()
+        row = frame.loc[(path, int(number))]
+        assert (row["category"], str(row["needs_review"])) == (category, needs_review)
+        assert row["confidence"] == pytest.approx(float(confidence), abs=0.01)
+        assert row["p_tumor"] == pytest.approx(float(p_tumor), abs=0.01)
+
+
 def test_quiet_terminal_talk_is_a_summary_and_nothing_of_prefect(sample_run) -> None:
     answer, _ = sample_run
     assert "28 classified, 4 refused, 1 failed" in answer.stderr
@@ -327,94 +338,3 @@ def test_real_images_are_classified_as_on_the_models_card(
     # 200 of the 541 test slices: the floors less two standard errors.
     assert accuracy["mobilenet_v2"] >= 0.87 - 0.05
     assert accuracy["baseline"] >= 0.65 - 0.07
-
-
-@pytest.mark.shared
-def test_interrupt_ends_the_command_and_is_recorded_everywhere(
-    brain_mri: Path, new_home: Callable[[], Path], tmp_path: Path
-) -> None:
-    environment, home = {k: v for k, v in os.environ.items() if k != "PREFECT_API_URL"}, new_home()
-    process = subprocess.Popen(
-        [sys.executable, "cli.py", "classify-batch", str(brain_mri), "--workspace", str(tmp_path)],
-        cwd=ROOT,
-        env=environment | {"PREFECT_HOME": str(home)},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("runs/*/slices/*.parquet")) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    _, talk = process.communicate(timeout=120)
-    assert process.returncode == 130
-    assert talk.strip() == "Interrupted. `artemis-cli report latest` shows what was finished."
-    record = read_record(next((tmp_path / "runs").iterdir()))
-    assert (record.status, record.error) == ("failed", "Interrupted by the user.")
-    with sqlite3.connect(home / "prefect.db") as database:
-        states = database.execute("select state_type from flow_run").fetchall()
-    assert states == [("CRASHED",)]
-
-
-def endless_scan(path: Path) -> None:
-    """Write a sparse NIfTI file of 69 GB, which takes minutes to read."""
-    image = nibabel.Nifti1Image(np.zeros((1, 1, 1), np.float64), np.eye(4))
-    header = image.header
-    header.set_data_shape((512, 512, 32767))
-    header["vox_offset"] = 352
-    path.write_bytes(header.binaryblock + bytes(4))
-    os.truncate(path, 352 + 512 * 512 * 32767 * 8)
-
-
-def is_open_in(process: int | str, file: Path) -> bool:
-    with suppress(OSError):
-        for link in Path(f"/proc/{process}/fd").iterdir():
-            with suppress(OSError):  # closed just now
-                if link.readlink() == file:
-                    return True
-    return False
-
-
-def servers_of(home: Path) -> list[str]:
-    """Return the processes that keep their Prefect database in `home`."""
-    wanted = f"PREFECT_HOME={home}".encode()
-    found = []
-    for environ in Path("/proc").glob("[0-9]*/environ"):
-        with suppress(OSError):
-            if wanted in environ.read_bytes().split(b"\0"):
-                found.append(environ.parent.name)
-    return found
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"]
-)
-def test_one_signal_ends_the_command_in_the_middle_of_a_long_read(
-    new_home: Callable[[], Path], tmp_path: Path, number: signal.Signals, code: int
-) -> None:
-    scan, home = tmp_path / "batch" / "a.nii", new_home()
-    scan.parent.mkdir()
-    endless_scan(scan)
-    environment = {k: v for k, v in os.environ.items() if k != "PREFECT_API_URL"}
-    workspace = tmp_path / "data"
-    with subprocess.Popen(
-        [sys.executable, "cli.py", "classify-batch", str(scan.parent), "--workspace", workspace],
-        cwd=ROOT,
-        env=environment | {"PREFECT_HOME": str(home)},
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            while not (list(workspace.glob("runs/*/plan/*")) and is_open_in(process.pid, scan)):
-                assert process.poll() is None, process.communicate()[1]
-                time.sleep(0.1)
-            process.send_signal(number)
-            _, talk = process.communicate(timeout=120)
-        finally:
-            process.kill()
-    assert process.returncode == code
-    assert talk.strip() == "Interrupted. `artemis-cli report latest` shows what was finished."
-    assert read_record(next((workspace / "runs").iterdir())).status == "failed"
-    assert servers_of(home) == []
-    with sqlite3.connect(home / "prefect.db") as database:
-        assert database.execute("select state_type from flow_run").fetchall() == [("CRASHED",)]

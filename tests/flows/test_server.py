@@ -125,7 +125,6 @@ def test_only_a_server_of_one_command_leaves_out_what_a_lasting_one_does() -> No
         "PREFECT_UI_ENABLED",
         "PREFECT__SERVER_EPHEMERAL",
         "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED",
-        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED",
         "PREFECT_API_BLOCKS_REGISTER_ON_START",
     }
 

@@ -11,11 +11,16 @@ from PIL import Image
 
 from artemis.errors import ModelError
 from artemis.models.manifest import WEIGHTS_NAME
-from artemis.models.network import choose_runtime, installed_runtimes, open_network
+from artemis.models.network import (
+    choose_runtime,
+    installed_runtimes,
+    open_network,
+    runtime_for,
+)
 from artemis.models.registry import MODEL_NAMES, model_folder
 from artemis.models.runtime import ClassificationModel
 from artemis.preprocess import model_input, square_box
-from artemis.settings import Runtime
+from artemis.settings import Runtime, Settings
 
 
 def weights(name: str) -> Path:
@@ -83,6 +88,12 @@ def test_auto_measures_every_runtime_and_says_so() -> None:
     assert chosen.runtime == ("openvino" if litert > 1.05 * openvino else "litert")
     assert "chosen by a probe (ms a picture: litert " in str(chosen)
     assert choose_runtime("auto", (weights("baseline"),), 1) is chosen
+
+
+def test_one_probe_serves_whatever_the_order_of_the_models() -> None:
+    folders = [model_folder(Path("nowhere"), name) for name in MODEL_NAMES]
+    settings = Settings(runtime="auto", threads=1)
+    assert runtime_for(folders, settings) is runtime_for(reversed(folders), settings)
 
 
 def test_a_runtime_says_nothing_and_asks_nobody() -> None:
