@@ -22,7 +22,8 @@ from artemis.predictions import read_table
 from artemis.runs import read_record
 from flows.engines import dask_workers
 from flows.server import PrefectApi
-from tests.flows.test_classify import ROOT, classify, endless_scan, is_open_in, run_of
+from tests.flows.test_classify import ROOT, classify, run_of
+from tests.flows.test_interrupts import endless_scan, is_open_in
 
 # Looked for and not imported: Prefect reads its API's address once, when it is imported, and
 # whatever runs a flow in this process would then not find the server that the tests share.
