@@ -26,9 +26,9 @@ from keras import layers
 
 from artemis.labels import CATEGORIES, PLANES, TUMORS
 
-REVISION: Final = 3
-"""Of both networks: to be raised whenever one of them changes, so that what an older one said
-is not taken for its successor's."""
+REVISIONS: Final = {"mobilenet_v2": 3, "baseline": 4}
+"""Of each network: to be raised whenever it changes, so that what an older one said is not
+taken for its successor's."""
 
 BASELINE_SIDE: Final = 150
 STEM_END: Final = "block_6_project_BN"
@@ -59,9 +59,9 @@ def build_baseline(
     original : bool
         True gives the network as it was in 2022: three equal channels, unscaled pixels,
         no normalisation, 82,104 parameters. False takes one channel scaled to [-1, 1] and
-        normalises each convolution's output over the batch (Ioffe and Szegedy, ICML 2015)
-        before its sigmoid. Measured without it: 25 epochs of the original stayed at the
-        accuracy of chance, 0.11, on the same folds; with it, 0.83 after 45.
+        normalises what each convolution's pooling leaves over the batch (Ioffe and Szegedy,
+        ICML 2015) before its sigmoid. Measured without it: 25 epochs of the original stayed at
+        the accuracy of chance, 0.11, on the same folds.
     seed : int
         Of the initial weights.
 
@@ -77,10 +77,11 @@ def build_baseline(
         x = layers.Conv2D(
             filters, kernel, use_bias=original, kernel_initializer=_initial(next(seeds))
         )(x)
+        # The largest of four sigmoids is the sigmoid of the largest: pooled first, it is cheaper,
+        # and normalising the quarter that is left halves the time of a training.
+        x = layers.MaxPooling2D(2)(x)
         if not original:
             x = _normalise(x)
-        # The largest of four sigmoids is the sigmoid of the largest: pooled first, it is cheaper.
-        x = layers.MaxPooling2D(2)(x)
         x = layers.Activation("sigmoid")(x)
     x = layers.Flatten()(x)
     for units in _BASELINE_DENSE:

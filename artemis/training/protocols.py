@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from artemis.errors import BusyError, TrainingDataError
 from artemis.locks import exclusive
-from artemis.models.architectures import REVISION
+from artemis.models.architectures import REVISIONS
 from artemis.models.manifest import Evaluation
 from artemis.models.runtime import softmax
 from artemis.training.figures.calibrate import cross_fitted
@@ -333,5 +333,6 @@ def measured_together(outcomes: Mapping[str, Outcome], weight: float) -> dict[st
 
 def evaluation_key(recipe: Recipe, data: TrainingSet) -> str:
     """Return what names the results of one recipe on one training set."""
-    text = f"{REVISION} {json.dumps(recipe.record(), sort_keys=True)} {data.sha256}"
+    revision = REVISIONS[recipe.model]
+    text = f"{revision} {json.dumps(recipe.record(), sort_keys=True)} {data.sha256}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
