@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -37,14 +37,16 @@ CHUNKS = {"ARTEMIS_CHUNK_SLICES": "4"}
 
 
 @contextmanager
-def dask(command: str, folder: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+def dask(
+    command: str, folder: Path, *options: str, inside: Sequence[str] = ()
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run a scheduler or a worker as a process of its own, in a working directory of its own."""
     folder.mkdir()
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
     environment |= {"PYTHONPATH": str(ROOT), "PREFECT_HOME": str(folder), "DO_NOT_TRACK": "1"}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", f"distributed.cli.dask_{command}", *options],
+            [*inside, sys.executable, "-m", f"distributed.cli.dask_{command}", *options],
             cwd=folder,
             env=environment,
             stdout=log,
