@@ -15,7 +15,7 @@ from pydantic_settings import SettingsError as PydanticSettingsError
 
 from artemis.errors import SettingsError
 
-Runtime = Literal["litert", "openvino", "auto"]
+Runtime = Literal["litert", "openvino", "tensorflow", "auto"]
 """What runs a network, see `artemis.models.network`."""
 
 _CRON_FIELD = re.compile(r"(?:[0-9*,/-]|[A-Za-z]{3})+")
@@ -146,8 +146,8 @@ class Settings(BaseSettings):
     threads: int = Field(0, ge=0, description="Inference threads per model; 0 means automatic.")
     runtime: Runtime = Field(
         "litert",
-        description="What runs the networks: litert; openvino, with its extra; auto, the faster of "
-        "them by a measurement at the start.",
+        description="What runs the networks: litert; openvino, with its extra; tensorflow, with "
+        "the extra `train`, for a GPU; auto, the fastest of them by a measurement at the start.",
     )
     imagenet_weights: Path | None = Field(
         None, description="Local MobileNetV2 weights without top; None lets Keras download its own."

@@ -1,4 +1,4 @@
-"""Exported networks, and what can run them: LiteRT, or OpenVINO where it is installed.
+"""Exported networks, and what can run them: LiteRT, OpenVINO, or TensorFlow on a GPU.
 
 All read the one file that a model is exported to, and answer alike.
 """
@@ -6,29 +6,27 @@ All read the one file that a model is exported to, and answer alike.
 from __future__ import annotations
 
 import os
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from artemis.errors import ModelError
+from artemis.models.litert_network import BATCH, LiteRtNetwork
 from artemis.models.manifest import WEIGHTS_NAME
-from artemis.native_talk import native_talk_silenced
 from artemis.settings import Runtime, Settings
 
-_SIGNATURE: Final = "serving_default"
-_BATCH: Final = 4  # as fast as 16 on two cores, and 75 MB less for what lies between layers
 _PROBES: Final = 5
 _WORTH_A_CHANGE: Final = 1.05
 """How many times faster another runtime must be than the default, to be chosen by itself."""
+
+_GPUS: Final = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
+"""What the drivers of NVIDIA, AMD and Windows' Linux leave where there is a GPU."""
 
 
 class Network(Protocol):
@@ -61,7 +59,7 @@ def open_network(path: Path, threads: int = 0, runtime: Runtime = "litert") -> N
         LiteRT flatbuffer, see `artemis.training.network.export`.
     threads : int
         Threads that work on it at the same time; 0 for all cores.
-    runtime : {'litert', 'openvino', 'auto'}
+    runtime : {'litert', 'openvino', 'tensorflow', 'auto'}
         What runs it. ``auto`` measures those that are installed, see `choose_runtime`.
 
     Raises
@@ -71,7 +69,16 @@ def open_network(path: Path, threads: int = 0, runtime: Runtime = "litert") -> N
     """
     if runtime == "auto":
         runtime = choose_runtime(runtime, (path,), threads).runtime
-    return _OPENERS[runtime](path, threads or os.cpu_count() or 1)
+    threads = threads or os.cpu_count() or 1
+    if runtime == "openvino":
+        from artemis.models.openvino_network import OpenVinoNetwork
+
+        return OpenVinoNetwork(path, threads)
+    if runtime == "tensorflow":
+        from artemis.models.tensorflow_network import TensorFlowNetwork
+
+        return TensorFlowNetwork(path, threads)
+    return LiteRtNetwork(path, threads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +87,7 @@ class ChosenRuntime:
 
     Attributes
     ----------
-    runtime : {'litert', 'openvino'}
+    runtime : {'litert', 'openvino', 'tensorflow'}
         The one to use.
     precision : str
         What it calculates with, see `Network`.
@@ -102,8 +109,15 @@ class ChosenRuntime:
 
 
 def installed_runtimes() -> list[Runtime]:
-    """Return the runtimes that can be used here, the default first."""
-    return ["litert", "openvino"] if find_spec("openvino") is not None else ["litert"]
+    """Return the runtimes worth a comparison here, the default first.
+
+    TensorFlow, which takes seconds to import, is one of them only beside a GPU.
+    """
+    others: dict[Runtime, bool] = {
+        "openvino": True,
+        "tensorflow": any(Path(device).exists() for device in _GPUS),
+    }
+    return ["litert", *(name for name, worth in others.items() if worth and find_spec(name))]
 
 
 @lru_cache(maxsize=4)
@@ -152,138 +166,17 @@ def runtime_for(folders: Iterable[Path], settings: Settings) -> ChosenRuntime:
 
 def _seconds_a_picture(network: Network) -> float:
     """Return how long a network takes, of some batches of noise."""
-    shape = (4 * _BATCH, network.side, network.side)
+    shape = (4 * BATCH, network.side, network.side)
     pictures = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     begun = time.perf_counter()
     network.run(pictures)
     return (time.perf_counter() - begun) / len(pictures)
 
 
-class _LiteRt:
-    """Runs one batch at a time on all its threads."""
-
-    def __init__(self, path: Path, threads: int) -> None:
-        self.precision = _precision("litert")
-        self._lock = threading.Lock()
-        self._runner, self.side = _signature(path, threads)
-        self.outputs = {name: shape for name, (_, shape) in _outputs(self._runner).items()}
-
-    def run(self, pictures: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-        """Return each output, by name, of ``(n, side, side)`` uint8 pictures."""
-        parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in self.outputs}
-        with self._lock:
-            for start in range(0, len(pictures), _BATCH):
-                batch = np.ascontiguousarray(pictures[start : start + _BATCH, ..., None])
-                # The runner copies its outputs, so they outlive the next invocation.
-                for name, values in self._runner(picture=batch).items():
-                    parts[name].append(values)
-        return {
-            name: np.concatenate(values) if values else np.empty((0, *self.outputs[name]), "f4")
-            for name, values in parts.items()
-        }
-
-
-class _OpenVino:
-    """Runs as many batches at a time as it has threads, each on one.
-
-    In bfloat16 where the processor has it, which it says, and in float32 elsewhere.
-    """
-
-    def __init__(self, path: Path, threads: int) -> None:
-        openvino = _openvino()
-        core = openvino.Core()
-        runner, self.side = _signature(path, 1)
-        tensors = _outputs(runner)
-        self.outputs = {name: shape for name, (_, shape) in tensors.items()}
-        self.precision = _precision("openvino")
-        self._lock = threading.Lock()
-        with native_talk_silenced():
-            model = core.read_model(str(path))
-            model.reshape([_BATCH, self.side, self.side, 1])
-            compiled = core.compile_model(
-                model,
-                "CPU",
-                {
-                    "PERFORMANCE_HINT": "THROUGHPUT",
-                    "NUM_STREAMS": str(threads),
-                    "INFERENCE_NUM_THREADS": threads,
-                    "INFERENCE_PRECISION_HINT": self.precision,
-                },
-            )
-        self._ports = {name: compiled.output(tensor) for name, (tensor, _) in tensors.items()}
-        self._queue = openvino.AsyncInferQueue(compiled, threads)
-
-    def run(self, pictures: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-        """Return each output, by name, of ``(n, side, side)`` uint8 pictures."""
-        n = len(pictures)
-        # Whole batches: its shape is fixed, which is faster; what fills the last is cut off.
-        whole = np.zeros((-(-n // _BATCH) * _BATCH, self.side, self.side, 1), np.uint8)
-        whole[:n, ..., 0] = pictures
-        answers = {name: np.empty((len(whole), *s), "f4") for name, s in self.outputs.items()}
-        with self._lock:
-            self._queue.set_callback(lambda request, start: self._take(request, answers, start))
-            for start in range(0, len(whole), _BATCH):
-                self._queue.start_async({0: whole[start : start + _BATCH]}, start)
-            self._queue.wait_all()
-        return {name: values[:n] for name, values in answers.items()}
-
-    def _take(self, request: Any, answers: Mapping[str, NDArray[np.float32]], start: int) -> None:
-        for name, port in self._ports.items():
-            answers[name][start : start + _BATCH] = request.get_tensor(port).data
-
-
-_OPENERS: Final[Mapping[Runtime, Callable[[Path, int], Network]]] = {
-    "litert": _LiteRt,
-    "openvino": _OpenVino,
-}
-
-
-def _signature(path: Path, threads: int) -> tuple[Any, int]:
-    """Return LiteRT's runner of the network, and the side of its input in pixels."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    try:
-        with native_talk_silenced():  # of its delegate, once in a process
-            interpreter = Interpreter(model_path=str(path), num_threads=threads)
-            interpreter.allocate_tensors()
-    except (ValueError, RuntimeError) as error:
-        raise ModelError(
-            f"{path}: expected a LiteRT flatbuffer. Received: {error}. Install the model again."
-        ) from error
-    signatures = interpreter.get_signature_list()
-    if signatures.get(_SIGNATURE, {}).get("inputs") != ["picture"]:
-        raise ModelError(
-            f"{path}: expected the signature {_SIGNATURE!r} of the one input 'picture'. "
-            f"Received: {signatures or 'none'}. Export the model again."
-        )
-    runner = interpreter.get_signature_runner(_SIGNATURE)
-    return runner, int(runner.get_input_details()["picture"]["shape"][1])
-
-
-def _outputs(runner: Any) -> dict[str, tuple[str, list[int]]]:
-    """Return the tensor and the shape for one picture of each output, by its name."""
-    return {
-        name: (str(details["name"]), [int(size) for size in details["shape"][1:]])
-        for name, details in runner.get_output_details().items()
-    }
-
-
-def _openvino() -> Any:
-    # When imported, it tells Google Analytics, unless its package for that cannot be imported.
-    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
-    try:
-        import openvino
-    except ImportError as error:
-        raise ModelError(
-            "OpenVINO: expected it to run the networks, as ARTEMIS_RUNTIME says. Received: not "
-            "installed. Install the extra `openvino`, or set ARTEMIS_RUNTIME=litert."
-        ) from error
-    return openvino
-
-
 def _precision(runtime: Runtime) -> str:
     """Return what a runtime calculates with on this processor."""
-    if runtime == "litert":
+    if runtime != "openvino":
         return "f32"
-    can = _openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return "bf16" if "BF16" in can else "f32"
+    from artemis.models.openvino_network import precision_here
+
+    return precision_here()

@@ -37,11 +37,19 @@ def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture(params=["openvino", "tensorflow"])
+def runtime(request: pytest.FixtureRequest) -> Runtime:
+    pytest.importorskip(request.param, reason="needs its extra")
+    return request.param
+
+
 @pytest.mark.parametrize("count", [0, 1, 4, 9])
-def test_openvino_answers_as_litert_does_whatever_the_count(name: str, count: int) -> None:
+def test_another_runtime_answers_as_litert_does_whatever_the_count(
+    name: str, runtime: Runtime, count: int
+) -> None:
     pictures = noise(name, count)
     expected = open_network(weights(name), 2).run(pictures)
-    network = open_network(weights(name), 2, "openvino")
+    network = open_network(weights(name), 2, runtime)
     if network.precision != "f32":
         pytest.skip(f"this processor calculates with {network.precision}")
     received = network.run(pictures)
@@ -51,8 +59,8 @@ def test_openvino_answers_as_litert_does_whatever_the_count(name: str, count: in
         assert received[output] == pytest.approx(values, abs=5e-3), output
 
 
-def test_openvino_serves_threads_each_its_own_answers() -> None:
-    network = open_network(weights("baseline"), 2, "openvino")
+def test_another_runtime_serves_threads_each_its_own_answers(runtime: Runtime) -> None:
+    network = open_network(weights("baseline"), 2, runtime)
     batches = [noise("baseline", 12)[k : k + 3] for k in range(0, 12, 3)]
     expected = [network.run(batch)["logits"] for batch in batches]
     with ThreadPoolExecutor(4) as pool:
@@ -62,7 +70,10 @@ def test_openvino_serves_threads_each_its_own_answers() -> None:
 
 
 def test_only_what_is_installed_is_offered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("artemis.models.network._GPUS", ())
     assert installed_runtimes() == ["litert", "openvino"]
+    monkeypatch.setattr("artemis.models.network._GPUS", ("/dev/null",))
+    assert installed_runtimes() == ["litert", "openvino", "tensorflow"]
     monkeypatch.setattr("artemis.models.network.find_spec", lambda module: None)
     assert installed_runtimes() == ["litert"]
 
@@ -71,9 +82,23 @@ def test_absent_runtime_is_refused_with_its_remedy(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(ModelError, match=r"not installed\. Install the extra `openvino`, or set"):
         open_network(weights("baseline"), 1, "openvino")
+    monkeypatch.delitem(sys.modules, "artemis.models.tensorflow_network", raising=False)
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises(ModelError, match=r"not installed\. Install the extra `train`, or set"):
+        open_network(weights("baseline"), 1, "tensorflow")
 
 
-@pytest.mark.parametrize("runtime", ["litert", "openvino"])
+def test_operator_that_is_not_known_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("tensorflow", reason="needs the extra `train`")
+    from artemis.models import tensorflow_network
+
+    known = {k: v for k, v in tensorflow_network._OPERATORS.items() if k != 14}
+    monkeypatch.setattr(tensorflow_network, "_OPERATORS", known)
+    with pytest.raises(ModelError, match=r"Received: LOGISTIC\. Set ARTEMIS_RUNTIME=litert"):
+        open_network(weights("baseline"), 1, "tensorflow")
+
+
+@pytest.mark.parametrize("runtime", ["litert", "openvino", "tensorflow"])
 def test_a_runtime_asked_for_is_taken_unmeasured(runtime: Runtime) -> None:
     chosen = choose_runtime(runtime, (Path("never/read"),), 1)
     assert (chosen.runtime, chosen.milliseconds) == (runtime, {})
@@ -110,19 +135,19 @@ def test_a_runtime_says_nothing_and_asks_nobody() -> None:
 
 
 @pytest.mark.slow
-def test_runtimes_agree_on_500_real_pictures(brain_mri: Path, name: str) -> None:
+def test_runtimes_agree_on_500_real_pictures(brain_mri: Path, name: str, runtime: Runtime) -> None:
     paths = sorted(brain_mri.rglob("*.jpg"))
     greys = [
         np.asarray(Image.open(path).convert("L")) for path in paths[:: len(paths) // 500][:500]
     ]
     folder = model_folder(Path("nowhere"), name)
-    model, other = ClassificationModel(folder), ClassificationModel(folder, runtime="openvino")
+    model, other = ClassificationModel(folder), ClassificationModel(folder, runtime=runtime)
     side = model.manifest.input.side
     pictures = np.stack([model_input(grey, side, square_box(grey)) for grey in greys])
     one = model.probabilities(model.predict(pictures).logits)
     two = other.probabilities(other.predict(pictures).logits)
     assert len(pictures) == 500
-    if open_network(folder / WEIGHTS_NAME, 1, "openvino").precision == "f32":
+    if open_network(folder / WEIGHTS_NAME, 1, runtime).precision == "f32":
         assert np.abs(one - two).max() < 1e-2
         assert (one.argmax(axis=1) == two.argmax(axis=1)).all()
     else:  # of bfloat16, which has 8 bits: what its differences are, `benchmark` reports

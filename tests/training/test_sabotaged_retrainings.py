@@ -29,7 +29,7 @@ keep_freed_memory()  # as every training does
 
 SMALL = small(
     epochs=3,  # a third of them, and of the rate, where it starts from the champion
-    batch_size=16,
+    batch_size=32,
     learning_rate=3e-4,  # gentle: a few steps at more undo what the champion has learnt
     warmup_epochs=0.0,
     augmentation=None,
