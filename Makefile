@@ -57,9 +57,10 @@ $(VENV)/.base: requirements/base.txt pyproject.toml $(VENV)/bin/python
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# --no-compile: Python compiles what is used of it when it is first used, a part of so large a package.
 $(VENV)/.train: requirements/train.txt $(VENV)/.base
 	@echo "Installing TensorFlow ..."
-	$(PIP) install --require-hashes --no-deps -r requirements/train.txt
+	$(PIP) install --no-compile --require-hashes --no-deps -r requirements/train.txt
 	@touch $@
 
 $(VENV)/.dask: requirements/dask.txt $(VENV)/.base
@@ -74,7 +75,7 @@ $(VENV)/.openvino: requirements/openvino.txt $(VENV)/.base
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.train $(VENV)/.dask $(VENV)/.openvino
 	@echo "Installing the tools of the checks and tests ..."
-	$(PIP) install --require-hashes --no-deps -r requirements/dev.txt
+	$(PIP) install --no-compile --require-hashes --no-deps -r requirements/dev.txt
 	@touch $@
 
 # The accessibility tests use axe-core, of a pinned hash; without npm they are skipped and say so.
