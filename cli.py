@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -28,15 +28,21 @@ from artemis.commands.options import (
     ModelNames,
     Quiet,
     Workspace,
+    WorkspaceOrStore,
     chosen_shard,
     command_line,
     model_names,
     print_json,
+    workspace_of,
 )
 from artemis.commands.report import report
 from artemis.commands.training import evaluate, train
 from artemis.engine import Engine
 from artemis.errors import ArtemisError, InputsRefusedError, NothingUsableError
+
+if TYPE_CHECKING:
+    from artemis.runs import RunRecord
+    from artemis.settings import Settings
 
 app = typer.Typer(
     name="artemis-cli",
@@ -114,7 +120,7 @@ def classify_batch(
     directory: Annotated[
         Path, typer.Argument(metavar="DIR", help="Folder of scans, searched recursively.")
     ],
-    workspace: Workspace = None,
+    workspace: WorkspaceOrStore = None,
     models: Annotated[
         str | None,
         typer.Option(help="Models to run, separated by commas; all by default.", metavar="NAMES"),
@@ -155,53 +161,39 @@ def classify_batch(
     Exit codes: 0 done, 1 failed, 2 usage, 3 done but some inputs were refused or failed (with
     --strict), 4 nothing usable was found, 130 ended by Ctrl-C, 143 ended by SIGTERM.
     """
-    from artemis.runs import check_batch, check_workspace
-    from artemis.settings import load_settings
-    from flows.engines import check_engine, this_machine_towards
+    from artemis.runs import check_batch
+    from flows.engines import check_engine
 
-    settings = load_settings(workspace)
     check_batch(directory)
-    part = chosen_shard(shard)
+    part, names = chosen_shard(shard), model_names(models)
     check_engine(engine, address)
-    if dry_run:
-        from artemis.batch import describe_plan
+    with workspace_of(workspace) as (settings, mirror):
+        if mirror is not None:
+            mirror.pull_champions(names)
+        store = None if mirror is None else mirror.store.address
+        if dry_run:
+            from artemis.batch import describe_plan
 
-        plan = describe_plan(directory, settings, model_names(models), limit, part).model_dump()
-        print_json(plan) if as_json else _print_pairs(plan)
-        return
-    check_workspace(settings.workspace)
-    from artemis.commands.signals import ending_by_signal, interruption
-    from flows.server import LOOPBACK, PrefectApi
-
-    # Its server starts while the rest is imported, where those who do the work can reach it.
-    host = LOOPBACK if address is None else this_machine_towards(address)
-    with ending_by_signal(), PrefectApi(host) as api:
-        from artemis.console import print_summary, progress_bar, talk
-        from flows.interactive import classify
-
-        console = talk(quiet=quiet)
-        try:
-            with progress_bar(console, "starting"):
-                record, recorded = classify(
-                    api,
-                    directory,
-                    settings,
-                    model_names(models),
-                    limit=limit,
-                    command=command_line(),
-                    verbose=verbose,
-                    shard=None if part is None else str(part),
-                    engine=engine,
-                    address=address,
-                )
-        except BaseException as error:
-            if (ended := interruption()) is None:
-                raise
-            console.print("Interrupted. `artemis-cli report latest` shows what was finished.")
-            raise ended from error
+            plan = describe_plan(directory, settings, names, limit, part, store).model_dump()
+            print_json(plan) if as_json else _print_pairs(plan)
+            return
+        record, recorded = _classify(
+            directory,
+            settings,
+            names,
+            quiet=quiet,
+            verbose=verbose,
+            limit=limit,
+            shard=None if part is None else str(part),
+            engine=engine,
+            address=address,
+            store=store,
+        )
     if as_json:
         print_json(record.model_dump(mode="json", exclude={"settings"}))
-    print_summary(console, record, recorded)
+    from artemis.console import print_summary, talk
+
+    print_summary(talk(quiet=quiet), record, recorded)
     counts = record.counts
     if not counts.ok and part is None:  # a shard may be empty: `merge` sees the whole
         raise NothingUsableError(
@@ -218,6 +210,47 @@ def classify_batch(
             f"{directory}: expected every input to be classified (--strict). Received "
             f"{counts.refused} refused and {counts.failed} failed; the report says why."
         )
+
+
+def _classify(
+    directory: Path,
+    settings: Settings,
+    models: list[str],
+    *,
+    quiet: bool,
+    address: str | None,
+    **options: Any,
+) -> tuple[RunRecord, int]:
+    """Run the flow with a Prefect API of its own, if none is configured, until a signal."""
+    from artemis.commands.signals import ending_by_signal, interruption
+    from artemis.runs import check_workspace
+    from flows.engines import this_machine_towards
+    from flows.server import LOOPBACK, PrefectApi
+
+    check_workspace(settings.workspace)
+    # Its server starts while the rest is imported, where those who do the work can reach it.
+    host = LOOPBACK if address is None else this_machine_towards(address)
+    with ending_by_signal(), PrefectApi(host) as api:
+        from artemis.console import progress_bar, talk
+        from flows.interactive import classify
+
+        console = talk(quiet=quiet)
+        try:
+            with progress_bar(console, "starting"):
+                return classify(
+                    api,
+                    directory,
+                    settings,
+                    models,
+                    command=command_line(),
+                    address=address,
+                    **options,
+                )
+        except BaseException as error:
+            if (ended := interruption()) is None:
+                raise
+            console.print("Interrupted. `artemis-cli report latest` shows what was finished.")
+            raise ended from error
 
 
 @app.command(epilog="Example: artemis-cli retrain --data brain-mri/")

@@ -15,15 +15,16 @@ from pydantic import BaseModel
 
 from artemis import __version__
 from artemis.ending import end
-from artemis.errors import RunRecordError
+from artemis.errors import RunRecordError, StoreError
 from artemis.evidence_map import gives_evidence
 from artemis.ingest.identity import IdentityKey
 from artemis.ingest.plan import Chunks, PlanEntry, list_batch, write_plan
+from artemis.mirror import mirror_of
 from artemis.models.manifest import Interval, load_manifest
 from artemis.models.network import runtime_for
 from artemis.models.registry import check_names, model_folder
 from artemis.own import own_outputs, passed_over
-from artemis.predictions import part_name
+from artemis.predictions import mean_doubt, part_name
 from artemis.runs import (
     IDENTITY_KEY,
     Counts,
@@ -165,6 +166,7 @@ def describe_plan(
     models: Sequence[str],
     limit: int | None = None,
     shard: Shard | None = None,
+    store: str | None = None,
 ) -> BatchPlan:
     """Say what a run would do, and write nothing.
 
@@ -174,6 +176,8 @@ def describe_plan(
         See `plan_shard`.
     models : sequence of str
         Names of the models.
+    store : str, optional
+        Address of the store that the workspace is a mirror of, if it is one.
     """
     check_batch(batch)
     listing = list_batch(batch, settings.ingest, limit, None, own_outputs(settings), shard)
@@ -184,7 +188,7 @@ def describe_plan(
         by_format[name] = by_format.get(name, 0) + entry.n_frames
     return BatchPlan(
         batch=str(batch),
-        workspace=str(settings.workspace),
+        workspace=store or str(settings.workspace),
         models={
             name: load_manifest(model_folder(settings.workspace, name)).version for name in models
         },
@@ -192,8 +196,8 @@ def describe_plan(
         chunks=len(chunks),
         by_format=by_format,
         passed_over=passed_over(batch, settings),
-        runs=str(settings.workspace / "runs"),
-        reports=str(reports_root(settings)),
+        runs=f"{store}/runs" if store else str(settings.workspace / "runs"),
+        reports=f"{store}/reports" if store else str(reports_root(settings)),
     )
 
 
@@ -203,8 +207,11 @@ def start_run(
     models: Sequence[str],
     command: str,
     flow_run_id: str | None = None,
+    store: str | None = None,
 ) -> tuple[RunPaths, RunRecord]:
     """Make a run's folder and its record, with the models that it will use to its end.
+
+    `store` is the address of the store that the workspace is a mirror of, if it is one.
 
     Raises
     ------
@@ -229,6 +236,7 @@ def start_run(
         models=records,
         runtime=str(chosen),
         passed_over=own,
+        store=store,
         prefect_flow_run_id=flow_run_id,
     )
     write_record(paths, record)
@@ -300,8 +308,11 @@ def recording_failure(paths: RunPaths) -> Iterator[None]:
             "error": _in_words(error),
         }
         # The error that ended the run matters more than one of writing it down.
-        with suppress(OSError, RunRecordError):
-            write_record(paths, read_record(paths.root).model_copy(update=failed))
+        with suppress(OSError, RunRecordError, StoreError):
+            record = read_record(paths.root).model_copy(update=failed)
+            write_record(paths, record)
+            if mirror := mirror_of(paths, record):
+                mirror.push(paths.record)
         raise
 
 
@@ -315,14 +326,21 @@ def _in_words(error: BaseException) -> str:
 def conclude_run(
     paths: RunPaths, record: RunRecord, counts: Counts, timings: dict[str, float]
 ) -> RunRecord:
-    """Write the final record of a run whose parts are all written, and remove its scratch."""
+    """Write the final record of a run whose parts are all written, and remove its scratch.
+
+    Of a run that is made in a mirror, the store gets the record last, see `Mirror.push_run`.
+    """
     shutil.rmtree(paths.tensors, ignore_errors=True)
+    page = f"{record.run_id}/index.html"
     update = {
         "status": RunStatus.COMPLETED,
         "finished": datetime.now(UTC),
         "counts": counts,
         "timings": timings,
-        "report": str((reports_root(record.settings) / record.run_id / "index.html").resolve()),
+        "mean_doubt": mean_doubt(paths.root, [model.name for model in record.models]),
+        "report": f"{record.store}/reports/{page}"
+        if record.store
+        else str((reports_root(record.settings) / page).resolve()),
     }
     concluded = record.model_copy(update=update)
     write_record(paths, concluded)

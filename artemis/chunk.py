@@ -10,16 +10,27 @@ from __future__ import annotations
 
 import secrets
 import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from urllib.parse import quote
 
 from artemis.classify import conclude_chunk, count_slices, ingest_chunk, predict_chunk
 from artemis.ending import check_goes_on, watching
-from artemis.errors import RunRecordError
+from artemis.errors import RunRecordError, StoreError
+from artemis.mirror import Mirror
 from artemis.models.registry import recorded_folder
 from artemis.predictions import PREDICTIONS_SCHEMA, SLICES_SCHEMA, part_name, read_part
 from artemis.runs import Counts, RunPaths, RunRecord, RunStatus, read_record
+from artemis.store import Store
 
 
-def classify_chunk(run: RunPaths, record: RunRecord, chunk: int) -> Counts:
+def classify_chunk(
+    run: RunPaths,
+    record: RunRecord,
+    chunk: int,
+    record_now: Callable[[], RunRecord] | None = None,
+) -> Counts:
     """Read a chunk, classify it with every model of the run, and write all its parts.
 
     Parameters
@@ -28,6 +39,8 @@ def classify_chunk(run: RunPaths, record: RunRecord, chunk: int) -> Counts:
         The run; its folder and the batch are seen by this machine under the same paths.
     chunk : int
         Number of the chunk, from 0.
+    record_now : callable, optional
+        Returns the run's record as it is now; read in the run's folder by default.
 
     Returns
     -------
@@ -50,7 +63,7 @@ def classify_chunk(run: RunPaths, record: RunRecord, chunk: int) -> Counts:
         for model in record.models
     }
     try:
-        with watching(lambda: _has_ended(run)):
+        with watching(lambda: _has_ended(record_now or partial(read_record, run.root))):
             counts = ingest_chunk(own, record, chunk, sorted({m.side for m in record.models}))
             for name, folder in folders.items():
                 check_goes_on(run.run_id)
@@ -59,6 +72,45 @@ def classify_chunk(run: RunPaths, record: RunRecord, chunk: int) -> Counts:
             return counts + Counts(needs_review=conclude_chunk(own, record, chunk))
     finally:
         shutil.rmtree(own.tensors, ignore_errors=True)
+
+
+def classify_stored_chunk(address: str, folder: Path, run_id: str, chunk: int) -> Counts:
+    """Do a chunk of a run whose workspace is in a store, and put its parts there.
+
+    Parameters
+    ----------
+    address : str
+        Of the store.
+    folder : Path
+        Where the mirror is made, and the models that are the workspace's own are kept; the same
+        for all chunks of a process.
+    run_id : str
+        The run; its batch is seen by this machine under the path that the record names.
+    chunk : int
+        Number of the chunk, from 0.
+
+    Raises
+    ------
+    StoreError
+        If the store cannot be used.
+    RunEndedError, ModelError
+        See `classify_chunk`.
+    """
+    mirror = Mirror(Store(address), folder / quote(address, safe=""))
+    run = RunPaths(mirror.folder, run_id)
+    record = mirror.record_of(run_id)
+    done = mirror.pull_chunk(run, record, chunk)
+    if not done:
+        mirror.pull_identity()
+        for model in record.models:
+            mirror.pull_version(model.name, model.version)
+    try:
+        counts = classify_chunk(run, record, chunk, lambda: mirror.record_of(run_id))
+        if not done:
+            mirror.push_chunk(run, record, chunk)
+    finally:
+        mirror.forget_chunk(run, record, chunk)
+    return counts
 
 
 def _done_before(run: RunPaths, record: RunRecord, chunk: int) -> Counts | None:
@@ -72,8 +124,8 @@ def _done_before(run: RunPaths, record: RunRecord, chunk: int) -> Counts | None:
     return counts + Counts(needs_review=sum(answers["needs_review"].to_pylist()))
 
 
-def _has_ended(run: RunPaths) -> bool:
+def _has_ended(record_now: Callable[[], RunRecord]) -> bool:
     try:
-        return read_record(run.root).status is not RunStatus.RUNNING
-    except RunRecordError:
+        return record_now().status is not RunStatus.RUNNING
+    except (RunRecordError, StoreError):
         return False  # out of sight for a moment; whoever ends the run also writes its record

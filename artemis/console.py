@@ -113,7 +113,9 @@ def print_summary(console: Console, record: RunRecord, recorded: int | None = No
         f"{counts.refused} refused, {counts.failed} failed",
         "Review": f"{counts.needs_review} need a look",
         **_how(record, recorded),
-        "Predictions": str((record.settings.workspace / "runs" / record.run_id).resolve()),
+        "Predictions": f"{record.store}/runs/{record.run_id}"
+        if record.store
+        else str((record.settings.workspace / "runs" / record.run_id).resolve()),
         "Report": record.report or "none",
     }
     if record.passed_over:

@@ -51,6 +51,10 @@ class WorkspaceError(ArtemisError):
     """A workspace or run folder is missing, not writable, or would be overwritten."""
 
 
+class StoreError(ArtemisError):
+    """An object store cannot be used as a workspace, or an object of it was not written whole."""
+
+
 class RunRecordError(ArtemisError):
     """A run's tables or its ``run.json`` are missing or do not have the expected schema."""
 

@@ -37,7 +37,9 @@ _DECIDING: Final = {"ingest", "review", "thumbnail_side"}
 """Settings that decide what is in a row; the others say where, and how fast."""
 
 
-def merge_runs(run_dirs: Sequence[Path], settings: Settings, command: str) -> RunRecord:
+def merge_runs(
+    run_dirs: Sequence[Path], settings: Settings, command: str, store: str | None = None
+) -> RunRecord:
     """Make one run of those of all shards of a batch.
 
     Its tables have the rows of the run of the whole batch, in the same order and in the same
@@ -52,6 +54,8 @@ def merge_runs(run_dirs: Sequence[Path], settings: Settings, command: str) -> Ru
         Tell where the merged run goes; those that decide about rows are the shards'.
     command : str
         What was typed, for the record.
+    store : str, optional
+        Address of the store that the workspace is a mirror of, if it is one.
 
     Raises
     ------
@@ -78,6 +82,7 @@ def merge_runs(run_dirs: Sequence[Path], settings: Settings, command: str) -> Ru
     count = len(chunks)  # the plans are checked by it, before anything is written
     run = create_run(settings.workspace, new_run_id())
     record = _merged_record(run.run_id, [record for _, record in records], settings, command)
+    record = record.model_copy(update={"store": store})
     with recording_failure(run):
         write_record(run, record)
         write_plans(run, chunks)

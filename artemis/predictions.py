@@ -16,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from artemis.errors import RunRecordError
@@ -240,6 +241,32 @@ def read_studies(run_dir: Path) -> pd.DataFrame:
         the rule named in `rule`; `supporting` lists the slice ids that speak most for it.
     """
     return read_table(run_dir, "studies")
+
+
+def mean_doubt(run_dir: Path, models: Sequence[str]) -> float | None:
+    """Return the mean doubt of a run's first model, from 0 (sure) to 1; lower is better.
+
+    Only the column ``doubt`` is read, see `artemis.review.doubt_of`. None where there is no
+    answer, or the run is of a version that measured none.
+
+    Parameters
+    ----------
+    run_dir : Path
+        ``<workspace>/runs/<run_id>``.
+    models : sequence of str
+        Names in the record's order.
+    """
+    folders = (run_dir / "predictions" / f"model={name}" for name in models)
+    first = next((folder for folder in folders if folder.is_dir()), None)
+    total, count = 0.0, 0
+    for part in sorted(first.glob("part-*.parquet")) if first else []:
+        try:
+            column = pq.ParquetFile(part).read(columns=["doubt"]).column("doubt")
+        except (OSError, KeyError, pa.ArrowException):
+            return None  # the run's own report names the part
+        total += pc.sum(column).as_py() or 0.0
+        count += len(column) - column.null_count
+    return total / count if count else None
 
 
 def read_part(path: Path, schema: pa.Schema) -> pa.Table:

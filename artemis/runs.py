@@ -92,6 +92,8 @@ class RunRecord(BaseModel):
     `engine` says where the chunks were worked on: ``local``, or ``dask`` and on how many workers.
     `runtime` says what ran the networks, and why, see `artemis.models.network.ChosenRuntime`.
     `shard` is None for a whole batch; `merged` lists the runs of the shards that one was made of.
+    `store` is the address of the workspace where that is an object store; the folder in the
+    settings was a mirror of it then. `mean_doubt` see `artemis.predictions.mean_doubt`.
     """
 
     run_id: str
@@ -109,6 +111,8 @@ class RunRecord(BaseModel):
     merged: list[str] = []
     tasks: int = 0
     engine: str = "local"
+    store: str | None = None
+    mean_doubt: float | None = None
     runtime: str = ""
     timings: dict[str, float] = {}
     report: str | None = None

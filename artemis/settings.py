@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as PydanticSettingsError
 
 from artemis.errors import SettingsError
+from artemis.store import check_folder
 
 Runtime = Literal["litert", "openvino", "tensorflow", "auto"]
 """What runs a network, see `artemis.models.network`."""
@@ -164,9 +165,11 @@ def load_settings(workspace: Path | None = None) -> Settings:
     ------
     SettingsError
         If a variable has a value that its setting cannot take.
+    StoreError
+        If the workspace is a store, which only some commands take, see `artemis.store`.
     """
     try:
-        return Settings() if workspace is None else Settings(workspace=workspace)
+        settings = Settings() if workspace is None else Settings(workspace=workspace)
     except ValidationError as error:
         first = error.errors()[0]
         name = "ARTEMIS_" + "__".join(str(part).upper() for part in first["loc"])
@@ -179,3 +182,5 @@ def load_settings(workspace: Path | None = None) -> Settings:
             f"ARTEMIS_*: expected values that can be read. Received: {error}. "
             "Correct or unset the variable."
         ) from error
+    check_folder(settings.workspace)
+    return settings

@@ -26,9 +26,11 @@ from artemis.batch import (
     start_run,
     write_plans,
 )
-from artemis.chunk import classify_chunk
+from artemis.chunk import classify_chunk, classify_stored_chunk
 from artemis.classify import conclude_chunk, ingest_chunk, predict_chunk
 from artemis.engine import Engine
+from artemis.errors import StoreError
+from artemis.mirror import mirror_of
 from artemis.models.registry import MODEL_NAMES, forget_models
 from artemis.progress import report_progress
 from artemis.report.publish import write_report
@@ -36,15 +38,20 @@ from artemis.runs import Counts, RunPaths, RunRecord, read_record, write_record
 from artemis.settings import load_settings
 from artemis.shards import Shard
 from artemis.studies import write_studies
-from flows.engines import Workers, dask_workers
+from flows.engines import Workers, dask_workers, worker_folder
 
 _WORKERS = 4
-_Chunk = tuple[PrefectFuture[dict[str, int]], list[PrefectFuture[int]], PrefectFuture[int]]
+_Chunk = tuple[
+    PrefectFuture[dict[str, int]],
+    list[PrefectFuture[int]],
+    PrefectFuture[int],
+    list[PrefectFuture[None]],
+]
 
 
 def _transient(task: Any, task_run: Any, state: Any) -> bool:
-    """Retry what a network file system may do better next time, and nothing else."""
-    return isinstance(state.result(raise_on_failure=False), OSError)
+    """Retry what a network file system or a store may do better next time, and nothing else."""
+    return isinstance(state.result(raise_on_failure=False), OSError | StoreError)
 
 
 _STEP: dict[str, Any] = {
@@ -88,22 +95,44 @@ def conclude(run_dir: str, chunk: int) -> int:
     return conclude_chunk(*_open_run(run_dir), chunk)
 
 
+@task(name="push", task_run_name="push-{chunk}", **_STEP)
+def push(run_dir: str, chunk: int) -> None:
+    """Put a chunk's parts into the store."""
+    run, record = _open_run(run_dir)
+    if mirror := mirror_of(run, record):
+        mirror.push_chunk(run, record, chunk)
+
+
 @task(name="classify-chunk", task_run_name="chunk-{chunk}", **_STEP)
 def whole_chunk(run_dir: str, chunk: int) -> dict[str, int]:
     """Do all of a chunk's steps at once, on a machine that shares only folders with this one."""
     return classify_chunk(*_open_run(run_dir), chunk).model_dump()
 
 
+@task(name="classify-chunk", task_run_name="chunk-{chunk}", **_STEP)
+def stored_chunk(store: str, run_id: str, chunk: int) -> dict[str, int]:
+    """Do all of a chunk's steps at once, on a machine that shares only the store with this one."""
+    return classify_stored_chunk(store, worker_folder(), run_id, chunk).model_dump()
+
+
 @task(name="studies", **_STEP)
 def studies(run_dir: str) -> int:
     """Write one answer for each series and study of several slices."""
-    return write_studies(*_open_run(run_dir))
+    run, record = _open_run(run_dir)
+    if mirror := mirror_of(run, record):
+        mirror.pull_run(run.run_id)  # what others made of it
+    return write_studies(run, record)
 
 
 @task(name="report", **_STEP)
 def report(run_dir: str) -> str:
     """Write the run's HTML report and the list of runs."""
-    return str(write_report(Path(run_dir)))
+    run, record = _open_run(run_dir)
+    mirror = mirror_of(run, record)
+    page = write_report(run.root, mirror=mirror)
+    if mirror is not None:
+        mirror.push_run(run)
+    return record.report or str(page)
 
 
 def _flow_run_name() -> str:
@@ -125,6 +154,7 @@ def classify_batch(
     shard: str | None = None,
     engine: str = "local",
     address: str | None = None,
+    store: str | None = None,
 ) -> RunRecord:
     """Classify every slice found below a folder, or one shard of it.
 
@@ -144,6 +174,8 @@ def classify_batch(
         Such as ``2/4``: this part alone, see `artemis.shards`.
     engine, address : str, str or None
         What works on the chunks, see `flows.engines`.
+    store : str, optional
+        Address of the store that the workspace is a mirror of, see `artemis.mirror`.
 
     Returns
     -------
@@ -153,12 +185,16 @@ def classify_batch(
     share_heaps()
     settings = load_settings(Path(workspace) if workspace else None)
     run, record = start_run(
-        Path(batch), settings, models or list(MODEL_NAMES), command, str(runtime.flow_run.id)
+        Path(batch), settings, models or list(MODEL_NAMES), command, str(runtime.flow_run.id), store
     )
     with recording_failure(run), ExitStack() as stack:
+        if mirror := mirror_of(run, record):
+            mirror.establish_identity()
+            mirror.push(run.record)
         workers = None
         if Engine(engine) is Engine.DASK:
-            workers = stack.enter_context(dask_workers(address, [Path(record.batch), run.root]))
+            shared = [Path(record.batch)] if store else [Path(record.batch), run.root]
+            workers = stack.enter_context(dask_workers(address, shared, store))
             record = _sent_to(workers, run, record)
         begun = time.monotonic()
         chunks, slices, record = _plan(run, record, limit, shard)
@@ -166,18 +202,19 @@ def classify_batch(
         counts = (
             _run_chunks(run, record, chunks, slices)
             if workers is None
-            else _send_chunks(workers, run, chunks, slices)
+            else _send_chunks(workers, run, record, chunks, slices)
         )
         forget_models()
         give_back()
         studies(str(run.root))
         classified = time.monotonic()
         timings = {"plan": planned - begun, "classify": classified - planned}
-        tasks = chunks * (2 + len(record.models) if workers is None else 1) + 2
+        each = 1 if workers else 2 + len(record.models) + bool(store)
+        tasks = chunks * each + 2
         record = record.model_copy(update={"tasks": tasks})
         record = conclude_run(run, record, counts, timings)
         report_progress("writing the report", 0)
-        page = Path(report(str(run.root)))
+        page = report(str(run.root))
     try:
         _publish(record, page)
     except (httpx.HTTPError, PrefectException) as error:
@@ -188,7 +225,7 @@ def classify_batch(
 def _plan(
     run: RunPaths, record: RunRecord, limit: int | None, shard: str | None
 ) -> tuple[int, int, RunRecord]:
-    """Write the plans of the batch or of its shard.
+    """Write the plans of the batch or of its shard, into the store too if there is one.
 
     Return the number of chunks and of slices, and the record, which names the shard.
     """
@@ -205,6 +242,8 @@ def _plan(
         record = record.model_copy(update={"shard": share})
         write_record(run, record)
     write_plans(run, chunks)
+    if mirror := mirror_of(run, record):
+        mirror.push_plan(run)
     return len(chunks), chunks.slices, record
 
 
@@ -220,7 +259,10 @@ def _run_chunks(run: RunPaths, record: RunRecord, chunks: int, total: int) -> Co
             for model in record.models
         ]
         concluded = conclude.submit(run_dir, chunk, wait_for=predicted, return_state=False)
-        in_flight.append((ingested, predicted, concluded))
+        pushed = []
+        if record.store:
+            pushed = [push.submit(run_dir, chunk, wait_for=[concluded], return_state=False)]
+        in_flight.append((ingested, predicted, concluded, pushed))
         if len(in_flight) >= record.settings.chunks_in_flight:
             counts = _collect(in_flight, counts, total)
     while in_flight:
@@ -240,31 +282,39 @@ def _sent_to(workers: Workers, run: RunPaths, record: RunRecord) -> RunRecord:
     return record
 
 
-def _send_chunks(workers: Workers, run: RunPaths, chunks: int, total: int) -> Counts:
+def _send_chunks(
+    workers: Workers, run: RunPaths, record: RunRecord, chunks: int, total: int
+) -> Counts:
     """Send out every chunk at once: their numbers alone, so that this takes no memory."""
     counts, run_dir = Counts(), str(run.root.resolve())
     report_progress("classifying", 0, total)
-    numbered = [{"run_dir": run_dir, "chunk": chunk} for chunk in range(chunks)]
-    for done in workers.results(whole_chunk, numbered):
+    place = {"run_dir": run_dir}
+    if record.store:
+        place = {"store": record.store, "run_id": record.run_id}
+    numbered = [{**place, "chunk": chunk} for chunk in range(chunks)]
+    for done in workers.results(stored_chunk if record.store else whole_chunk, numbered):
         counts += Counts(**done)
         report_progress("classifying", counts.slices, total)
     return counts
 
 
 def _collect(in_flight: deque[_Chunk], counts: Counts, total: int) -> Counts:
-    ingested, predicted, concluded = in_flight.popleft()
+    ingested, predicted, concluded, pushed = in_flight.popleft()
     # In the order of work: a step that failed names its error, those after it name none.
     found = Counts(**ingested.result())
     for answered in predicted:
         answered.result()
     counts += found + Counts(needs_review=concluded.result())
+    for stored in pushed:
+        stored.result()
     report_progress("classifying", counts.slices, total)
     return counts
 
 
-def _publish(record: RunRecord, page: Path) -> None:
+def _publish(record: RunRecord, page: str) -> None:
     """Leave the outcome in Prefect: counts and the report's address, no name of any file."""
     counts = record.counts
+    link = page if record.store else Path(page).as_uri()
     create_markdown_artifact(
         key="classify-batch",
         markdown=(
@@ -272,12 +322,12 @@ def _publish(record: RunRecord, page: Path) -> None:
             "| slices | classified | refused | failed | need review |\n|---:|---:|---:|---:|---:|\n"
             f"| {counts.slices} | {counts.ok} | {counts.refused} | {counts.failed} "
             f"| {counts.needs_review} |\n\n"
-            f"[Report]({page.as_uri()})\n\n{RESEARCH_USE}\n"
+            f"[Report]({link})\n\n{RESEARCH_USE}\n"
         ),
         description=f"Outcome of run {record.run_id}",
     )
     create_link_artifact(
-        key="classify-batch-report", link=page.as_uri(), link_text=f"Report of {record.run_id}"
+        key="classify-batch-report", link=link, link_text=f"Report of {record.run_id}"
     )
 
 

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from artemis import __version__
 from artemis.engine import Engine
-from artemis.errors import EngineError, MissingExtraError
+from artemis.errors import EngineError, MissingExtraError, StoreError
+from artemis.store import Store
 from flows.server import answers
 
 if TYPE_CHECKING:
@@ -131,7 +132,9 @@ def check_engine(engine: Engine, address: str | None) -> None:
 
 
 @contextmanager
-def dask_workers(address: str | None, folders: Sequence[Path]) -> Iterator[Workers]:
+def dask_workers(
+    address: str | None, folders: Sequence[Path], store: str | None = None
+) -> Iterator[Workers]:
     """Yield the workers of a Dask cluster, all of which can do the work.
 
     Parameters
@@ -141,6 +144,8 @@ def dask_workers(address: str | None, folders: Sequence[Path]) -> Iterator[Worke
         with this context.
     folders : sequence of Path
         What every worker must see under the same path.
+    store : str, optional
+        Address of an object store that every worker must reach.
 
     Raises
     ------
@@ -169,7 +174,8 @@ def dask_workers(address: str | None, folders: Sequence[Path]) -> Iterator[Worke
                 f"{where}: expected a Dask scheduler that answers. Received: {error}. "
                 "Start one with `dask scheduler`, or leave --address out for a cluster of its own."
             ) from error
-        count = _check_workers(client, where, [str(folder.resolve()) for folder in folders])
+        seen = [str(folder.resolve()) for folder in folders]
+        count = _check_workers(client, where, seen, store)
         yield Workers(runner, where, count)
 
 
@@ -186,12 +192,12 @@ def _local_cluster() -> dict[str, Any]:
     }
 
 
-def _check_workers(client: Any, where: str, folders: list[str]) -> int:
+def _check_workers(client: Any, where: str, folders: list[str], store: str | None) -> int:
     """Return the number of workers, each of which can do the work."""
     from prefect.settings import PREFECT_API_URL
 
     api = PREFECT_API_URL.value() or ""
-    found = client.run(describe_worker, folders, api, on_error="return")
+    found = client.run(describe_worker, folders, api, store, on_error="return")
     if not found:
         raise EngineError(
             f"{where}: expected a scheduler with workers. Received one without any. "
@@ -205,20 +211,23 @@ def _check_workers(client: Any, where: str, folders: list[str]) -> int:
             received = f"version {answer['version']}"
         elif answer["unseen"]:
             received = f"one that has no folder {', '.join(answer['unseen'])}"
+        elif answer["store"]:
+            received = f"one that does not reach the store: {answer['store']}"
         elif not answer["reaches"]:
             received = f"one that does not reach Prefect at {api or 'an address that is not set'}"
         else:
             continue
         raise EngineError(
             f"{worker}: expected a worker with Artemis {__version__} and its extra `dask`, that "
-            f"sees the batch and the workspace under the same paths as here, and reaches Prefect's "
-            f"API. Received: {received}. Install it there, mount the folders, or set "
-            "PREFECT_API_URL to a server that all machines reach, and start again."
+            f"sees the batch and the workspace under the same paths as here, or reaches the store, "
+            f"and reaches Prefect's API. Received: {received}. Install it there, mount the "
+            "folders, give it AWS's variables, or set PREFECT_API_URL to a server that all "
+            "machines reach, and start again."
         )
     return len(found)
 
 
-def describe_worker(folders: list[str], api: str) -> dict[str, Any]:
+def describe_worker(folders: list[str], api: str, store: str | None = None) -> dict[str, Any]:
     """Say what tells a worker that can do the work from one that cannot; runs there.
 
     Parameters
@@ -227,12 +236,32 @@ def describe_worker(folders: list[str], api: str) -> dict[str, Any]:
         That it should see.
     api : str
         Prefect's, which it should reach to record its tasks.
+    store : str, optional
+        Address of the store that it should reach.
     """
     return {
         "version": __version__,
         "unseen": [folder for folder in folders if not Path(folder).is_dir()],
+        "store": _unreached(store),
         "reaches": answers(f"{api}/health"),
     }
+
+
+def _unreached(store: str | None) -> str:
+    """Return why a store cannot be used from here, or nothing."""
+    try:
+        if store is not None:
+            Store(store).check()
+    except StoreError as error:
+        return str(error)
+    return ""
+
+
+def worker_folder() -> Path:
+    """Return a folder of the Dask worker that this runs on, which Dask removes after it."""
+    from distributed import get_worker
+
+    return Path(get_worker().local_directory) / "artemis"
 
 
 def this_machine_towards(address: str) -> str:

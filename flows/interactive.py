@@ -35,6 +35,7 @@ def classify(
     shard: str | None = None,
     engine: Engine = Engine.LOCAL,
     address: str | None = None,
+    store: str | None = None,
 ) -> tuple[RunRecord, int]:
     """Run the flow `classify-batch` once and wait until Prefect has recorded it.
 
@@ -42,7 +43,7 @@ def classify(
     ----------
     api : PrefectApi
         Entered already, so that its server starts while this imports and loads.
-    batch, settings, models, limit, command, shard, engine, address
+    batch, settings, models, limit, command, shard, engine, address, store
         See `flows.classify.classify_batch`.
     verbose : bool
         Print Prefect's log.
@@ -76,6 +77,7 @@ def classify(
                 shard=shard,
                 engine=engine.value,
                 address=address,
+                store=store,
             )
             return record, _wait_until_recorded(record)
     finally:

@@ -6,7 +6,15 @@ from typing import Annotated
 
 import typer
 
-from artemis.commands.options import AsJson, Quiet, Workspace, command_line, print_json
+from artemis.commands.options import (
+    AsJson,
+    Quiet,
+    WorkspaceOrStore,
+    command_line,
+    print_json,
+    run_folder,
+    workspace_of,
+)
 from artemis.errors import NothingUsableError
 
 
@@ -15,7 +23,7 @@ def merge(
         list[str],
         typer.Argument(metavar="RUN...", help="Every shard's run, by id or folder, in any order."),
     ],
-    workspace: Workspace = None,
+    workspace: WorkspaceOrStore = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -27,14 +35,19 @@ def merge(
     from artemis.console import print_summary, progress_bar, talk
     from artemis.merge import merge_runs
     from artemis.report.publish import write_report
-    from artemis.runs import RunPaths, find_run
-    from artemis.settings import load_settings
+    from artemis.runs import RunPaths
 
-    settings, console = load_settings(workspace), talk(quiet=quiet)
-    with progress_bar(console, "merging"):
-        folders = [find_run(settings.workspace, run) for run in runs]
-        record = merge_runs(folders, settings, command_line())
-        write_report(RunPaths(settings.workspace, record.run_id).root)
+    console = talk(quiet=quiet)
+    with workspace_of(workspace) as (settings, mirror), progress_bar(console, "merging"):
+        folders = [run_folder(settings, mirror, run) for run in runs]
+        if mirror is not None:
+            mirror.pull_identity()
+        store = None if mirror is None else mirror.store.address
+        record = merge_runs(folders, settings, command_line(), store)
+        merged = RunPaths(settings.workspace, record.run_id)
+        write_report(merged.root, mirror=mirror)
+        if mirror is not None:
+            mirror.push_run(merged)
     if as_json:
         print_json(record.model_dump(mode="json", exclude={"settings"}))
     print_summary(console, record)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from artemis.errors import ModelError
+from artemis.errors import ModelError, StoreError
 
 if TYPE_CHECKING:
+    from artemis.mirror import Mirror
+    from artemis.settings import Settings
     from artemis.shards import Shard
 
 Workspace = Annotated[
@@ -21,6 +25,16 @@ Workspace = Annotated[
         "--workspace",
         "-w",
         help="Folder of all that Artemis writes; else ARTEMIS_WORKSPACE, else data/.",
+        metavar="DIR",
+    ),
+]
+WorkspaceOrStore = Annotated[
+    str | None,
+    typer.Option(
+        "--workspace",
+        "-w",
+        help="Folder of all that Artemis writes, or s3://bucket/prefix with credentials and "
+        "endpoint in AWS's variables; else ARTEMIS_WORKSPACE, else data/.",
         metavar="DIR",
     ),
 ]
@@ -48,6 +62,46 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")
 def command_line() -> str:
     """Return this process's command as a person can give it again, however it was started."""
     return shlex.join(["artemis-cli", *sys.argv[1:]])
+
+
+@contextmanager
+def workspace_of(workspace: str | None) -> Iterator[tuple[Settings, Mirror | None]]:
+    """Yield the settings for a workspace; of one in a store also the mirror that it then is.
+
+    Raises
+    ------
+    StoreError
+        If it is a store that cannot be used, or the reports are set to be elsewhere.
+    """
+    from artemis.settings import load_settings
+    from artemis.store import given_address
+
+    address = given_address(workspace)
+    if address is None:
+        yield load_settings(Path(workspace) if workspace else None), None
+        return
+    from artemis.mirror import mirrored
+
+    with mirrored(address) as mirror:
+        settings = load_settings(mirror.folder)
+        if settings.reports is not None:
+            raise StoreError(
+                "ARTEMIS_REPORTS: expected no such variable with a workspace in a store, whose "
+                f"reports lie in it. Received {str(settings.reports)!r}. Unset it."
+            )
+        yield settings, mirror
+
+
+def run_folder(settings: Settings, mirror: Mirror | None, run: str) -> Path:
+    """Return the folder of the run that a command is given; out of a store it is pulled."""
+    from artemis.runs import find_run
+
+    return find_run(settings.workspace, run) if mirror is None else mirror.find_run(run)
+
+
+def shown(path: Path, mirror: Mirror | None) -> str:
+    """Return where a person finds what was written: in the store, where there is one."""
+    return str(path) if mirror is None else mirror.address_of(path)
 
 
 def print_json(value: Any) -> None:

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from artemis.commands.options import AsJson, Workspace, print_json
+from artemis.commands.options import (
+    AsJson,
+    WorkspaceOrStore,
+    print_json,
+    run_folder,
+    shown,
+    workspace_of,
+)
+
+if TYPE_CHECKING:
+    from artemis.mirror import Mirror
 
 _FORMATS = ("html", "json", "csv")
 
@@ -16,7 +26,7 @@ def report(
     run: Annotated[
         str | None, typer.Argument(metavar="RUN", help="A run's id or folder, or `latest`.")
     ] = None,
-    workspace: Workspace = None,
+    workspace: WorkspaceOrStore = None,
     form: Annotated[
         str,
         typer.Option(
@@ -45,21 +55,18 @@ def report(
 
     --compare writes a page, Parquet and CSV of what changed between two runs.
     """
-    from artemis.runs import find_run
-    from artemis.settings import load_settings
-
     _check_usage(run, form, output, pdf, compare)
     if labels is not None and (compare or form != "html"):
         raise typer.BadParameter("--labels: expected one RUN and its page. Leave the other out.")
-    home = load_settings(workspace).workspace
-    if compare is not None:
-        _compare(find_run(home, compare[0]), find_run(home, compare[1]), as_json)
-        return
-    folder = find_run(home, str(run))
-    if form == "html":
-        _write_page(folder, labels, pdf, as_json)
-    else:
-        _give_data(folder, form, output)
+    with workspace_of(workspace) as (settings, mirror):
+        named = [str(run)] if compare is None else compare
+        folders = [run_folder(settings, mirror, each) for each in named]
+        if compare is not None:
+            _compare(folders[0], folders[1], mirror, as_json)
+        elif form == "html":
+            _write_page(folders[0], mirror, labels, pdf, as_json)
+        else:
+            _give_data(folders[0], form, output)
 
 
 def _check_usage(
@@ -81,16 +88,21 @@ def _check_usage(
         raise typer.BadParameter("--output: expected --format json or csv with it.")
 
 
-def _write_page(folder: Path, labels: Path | None, pdf: bool, as_json: bool) -> None:
+def _write_page(
+    folder: Path, mirror: Mirror | None, labels: Path | None, pdf: bool, as_json: bool
+) -> None:
     from artemis.report.pdf import find_browser, write_pdf
     from artemis.report.publish import write_report
 
     if pdf:
         find_browser()  # before the page is made, that takes longer
-    page = write_report(folder, labels)
-    said = {"report": str(page)}
+    page = write_report(folder, labels, mirror)
+    said = {"report": shown(page, mirror)}
     if pdf:
-        said["pdf"] = str(write_pdf(page, page.with_name("report.pdf")))
+        printed = write_pdf(page, page.with_name("report.pdf"))
+        if mirror is not None:
+            mirror.push(printed)
+        said["pdf"] = shown(printed, mirror)
     if as_json:
         print_json(said)
     else:
@@ -110,19 +122,19 @@ def _give_data(folder: Path, form: str, output: Path | None) -> None:
         typer.echo(output)
 
 
-def _compare(run_a: Path, run_b: Path, as_json: bool) -> None:
+def _compare(run_a: Path, run_b: Path, mirror: Mirror | None, as_json: bool) -> None:
     from artemis.report.changes_page import write_comparison
 
-    written = write_comparison(run_a, run_b)
+    written = write_comparison(run_a, run_b, mirror)
     changes = written.changes
     if not as_json:
         for path in (written.page, *written.tables):
-            typer.echo(path)
+            typer.echo(shown(path, mirror))
         return
     print_json(
         {
-            "report": str(written.page),
-            "tables": [str(path) for path in written.tables],
+            "report": shown(written.page, mirror),
+            "tables": [shown(path, mirror) for path in written.tables],
             "in_both": changes.in_both,
             "changed": {model.model: len(model.changed) for model in changes.models},
             "compared": {model.model: model.slices for model in changes.models},

@@ -39,7 +39,9 @@ MODEL_NAMES: Final = ("mobilenet_v2", "baseline")
 """Models in the order of reports; the first is the one whose answer is shown first."""
 
 PRETRAINED: Final = Path(__file__).parent / "pretrained"
-_CHAMPION: Final = "CHAMPION"
+CHAMPION: Final = "CHAMPION"
+"""File beside the versions of a model that names the one in use."""
+
 _LOCK: Final = "LOCK"
 _PATIENCE = 10.0  # seconds to wait for another process; a change takes far less
 _POLL: Final = 0.05
@@ -86,7 +88,7 @@ def model_folder(workspace: Path, name: str) -> Path:
     ModelError
         If there is neither, or the workspace names a champion that is not there.
     """
-    pointer = workspace / "models" / name / _CHAMPION
+    pointer = workspace / "models" / name / CHAMPION
     if pointer.is_file():
         version = pointer.read_text(encoding="utf-8", errors="replace").strip()
         folder = _versions(workspace, name).get(version)
@@ -359,7 +361,7 @@ def _change(
         record = decide(read_decisions(workspace, name), _current(workspace, name))
         write_decision(workspace, record)
         if record.action is not Action.GATE or record.verdict is Verdict.PROMOTE:
-            write_text_atomic(folder / _CHAMPION, f"{record.new_champion}\n")
+            write_text_atomic(folder / CHAMPION, f"{record.new_champion}\n")
     return record
 
 
@@ -386,7 +388,7 @@ def _held(lock: Path, what: str) -> Iterator[None]:
 
 def _current(workspace: Path, name: str) -> str | None:
     """Return the champion's version as it is named, also where that version is gone."""
-    pointer = workspace / "models" / name / _CHAMPION
+    pointer = workspace / "models" / name / CHAMPION
     if pointer.is_file():
         return pointer.read_text(encoding="utf-8", errors="replace").strip()
     shipped = sorted(_folders(PRETRAINED / name))

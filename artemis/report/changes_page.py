@@ -6,7 +6,7 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
@@ -37,6 +37,9 @@ from artemis.report.words import (
 from artemis.review import ReviewReason
 from artemis.runs import RunRecord, read_record, reports_root
 
+if TYPE_CHECKING:
+    from artemis.mirror import Mirror
+
 CHANGED_CARDS: Final = 60
 """Changed predictions of each model that are shown with their picture."""
 
@@ -55,7 +58,7 @@ class ComparisonFiles:
     changes: RunChanges
 
 
-def write_comparison(run_a: Path, run_b: Path) -> ComparisonFiles:
+def write_comparison(run_a: Path, run_b: Path, mirror: Mirror | None = None) -> ComparisonFiles:
     """Compare two runs; write page and tables below the reports of run B's workspace.
 
     ``comparisons/<A>--<B>/`` gets ``index.html``, and ``changed`` and ``unmatched`` each as
@@ -65,6 +68,8 @@ def write_comparison(run_a: Path, run_b: Path) -> ComparisonFiles:
     ----------
     run_a, run_b : Path
         ``<workspace>/runs/<run_id>``.
+    mirror : Mirror, optional
+        What both lie in, if that is one; its store gets the same files.
 
     Raises
     ------
@@ -84,7 +89,9 @@ def write_comparison(run_a: Path, run_b: Path) -> ComparisonFiles:
     )
     page = folder / "index.html"
     write_text_atomic(page, comparison_page(changes))
-    write_index(run_b.parent, reports)
+    if mirror is not None:
+        mirror.push_below(folder)
+    write_index(run_b.parent, reports, mirror)
     return ComparisonFiles(page, tables, changes)
 
 

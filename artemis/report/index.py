@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from artemis.files import write_text_atomic
+from artemis.predictions import mean_doubt
 from artemis.report.page import render_page
-from artemis.report.trends import left_out_words, mean_doubt, plotted_runs, trends
+from artemis.report.trends import left_out_words, plotted_runs, trends
 from artemis.report.words import DASH, counted, joined, number, visible
 from artemis.runs import RunRecord, list_runs
+
+if TYPE_CHECKING:
+    from artemis.mirror import Mirror
 
 RETRAININGS: Final = "retrainings"
 """Folder of the retrainings' pages below that of the reports."""
@@ -32,7 +36,7 @@ LISTED: Final = (
 """Other pages below the reports: folder, pattern in it, title, and what they say."""
 
 
-def write_index(runs: Path, reports: Path) -> Path:
+def write_index(runs: Path, reports: Path, mirror: Mirror | None = None) -> Path:
     """Write the page that lists all runs of a workspace; return it.
 
     Parameters
@@ -42,15 +46,27 @@ def write_index(runs: Path, reports: Path) -> Path:
         column of the predictions.
     reports : Path
         Folder of the reports; the page is ``index.html`` in it.
+    mirror : Mirror, optional
+        What both folders lie in, if that is one: the store's other runs and pages are listed
+        too, and the page is pushed.
     """
+    elsewhere: set[str] = set()
+    if mirror is not None:
+        mirror.pull_records()
+        elsewhere = mirror.pages()
     records = list_runs(runs)
     doubts = {}
     for run in plotted_runs(records):
         if Path(run.run_id).name == run.run_id:  # an edited record must not point elsewhere
-            doubt = mean_doubt(runs / run.run_id, [model.name for model in run.models])
+            doubt = run.mean_doubt
+            if doubt is None:  # a record of an earlier version
+                doubt = mean_doubt(runs / run.run_id, [model.name for model in run.models])
             if doubt is not None:
                 doubts[run.run_id] = doubt
-    return build_index(reports, records, reports / "index.html", doubts)
+    page = build_index(reports, records, reports / "index.html", doubts, elsewhere)
+    if mirror is not None:
+        mirror.push(page)
+    return page
 
 
 def build_index(
@@ -58,6 +74,7 @@ def build_index(
     records: Sequence[RunRecord],
     target: Path,
     doubts: Mapping[str, float] | None = None,
+    elsewhere: Collection[str] = (),
 ) -> Path:
     """Write the list of runs, newest first, each with a link to its report, and how they went.
 
@@ -71,7 +88,9 @@ def build_index(
     target : Path
         The page, usually ``<reports_dir>/index.html``. It appears whole or not at all.
     doubts : mapping of str to float, optional
-        Mean doubt by run id, see `artemis.report.trends.mean_doubt`.
+        Mean doubt by run id, see `artemis.predictions.mean_doubt`.
+    elsewhere : collection of str
+        Pages below `reports_dir` that are linked though they are not in this copy of it.
 
     Returns
     -------
@@ -79,15 +98,16 @@ def build_index(
         `target`.
     """
     doubts = doubts or {}
+    there = _pages(reports_dir) | set(elsewhere)
     newest_first = sorted(records, key=lambda record: record.run_id, reverse=True)
     page = render_page(
         "index.html.j2",
         opening=_opening(records),
-        rows=[_row(record, doubts, reports_dir, target) for record in newest_first],
+        rows=[_row(record, doubts, there, reports_dir, target) for record in newest_first],
         statuses=sorted({record.status.value for record in records}),
         trends=trends(records, doubts),
         not_plotted=left_out_words(records),
-        lists=_lists(reports_dir, target),
+        lists=_lists(there, reports_dir, target),
     )
     write_text_atomic(target, page)
     return target
@@ -107,8 +127,19 @@ def _opening(records: Sequence[RunRecord]) -> str:
     )
 
 
+def _pages(reports_dir: Path) -> set[str]:
+    """Return every page below the reports that the list may link, by its path below them."""
+    patterns = {"*", *(f"{key}/{pattern}".rstrip("/") for key, pattern, _, _ in LISTED)}
+    found = (page for each in patterns for page in reports_dir.glob(f"{each}/index.html"))
+    return {page.relative_to(reports_dir).as_posix() for page in found if page.is_file()}
+
+
 def _row(
-    record: RunRecord, doubts: Mapping[str, float], reports_dir: Path, target: Path
+    record: RunRecord,
+    doubts: Mapping[str, float],
+    there: Collection[str],
+    reports_dir: Path,
+    target: Path,
 ) -> dict[str, Any]:
     doubt = doubts.get(record.run_id)
     return {
@@ -116,16 +147,25 @@ def _row(
         "batch": visible(PurePosixPath(record.batch).name or record.batch),
         "models": visible(joined([f"{m.name} {m.version}" for m in record.models])),
         "doubt": DASH if doubt is None else f"{doubt:.2f}",
-        "link": _link(reports_dir, record.run_id, target),
+        "link": _link(there, reports_dir, record.run_id, target),
     }
 
 
-def _lists(reports_dir: Path, target: Path) -> list[dict[str, Any]]:
+def _lists(there: Collection[str], reports_dir: Path, target: Path) -> list[dict[str, Any]]:
     """Return the other pages by kind, the newest of each first: name in words and address."""
     found = []
     for key, pattern, title, caption in LISTED:
         folder = reports_dir / key
-        pages = sorted(folder.glob(f"{pattern}/index.html".lstrip("/")), reverse=True)
+        depth = len(PurePosixPath(key, pattern, "index.html").parts)
+        below = (PurePosixPath(page) for page in there)
+        pages = sorted(
+            (
+                folder / page.relative_to(key)
+                for page in below
+                if page.parts[0] == key and len(page.parts) == depth
+            ),
+            reverse=True,
+        )
         listed = [(_name(page.parent.relative_to(folder), title), page) for page in pages]
         if listed:
             found.append(
@@ -145,14 +185,13 @@ def _name(place: Path, title: str) -> str:
     return visible(title if words == "." else words)
 
 
-def _link(reports_dir: Path, run_id: str, target: Path) -> str | None:
+def _link(there: Collection[str], reports_dir: Path, run_id: str, target: Path) -> str | None:
     """Return the address of a run's report relative to `target`, or None where it has none."""
     if Path(run_id).name != run_id:  # an edited record must not point outside the reports
         return None
-    report = reports_dir / run_id / "index.html"
-    if not report.is_file():
+    if f"{run_id}/index.html" not in there:
         return None
-    return _address(report, target)
+    return _address(reports_dir / run_id / "index.html", target)
 
 
 def _address(page: Path, target: Path) -> str:

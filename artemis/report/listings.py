@@ -211,6 +211,7 @@ def provenance_view(data: RunData) -> dict[str, Any]:
         ("Slices classified a second", f"{len(data.ok) / elapsed:.1f}" if elapsed else DASH),
         *([("Shard of the batch", str(record.shard))] if record.shard else []),
         *([("Merged from", ", ".join(record.merged))] if record.merged else []),
+        *([("Store", record.store)] if record.store else []),
         *([("Networks run by", record.runtime)] if record.runtime else []),
         ("Prefect flow run", record.prefect_flow_run_id or DASH),
         ("Prefect task runs", str(record.tasks)),

@@ -25,7 +25,7 @@ MODELS = ["mobilenet_v2", "baseline"]
 
 
 def classify(
-    batch: Path, workspace: Path, *options: str, **environment: str
+    batch: Path, workspace: Path | str, *options: str, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [

@@ -150,7 +150,7 @@ def test_two_workers_give_the_rows_of_one_machine(
 
 @contextmanager
 def batch_on_dask(
-    batch: Path, workspace: Path, *options: str, **environment: str
+    batch: Path, workspace: Path | str, *options: str, **environment: str
 ) -> Iterator[subprocess.Popen[str]]:
     """Run a batch on Dask as the leader of a session of its own."""
     command = [sys.executable, str(ROOT / "cli.py"), "classify-batch", str(batch)]

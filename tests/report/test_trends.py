@@ -3,7 +3,8 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from artemis.report.trends import TREND_RUNS, left_out_words, mean_doubt, plotted_runs, trends
+from artemis.predictions import mean_doubt
+from artemis.report.trends import TREND_RUNS, left_out_words, plotted_runs, trends
 from artemis.runs import Counts, RunRecord, RunStatus
 from tests.report.conftest import run_record, typical_tables, write_run
 
