@@ -97,6 +97,8 @@ def classify_stored_chunk(address: str, folder: Path, run_id: str, chunk: int) -
         See `classify_chunk`.
     """
     mirror = Mirror(Store(address), folder / quote(address, safe=""))
+    # Patients' pictures and the key of their identities: for this user alone.
+    mirror.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     run = RunPaths(mirror.folder, run_id)
     record = mirror.record_of(run_id)
     done = mirror.pull_chunk(run, record, chunk)

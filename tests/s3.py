@@ -84,6 +84,11 @@ def objects(bucket: str) -> dict[str, bytes]:
     }
 
 
+def put(bucket: str, key: str, data: bytes) -> None:
+    """Write an object under any key, also one that no file could have."""
+    _client().put_object(Bucket=bucket, Key=key, Body=data)
+
+
 def remove_bucket(bucket: str) -> None:
     """Remove a bucket with everything in it."""
     client = _client()

@@ -211,6 +211,14 @@ def test_keys_that_the_store_does_not_know_are_refused_and_not_repeated(address:
     assert s3.SECRET_KEY not in str(caught.value)
 
 
+def test_a_name_that_leads_out_of_the_mirror_is_refused(address: str, tmp_path: Path) -> None:
+    bucket, _, prefix = address.removeprefix("s3://").partition("/")
+    s3.put(bucket, f"{prefix}/runs/a/slices/../../../../stolen", b"")
+    with pytest.raises(StoreError, match=r"/runs/a: expected names .* Received one with `\.\.` in"):
+        mirror_at(address, tmp_path / "mirror").pull_run("a")
+    assert not (tmp_path / "stolen").exists()
+
+
 @pytest.mark.slow  # AWS's client tries three times, over six seconds
 def test_a_server_that_is_not_there_is_named(
     asked: s3.Requests, monkeypatch: pytest.MonkeyPatch
@@ -253,7 +261,9 @@ def test_parts_are_written_in_an_order_whose_last_says_that_all_are_there(
         f"/thumbnails/{part}",
         f"/predictions/model={MODEL}/{part}",
     ]
-    assert not [path for path in (tmp_path / "one").rglob("*.parquet")]
+    (mirrored_there,) = (tmp_path / "one").iterdir()
+    assert mirrored_there.stat().st_mode & 0o777 == 0o700
+    assert not list(mirrored_there.rglob("*.parquet"))
     asked.written.clear()
     assert classify_stored_chunk(address, tmp_path / "two", run.run_id, 0) == counts
     assert asked.written == []  # another's work is counted, and not done again
