@@ -53,7 +53,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(models_app, name="models", invoke_without_command=True)
+app.add_typer(models_app, name="models")
 app.add_typer(labels_app, name="labels", invoke_without_command=True)
 app.add_typer(data_app, name="data")
 app.command(epilog="Example: artemis-cli explain scan.dcm --rival")(explain)

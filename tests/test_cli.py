@@ -21,6 +21,7 @@ COMMANDS = (
     ["export"],
     ["doctor"],
     ["models"],
+    ["models", "list"],
     ["models", "show"],
     ["labels"],
 )
@@ -63,7 +64,7 @@ def test_labels_are_data_on_standard_output() -> None:
 
 
 def test_models_lists_both_with_their_figures(tmp_path: Path) -> None:
-    answer = CliRunner().invoke(cli.app, ["models", "--json", "--workspace", str(tmp_path)])
+    answer = CliRunner().invoke(cli.app, ["models", "list", "--json", "--workspace", str(tmp_path)])
     rows = json.loads(answer.stdout)
     assert [row["name"] for row in rows if row["champion"]] == ["mobilenet_v2", "baseline"]
     assert all(0.5 < row["accuracy"] < 0.98 for row in rows)
@@ -268,7 +269,7 @@ def test_explain_of_what_cannot_be_classified_exits_with_four(
 
 
 def test_wrong_setting_is_named() -> None:
-    answer = invoke("models", ARTEMIS_CHUNK_SLICES="0")
+    answer = invoke("models", "list", ARTEMIS_CHUNK_SLICES="0")
     assert answer.returncode == 1
     assert "ARTEMIS_CHUNK_SLICES: expected another value" in answer.stderr
 

@@ -15,16 +15,15 @@ if TYPE_CHECKING:
 
 models_app = typer.Typer(
     help="List the models; show, compare, promote them, write their cards, or roll one back.",
-    epilog="Example: artemis-cli models",
+    epilog="Example: artemis-cli models list",
     rich_markup_mode=None,
+    no_args_is_help=True,
 )
 
 
-@models_app.callback()
-def models(context: typer.Context, workspace: Workspace = None, as_json: AsJson = False) -> None:
+@models_app.command(name="list", epilog="Example: artemis-cli models list")
+def list_all(workspace: Workspace = None, as_json: AsJson = False) -> None:
     """List the models, their versions and what was measured of them."""
-    if context.invoked_subcommand:
-        return
     from artemis.models.registry import list_models
     from artemis.settings import load_settings
 

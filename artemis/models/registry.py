@@ -331,7 +331,7 @@ def _checked(workspace: Path, name: str, version: str) -> Manifest:
     if folder is None:
         raise ModelError(
             f"{workspace / 'models' / name}: expected the version {version!r} of {name}, there or "
-            "shipped. Received none of that name. `artemis-cli models` lists those there are."
+            "shipped. Received none of that name. `artemis-cli models list` names those there are."
         )
     manifest = load_manifest(folder)
     if (manifest.name, manifest.version) != (name, version):

@@ -126,7 +126,7 @@ def test_version_that_is_not_there_is_not_promoted(tmp_path: Path, version: str)
         promote(tmp_path, "baseline", version, **WHO)
     assert str(raised.value) == (
         f"{tmp_path / 'models' / 'baseline'}: expected the version {version!r} of baseline, there "
-        "or shipped. Received none of that name. `artemis-cli models` lists those there are."
+        "or shipped. Received none of that name. `artemis-cli models list` names those there are."
     )
 
 
