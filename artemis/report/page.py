@@ -18,6 +18,24 @@ from artemis.report import limits, words
 
 _ROOT: Final = Path(__file__).parent
 
+STYLES: Final = (
+    "tokens",
+    "base",
+    "frame",
+    "marks",
+    "pictures",
+    "review",
+    "dock",
+    "tables",
+    "details",
+    "plots",
+    "model_card",
+    "wide",
+    "narrow",
+    "print",
+)
+"""Files of ``assets/style/``, each named by what it serves, in the order of the cascade."""
+
 
 def render_page(template: str, *, scripts: Sequence[str] = ("page.js",), **context: object) -> str:
     """Return a template as one self-contained page.
@@ -31,7 +49,7 @@ def render_page(template: str, *, scripts: Sequence[str] = ("page.js",), **conte
     **context : object
         What the template shows; a name that it uses and does not get is an error.
     """
-    style, script = _asset("page.css"), "\n".join(_asset(name) for name in scripts)
+    style, script = page_style(), "\n".join(_asset(name) for name in scripts)
     return (
         _environment()
         .get_template(template)
@@ -62,6 +80,11 @@ def content_security_policy(style: str, script: str) -> str:
             "form-action 'none'",
         )
     )
+
+
+def page_style() -> str:
+    """Return the style sheet of every page: the files of `STYLES` joined."""
+    return "\n".join(_asset(f"style/{name}.css") for name in STYLES)
 
 
 def _digest(text: str) -> str:

@@ -6,9 +6,16 @@ from pathlib import Path
 import pytest
 
 import artemis.report
-from artemis.report.page import content_security_policy
+from artemis.report.page import STYLES, content_security_policy, page_style
 
-STYLE = (Path(artemis.report.__file__).parent / "assets" / "page.css").read_text(encoding="utf-8")
+STYLE = page_style()
+
+
+def test_every_file_of_style_is_joined_once_and_in_the_order_of_the_cascade() -> None:
+    files = (Path(artemis.report.__file__).parent / "assets" / "style").iterdir()
+    assert sorted(STYLES) == sorted(path.stem for path in files)
+    assert STYLES[0] == "tokens"
+    assert STYLES[-3:] == ("wide", "narrow", "print")  # what changes the rest comes last
 
 
 def tokens(scheme: str) -> dict[str, str]:
