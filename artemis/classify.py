@@ -38,7 +38,12 @@ from artemis.preprocess import model_input, square_box
 from artemis.review import Answer, doubt_of, review_reasons
 from artemis.runs import IDENTITY_KEY, Counts, ModelRecord, RunPaths, RunRecord
 from artemis.settings import ReviewSettings
-from artemis.thumbnails import finished_thumbnails, keep_thumbnails, thumbnail_row
+from artemis.thumbnails import (
+    doubtful_slices,
+    finished_thumbnails,
+    keep_thumbnails,
+    thumbnail_row,
+)
 
 _NO_TUMOR_INDICES: Final = [c.index for c in CATEGORIES if c.tumor == NO_TUMOR]
 
@@ -157,7 +162,7 @@ def predict_chunk(run: RunPaths, record: RunRecord, chunk: int, model: str, fold
 
 
 def conclude_chunk(run: RunPaths, record: RunRecord, chunk: int) -> int:
-    """Write a chunk's thumbnails and every model's predictions; return how many need review.
+    """Write a chunk's pictures and every model's predictions; return how many need review.
 
     The models' answers meet here, since whether a slice needs review depends on all of
     them. A slice counts once, by the row of the run's first model.
@@ -165,24 +170,44 @@ def conclude_chunk(run: RunPaths, record: RunRecord, chunk: int) -> int:
     scratch = ChunkPaths.of(run, chunk)
     rows = json.loads(scratch.rows.read_text(encoding="utf-8"))
     outputs = {model.name: _read_outputs(scratch, model) for model in record.models}
-    evidence = _evidence(scratch, record, rows)
-    thumbnails = finished_thumbnails(scratch.thumbnails, evidence)
+    parts = {model.name: _predictions(record, model, rows, outputs) for model in record.models}
+    first = next(iter(parts.values()), [])
+    views = _views(scratch, record, rows, doubtful_slices(first))
+    thumbnails = finished_thumbnails(scratch.thumbnails, _evidence(scratch, record, rows), views)
     write_part(run.thumbnails / part_name(chunk), thumbnails, THUMBNAILS_SCHEMA)
-    needing_review = 0
-    for position, model in enumerate(record.models):
-        own = outputs[model.name]
-        others = [output for name, output in outputs.items() if name != model.name]
-        part = [
-            _prediction(row, model.name, model.version, own.probabilities[index])
-            | _judged(row, index, own, others, record.settings.review)
-            | {"run_id": run.run_id}
-            for index, row in enumerate(rows)
-        ]
-        if position == 0:
-            needing_review = sum(row["needs_review"] for row in part)
-        write_part(run.predictions(model.name) / part_name(chunk), part, PREDICTIONS_SCHEMA)
+    for name, part in parts.items():
+        write_part(run.predictions(name) / part_name(chunk), part, PREDICTIONS_SCHEMA)
     shutil.rmtree(scratch.folder, ignore_errors=True)
-    return needing_review
+    return sum(row["needs_review"] for row in first)
+
+
+def _predictions(
+    record: RunRecord,
+    model: ModelRecord,
+    rows: Sequence[dict[str, Any]],
+    outputs: Mapping[str, _Outputs],
+) -> list[dict[str, Any]]:
+    """Return the rows of one model, which the answers of the others decide about too."""
+    own = outputs[model.name]
+    others = [output for name, output in outputs.items() if name != model.name]
+    return [
+        _prediction(row, model.name, model.version, own.probabilities[index])
+        | _judged(row, index, own, others, record.settings.review)
+        | {"run_id": record.run_id}
+        for index, row in enumerate(rows)
+    ]
+
+
+def _views(
+    scratch: ChunkPaths, record: RunRecord, rows: list[dict[str, Any]], wanted: Sequence[str]
+) -> dict[str, NDArray[np.uint8]]:
+    """Return the largest model inputs of some slices, by slice id; none where all are small."""
+    side = max((model.side for model in record.models), default=0)
+    if not wanted or side <= record.settings.thumbnail_side:
+        return {}
+    pictures = np.load(scratch.pictures(side), mmap_mode="r", allow_pickle=False)
+    places = {row["slice_id"]: index for index, row in enumerate(rows)}
+    return {slice_id: np.array(pictures[places[slice_id]]) for slice_id in wanted}
 
 
 def _evidence(

@@ -2,9 +2,9 @@
 
 `slices` holds a row for every slice found, also those refused or failed;
 `predictions` a row for every classified slice and model; `thumbnails` the small
-pictures that reports show, and those with the evidence of the first model that maps it;
-`studies` a row for every series and study of several slices, and model. Column names are the
-public interface.
+pictures that reports show, those with the evidence of the first model that maps it, and larger
+ones of what a human should look at first; `studies` a row for every series and study of several
+slices, and model. Column names are the public interface.
 """
 
 from __future__ import annotations
@@ -83,8 +83,11 @@ THUMBNAILS_SCHEMA: Final = pa.schema(
         pa.field("slice_id", pa.string(), nullable=False),
         pa.field("jpeg", pa.binary(), nullable=False),
         pa.field("overlay", pa.binary()),
+        pa.field("view_jpeg", pa.binary()),
+        pa.field("view_evidence", pa.binary()),
     ]
 )
+"""See `artemis.thumbnails.finished_thumbnails`."""
 
 STUDIES_SCHEMA: Final = pa.schema(
     [
@@ -108,7 +111,7 @@ STUDIES_SCHEMA: Final = pa.schema(
 )
 """See `artemis.studies`."""
 
-_LATER_COLUMNS: Final = frozenset({"overlay"})
+_LATER_COLUMNS: Final = frozenset({"overlay", "view_jpeg", "view_evidence"})
 """Columns that runs of earlier versions lack; they are read as missing."""
 
 SCHEMAS: Final[Mapping[str, pa.Schema]] = {

@@ -1,12 +1,14 @@
-"""The small pictures of a run: made when a slice is read, with its evidence once it is known.
+"""The pictures of a run: small ones of every slice, larger ones of those to be looked at first.
 
-Between the two they wait in the chunk's scratch, with the square that the models see.
+The small ones are made when a slice is read, with its evidence once it is known. Between the two
+they wait in the chunk's scratch, with the square that the models see. The larger ones are what the
+models see, which lies in the scratch anyway, so that they cost nothing until they are wanted.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,9 +18,15 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 
-from artemis.overlay import jpeg_bytes, overlay_jpeg
+from artemis.overlay import evidence_layer, jpeg_bytes, overlay_jpeg
 from artemis.predictions import write_part
 from artemis.preprocess import SquareBox
+
+VIEWS: Final = 40
+"""Slices of a chunk that get a larger picture, the most doubtful ones.
+
+As many as a report shows in full: the most doubtful of a run are among those of its chunks.
+"""
 
 _SCRATCH_SCHEMA: Final = pa.schema(
     [
@@ -63,10 +71,28 @@ def keep_thumbnails(target: Path, rows: list[dict[str, Any]]) -> None:
     write_part(target, rows, _SCRATCH_SCHEMA)
 
 
+def doubtful_slices(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the ids of the `VIEWS` most doubtful slices that need review, each once.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        A chunk's predictions of the run's first model.
+    """
+    doubtful = sorted((row for row in rows if row["needs_review"]), key=lambda row: -row["doubt"])
+    return list(dict.fromkeys(row["slice_id"] for row in doubtful))[:VIEWS]
+
+
 def finished_thumbnails(
-    kept: Path, evidence: Mapping[str, NDArray[np.float32]]
+    kept: Path,
+    evidence: Mapping[str, NDArray[np.float32]],
+    views: Mapping[str, NDArray[np.uint8]],
 ) -> list[dict[str, Any]]:
     """Return the rows of the table `thumbnails`.
+
+    `jpeg` is the whole slice, small, and `overlay` the same with its evidence. `view_jpeg` is
+    what the models see of it, larger, and `view_evidence` a PNG of the evidence alone, to be
+    laid over that; both are missing for slices without a view.
 
     Parameters
     ----------
@@ -75,19 +101,34 @@ def finished_thumbnails(
     evidence : mapping of str to ndarray, (h, w), float32
         By slice id, see `artemis.evidence_map.tumor_evidence`; a slice without it, or without
         any place above zero, has no overlay.
+    views : mapping of str to ndarray, (side, side), uint8
+        Model inputs of the slices that get a larger picture, by slice id.
     """
+    some = {slice_id: one for slice_id, one in evidence.items() if one.max() > 0}
     return [
         {
             "slice_id": row["slice_id"],
             "jpeg": row["jpeg"],
-            "overlay": _overlay(row, evidence.get(row["slice_id"])),
+            "overlay": _overlay(row, some.get(row["slice_id"])),
+            **_view(views.get(row["slice_id"]), some.get(row["slice_id"])),
         }
         for row in pq.ParquetFile(kept).read().to_pylist()
     ]
 
 
+def _view(
+    picture: NDArray[np.uint8] | None, evidence: NDArray[np.float32] | None
+) -> dict[str, bytes | None]:
+    if picture is None:
+        return {"view_jpeg": None, "view_evidence": None}
+    return {
+        "view_jpeg": jpeg_bytes(Image.fromarray(picture)),
+        "view_evidence": None if evidence is None else evidence_layer(evidence),
+    }
+
+
 def _overlay(row: Mapping[str, Any], evidence: NDArray[np.float32] | None) -> bytes | None:
-    if evidence is None or not evidence.max() > 0:
+    if evidence is None:
         return None
     picture = Image.open(io.BytesIO(row["jpeg"]))
     box = SquareBox(row["left"], row["top"], row["side"])

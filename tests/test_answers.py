@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,13 +11,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from artemis.classify import ChunkPaths, conclude_chunk
 from artemis.labels import CATEGORY_NAMES, TUMORS
 from artemis.predictions import read_table
-from artemis.runs import ModelRecord, RunRecord, RunStatus, create_run
+from artemis.preprocess import SquareBox
+from artemis.runs import ModelRecord, RunPaths, RunRecord, RunStatus, create_run
 from artemis.settings import Settings
-from artemis.thumbnails import keep_thumbnails
+from artemis.thumbnails import keep_thumbnails, thumbnail_row
 
 GOOD = {"header_plane": "coronal", "width": 256, "height": 256, "contrast": 200.0}
 GLIOMA, MENINGIOMA = (
@@ -48,7 +51,7 @@ def answer(category: int, confidence: float, second: int, rest: float) -> np.nda
 
 
 @pytest.fixture
-def concluded(tmp_path: Path) -> pd.DataFrame:
+def concluded_run(tmp_path: Path) -> RunPaths:
     """Three slices: sure and agreed, in doubt between two, and sure but unlike the training."""
     models = [model("mobilenet_v2", dict.fromkeys(TUMORS, 0.7)), model("baseline", None)]
     run = create_run(tmp_path, "20260301T120000Z-0a1b2c")
@@ -74,9 +77,18 @@ def concluded(tmp_path: Path) -> pd.DataFrame:
         np.savez(scratch.outputs(name), probabilities=probabilities, ood_score=scores)
     rows = [GOOD | {"slice_id": f"{k}", "path": f"{k}.png", "frame": 0} for k in range(3)]
     scratch.rows.write_text(json.dumps(rows))
-    keep_thumbnails(scratch.thumbnails, [])
+    seen = np.arange(3, dtype=np.uint8)[:, None, None] * np.ones((160, 160), dtype=np.uint8) * 60
+    np.save(scratch.pictures(160), seen)
+    box = SquareBox(0, 0, 256)
+    small = [thumbnail_row(f"{k}", np.zeros((256, 256), np.uint8), box, 112) for k in range(3)]
+    keep_thumbnails(scratch.thumbnails, small)
     assert conclude_chunk(run, record, 0) == 2
-    return read_table(run.root, "predictions").set_index(["model", "path"])
+    return run
+
+
+@pytest.fixture
+def concluded(concluded_run: RunPaths) -> pd.DataFrame:
+    return read_table(concluded_run.root, "predictions").set_index(["model", "path"])
 
 
 def test_set_holds_every_plausible_category_most_probable_first(concluded: pd.DataFrame) -> None:
@@ -97,6 +109,15 @@ def test_reasons_name_the_set_and_the_strange_picture(concluded: pd.DataFrame) -
         ["set_larger_than_one"],
         ["out_of_distribution"],
     ]
+
+
+def test_what_needs_review_is_kept_as_the_models_see_it(concluded_run: RunPaths) -> None:
+    thumbnails = read_table(concluded_run.root, "thumbnails")
+    assert thumbnails["view_jpeg"].notna().tolist() == [False, True, True]
+    for view, grey in zip(thumbnails["view_jpeg"][1:], (60, 120), strict=True):
+        picture = np.asarray(Image.open(io.BytesIO(view)))
+        assert picture.shape == (160, 160)
+        assert np.abs(picture.astype(int) - grey).max() <= 1
 
 
 def test_doubt_orders_the_slices(concluded: pd.DataFrame) -> None:

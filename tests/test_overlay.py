@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from artemis.overlay import blend, colours, overlay_jpeg
+from artemis.evidence_map import normalised, on_picture
+from artemis.overlay import blend, colours, evidence_layer, overlay_jpeg
 from artemis.preprocess import SquareBox
 
 # Ten evenly spaced entries of the published table.
@@ -49,3 +50,18 @@ def test_overlay_has_the_size_of_the_picture_and_its_heat_in_the_square() -> Non
     saturation = drawn.max(axis=2) - drawn.min(axis=2)
     assert saturation[:, :40].max() < 12
     assert saturation[5:35, 74:].min() > 40
+
+
+def test_the_layer_laid_over_a_picture_looks_as_the_overlay_does() -> None:
+    evidence = np.zeros((12, 12), dtype=np.float32)
+    evidence[3:6, 4:9] = np.linspace(1, 5, 15, dtype=np.float32).reshape(3, 5)
+    grey = np.full((192, 192), 80, dtype=np.uint8)
+    layer = Image.open(io.BytesIO(evidence_layer(evidence)))
+    assert (layer.size, layer.format) == ((48, 48), "PNG")
+    stretched = layer.convert("RGBA").resize((192, 192), Image.Resampling.BILINEAR)
+    laid = Image.alpha_composite(Image.fromarray(grey).convert("RGBA"), stretched)
+    drawn = blend(grey, on_picture(normalised(evidence), grey.shape, SquareBox(0, 0, 192)))
+    difference = np.abs(np.asarray(laid)[..., :3].astype(int) - drawn)
+    assert difference.mean() < 1.5
+    assert np.percentile(difference, 99) <= 16
+    assert (np.asarray(laid)[:40, :, :3] == 80).all()  # clear where there is none

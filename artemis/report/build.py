@@ -11,8 +11,9 @@ from markupsafe import Markup
 from artemis.errors import LabelsError
 from artemis.files import write_text_atomic
 from artemis.labels import PLANES, TUMORS
+from artemis.report.card_pictures import CardPicture
 from artemis.report.data import RunData, SliceItem, load_run
-from artemis.report.limits import embedded_thumbnails, table_items
+from artemis.report.limits import embedded_thumbnails, review_pictures, table_items
 from artemis.report.listings import table_view
 from artemis.report.page import render_page
 from artemis.report.paging import SlicePage, links_from, remove_stale, slice_pages
@@ -93,7 +94,9 @@ def report_page(data: RunData, pages: Sequence[SlicePage] = ()) -> str:
         opening=opening(data),
         sections=sections,
         scripts=SCRIPTS,
-        **page_frame(data, table_items(data), pages, embedded_thumbnails(data)),
+        **page_frame(
+            data, table_items(data), pages, embedded_thumbnails(data), review_pictures(data)
+        ),
     )
 
 
@@ -132,6 +135,7 @@ def page_frame(
     rows: Sequence[SliceItem],
     pages: Sequence[SlicePage],
     thumbnails: Mapping[str, str],
+    shown: Mapping[str, CardPicture] | None = None,
 ) -> dict[str, Any]:
     """Return what every page about a run needs: its pictures, its links and its limits."""
     return {
@@ -140,6 +144,7 @@ def page_frame(
         "batch_name": visible(PurePosixPath(data.record.batch).name or data.record.batch),
         "limits": limit_facts(),
         "thumbnails": thumbnails,
+        "card_pictures": shown or {},
         "pictures": {slice_id: f"p{n}" for n, slice_id in enumerate(thumbnails, start=1)},
         "thumbnails_left_out": len(data.thumbnails) - len(thumbnails),
         "no_picture": _NO_PICTURE,

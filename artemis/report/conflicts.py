@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from artemis.files import write_text_atomic
 from artemis.predictions import plain_rows
 from artemis.report import limits
 from artemis.report.build import SCRIPTS, page_frame
+from artemis.report.card_pictures import card_pictures
 from artemis.report.data import RunData, SliceItem, load_run
 from artemis.report.evidence import evidence_legend, evidence_words
 from artemis.report.index import write_index
@@ -163,12 +164,11 @@ def conflicts_page(conflicts: Sequence[Conflict], runs: Mapping[str, RunData]) -
     }
     if data is None:
         return render_page("conflicts.html.j2", **view)
-    frame = page_frame(data, items, (), limits.embedded_thumbnails(data, rows=items))
-    overlays = limits.overlays_of(data, items[: limits.REVIEW_CARDS])
+    shown_large = card_pictures(data, items[: limits.REVIEW_CARDS], limits.CARD_CHARACTERS)
+    thumbnails = limits.embedded_thumbnails(data, rows=items)
+    frame = page_frame(data, items, (), thumbnails, shown_large)
     legend = {"legend": evidence_legend(), "evidence": evidence_words(data)}
-    return render_page(
-        "conflicts.html.j2", scripts=SCRIPTS, **(frame | legend | view | {"overlays": overlays})
-    )
+    return render_page("conflicts.html.j2", scripts=SCRIPTS, **(frame | legend | view))
 
 
 def verdict(count: int) -> str:
@@ -225,19 +225,21 @@ def _gathered(
     if not shown:
         return None
     of = {one.slice_id: runs[one.run_id] for one in shown}
+
+    def gathered(kind: Callable[[RunData], Mapping[str, bytes]]) -> dict[str, bytes]:
+        return {
+            slice_id: file
+            for slice_id, run in of.items()
+            if (file := kind(run).get(slice_id)) is not None
+        }
+
     newest = next(iter(runs.values()))
     return RunData(
         record=newest.record,
         models=tuple(dict.fromkeys(model for run in of.values() for model in run.models)),
         items=tuple(items),
-        thumbnails={
-            slice_id: jpeg
-            for slice_id, run in of.items()
-            if (jpeg := run.thumbnails.get(slice_id)) is not None
-        },
-        overlays={
-            slice_id: jpeg
-            for slice_id, run in of.items()
-            if (jpeg := run.overlays.get(slice_id)) is not None
-        },
+        thumbnails=gathered(lambda run: run.thumbnails),
+        overlays=gathered(lambda run: run.overlays),
+        views=gathered(lambda run: run.views),
+        view_evidence=gathered(lambda run: run.view_evidence),
     )

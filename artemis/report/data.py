@@ -208,6 +208,9 @@ class RunData:
         JPEG files by slice id.
     overlays : mapping of str to bytes
         JPEG files with the evidence of `mapping_model`, by slice id.
+    views, view_evidence : mapping of str to bytes
+        Larger pictures of the most doubtful slices, as the models see them, by slice id: JPEG
+        files, and PNG files with the evidence alone to be laid over them.
     studies : tuple of StudyEntry
         Answers for series and studies of several slices.
     truth_words : str
@@ -219,6 +222,8 @@ class RunData:
     items: tuple[SliceItem, ...]
     thumbnails: Mapping[str, bytes]
     overlays: Mapping[str, bytes]
+    views: Mapping[str, bytes]
+    view_evidence: Mapping[str, bytes]
     studies: tuple[StudyEntry, ...] = ()
     truth_words: str = ""
 
@@ -293,15 +298,17 @@ def load_run(run_dir: Path, truth: Truth | None = None) -> RunData:
     steps = {model.name: confidence_step(model.ece) for model in record.models}
     answers, answering = _answers(run_dir, steps)
     models = dict.fromkeys([*(model.name for model in record.models), *answering])
-    thumbnails, overlays = stored_pictures(run_dir)
+    pictures = stored_pictures(run_dir)
     slices = read_table(run_dir, "slices")
     slices["series_key"] = with_series(slices)["series_key"]
     return RunData(
         record=record,
         models=tuple(models),
         items=tuple(_items(slices, answers, tuple(models), truth)),
-        thumbnails=thumbnails,
-        overlays=overlays,
+        thumbnails=pictures["jpeg"],
+        overlays=pictures["overlay"],
+        views=pictures["view_jpeg"],
+        view_evidence=pictures["view_evidence"],
         studies=study_entries([*plain_rows(read_studies(run_dir))], tuple(models)),
         truth_words=truth.words,
     )

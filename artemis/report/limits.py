@@ -15,11 +15,13 @@ from typing import Final
 
 from markupsafe import escape
 
+from artemis.report.card_pictures import CardPicture, card_pictures
 from artemis.report.data import RunData, SliceItem
 from artemis.report.study_data import StudyEntry
 from artemis.report.words import shortened
+from artemis.thumbnails import VIEWS
 
-REVIEW_CARDS: Final = 40
+REVIEW_CARDS: Final = VIEWS
 """Slices shown in full in the review section; the rest of the queue is in the table."""
 
 DISAGREEMENT_ROWS: Final = 200
@@ -62,13 +64,13 @@ THUMBNAILS: Final = 1_000
 """Slices whose thumbnail is embedded."""
 
 THUMBNAIL_CHARACTERS: Final = 3_800_000
-"""Characters of base64 for all pictures of a page together, overlays included."""
+"""Characters of base64 for all pictures of a page together, the cards' included."""
 
 STUDIES: Final = 30
 """Series and studies shown; the rest are in the table `studies`."""
 
-OVERLAY_CHARACTERS: Final = 300_000
-"""Characters of base64 for all evidence overlays of the review section together."""
+CARD_CHARACTERS: Final = 600_000
+"""Characters of base64 for all larger pictures of the cards together; 40 take 0.4 million."""
 
 
 def by_urgency(data: RunData) -> list[SliceItem]:
@@ -132,7 +134,7 @@ def embedded_thumbnails(
     limit : int, optional
         Largest number of thumbnails; `THUMBNAILS` by default.
     characters : int, optional
-        Largest sum of their base64 lengths; by default what the overlays leave of
+        Largest sum of their base64 lengths; by default what the cards' pictures leave of
         `THUMBNAIL_CHARACTERS`.
     rows : sequence of SliceItem, optional
         Only pictures of these slices, in their order; by default those of the report.
@@ -143,8 +145,9 @@ def embedded_thumbnails(
         Slice id to ``data:image/jpeg;base64,...``; one entry for all copies of a slice.
     """
     chosen: dict[str, str] = {}
-    overlays = sum(map(len, embedded_overlays(data).values())) if rows is None else 0
-    left = THUMBNAIL_CHARACTERS - overlays if characters is None else characters
+    cards = review_pictures(data).values() if rows is None else ()
+    larger = sum(card.characters for card in cards)
+    left = THUMBNAIL_CHARACTERS - larger if characters is None else characters
     most = THUMBNAILS if limit is None else limit
     for slice_id in _claims(data) if rows is None else (item.slice_id for item in rows):
         jpeg = data.thumbnails.get(slice_id)
@@ -171,39 +174,6 @@ def _claims(data: RunData) -> Iterator[str]:
     yield from (item.slice_id for item in by_urgency(data))
 
 
-def embedded_overlays(
-    data: RunData, limit: int | None = None, characters: int = OVERLAY_CHARACTERS
-) -> dict[str, str]:
-    """Return ``data:`` addresses of the evidence overlays to embed, by slice id.
-
-    Those of the cards of the review section, the most doubtful first.
-
-    Parameters
-    ----------
-    data : RunData
-        The run.
-    limit : int, optional
-        Largest number of cards; `REVIEW_CARDS` by default.
-    characters : int
-        Largest sum of the overlays' base64 lengths.
-    """
-    cards = data.review[: REVIEW_CARDS if limit is None else limit]
-    return overlays_of(data, cards, characters)
-
-
-def overlays_of(
-    data: RunData, cards: Sequence[SliceItem], characters: int = OVERLAY_CHARACTERS
-) -> dict[str, str]:
-    """Return ``data:`` addresses of the cards' overlays in their order, as many as fit."""
-    chosen: dict[str, str] = {}
-    left = characters
-    for item in cards:
-        overlay = data.overlays.get(item.slice_id)
-        if overlay is None or item.slice_id in chosen:
-            continue
-        encoded = b64encode(overlay).decode("ascii")
-        if len(encoded) > left:
-            break
-        chosen[item.slice_id] = f"data:image/jpeg;base64,{encoded}"
-        left -= len(encoded)
-    return chosen
+def review_pictures(data: RunData) -> dict[str, CardPicture]:
+    """Return the pictures of the cards of the review section, the most doubtful first."""
+    return card_pictures(data, data.review[:REVIEW_CARDS], CARD_CHARACTERS)

@@ -62,7 +62,6 @@ def review_view(data: RunData) -> dict[str, Any]:
         "items": cards,
         "first": first,
         "found": len(data.review),
-        "overlays": limits.embedded_overlays(data),
         "evidence": evidence_words(data),
         "legend": evidence_legend(),
         "facts": lambda item: safe_facts(item, framed=data.framed),

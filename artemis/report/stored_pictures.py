@@ -1,4 +1,4 @@
-"""A run's small pictures, read from their table when they are asked for.
+"""A run's pictures, read from their table when they are asked for.
 
 A page embeds a few hundred of them; held in memory all at once, those of 20,000 slices alone take
 200 MB.
@@ -20,32 +20,27 @@ _PARTS_HELD: Final = 24
 
 
 class StoredPictures(Mapping[str, bytes]):
-    """JPEG files by slice id: one column of the table `thumbnails`, where it has a value.
+    """Files by slice id: one column of the table `thumbnails`, where it has a value.
 
     Parameters
     ----------
-    parts : sequence of Path
-        Of the table.
-    column : {'jpeg', 'overlay'}
-        Which.
+    column : str
+        Which, see `artemis.thumbnails.finished_thumbnails`.
     read : callable
         Returns a part; the columns of one run share it, and so the parts that it holds.
-
-    Raises
-    ------
-    RunRecordError
-        If a part is unreadable or lacks a column.
     """
 
-    def __init__(self, parts: list[Path], column: str, read: Callable[[Path], pa.Table]) -> None:
+    def __init__(self, column: str, read: Callable[[Path], pa.Table]) -> None:
         self._column, self._read = column, read
         self._places: dict[str, tuple[Path, int]] = {}
-        for part in parts:
-            table = read(part)
-            there = pc.is_valid(table[column]).to_pylist()
-            for row, slice_id in enumerate(table["slice_id"].to_pylist()):
-                if there[row]:
-                    self._places[slice_id] = (part, row)
+
+    def add(self, part: Path, table: pa.Table) -> None:
+        """Note where the pictures of a part lie; of copies the last is shown."""
+        rows = pc.indices_nonzero(pc.is_valid(table[self._column]))
+        ids = table["slice_id"].take(rows).to_pylist()
+        self._places.update(
+            (slice_id, (part, row)) for slice_id, row in zip(ids, rows.to_pylist(), strict=True)
+        )
 
     def __getitem__(self, slice_id: str) -> bytes:
         part, row = self._places[slice_id]
@@ -59,12 +54,23 @@ class StoredPictures(Mapping[str, bytes]):
         return len(self._places)
 
 
-def stored_pictures(run_dir: Path) -> tuple[StoredPictures, StoredPictures]:
-    """Return a run's thumbnails and its overlays of evidence."""
+def stored_pictures(run_dir: Path) -> dict[str, StoredPictures]:
+    """Return a run's pictures by column: ``jpeg``, ``overlay``, ``view_jpeg``, ``view_evidence``.
+
+    Raises
+    ------
+    RunRecordError
+        If a part is unreadable or lacks a column.
+    """
 
     @lru_cache(_PARTS_HELD)
     def read(part: Path) -> pa.Table:
         return read_part(part, THUMBNAILS_SCHEMA)
 
-    parts = sorted((run_dir / "thumbnails").rglob("part-*.parquet"))
-    return StoredPictures(parts, "jpeg", read), StoredPictures(parts, "overlay", read)
+    columns = [name for name in THUMBNAILS_SCHEMA.names if name != "slice_id"]
+    pictures = {column: StoredPictures(column, read) for column in columns}
+    for part in sorted((run_dir / "thumbnails").rglob("part-*.parquet")):
+        table = read(part)
+        for stored in pictures.values():
+            stored.add(part, table)
+    return pictures

@@ -81,6 +81,12 @@ def slice_row(path: str, frame: int = 0, **values: Any) -> dict[str, Any]:
     return row | values
 
 
+def thumbnail_row(slice_id: str, small: bytes, **values: Any) -> dict[str, Any]:
+    """Return a row of ``thumbnails``; a picture not given is missing."""
+    row = dict.fromkeys(THUMBNAILS_SCHEMA.names) | {"slice_id": slice_id, "jpeg": small}
+    return row | values
+
+
 def prediction_row(
     slice_: Mapping[str, Any], model: str, category: int, confidence: float, **values: Any
 ) -> dict[str, Any]:
@@ -134,7 +140,7 @@ def typical_tables(ok: int, models: Sequence[str] = MODELS, *, rejected: bool = 
             sharpness=float(rng.gamma(4, 60)),
         )
         tables.slices.append(row)
-        tables.thumbnails.append({"slice_id": slice_id, "jpeg": jpeg(index % 50), "overlay": None})
+        tables.thumbnails.append(thumbnail_row(slice_id, jpeg(index % 50)))
         for order, model in enumerate(models):
             tables.predictions[model].append(_typical_prediction(row, model, order, index, ok))
     if rejected:

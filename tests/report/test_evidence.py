@@ -1,14 +1,16 @@
 from __future__ import annotations
 
-import base64
+from base64 import b64decode, b64encode
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from artemis.evidence_map import CAPTION
+from artemis.predictions import THUMBNAILS_SCHEMA, plain_rows, read_table, write_part
 from artemis.report import limits
 from artemis.report.build import build_report
+from artemis.report.card_pictures import card_pictures
 from artemis.report.data import load_run
 from artemis.report.evidence import evidence_legend, evidence_words
 from artemis.runs import RunPaths, read_record, write_record
@@ -46,8 +48,28 @@ def test_each_card_shows_the_evidence_beside_the_picture(mapped: Path, tmp_path:
     assert overlay.get("alt") == "MRI slice 11 with the evidence of mobilenet_v2 for no tumour"
     drawn = overlay.get("src", "").partition("base64,")[2]
     data = load_run(mapped)
-    assert base64.b64decode(drawn) == data.overlays[data.items[10].slice_id]
+    assert b64decode(drawn) == data.overlays[data.items[10].slice_id]
     assert "no evidence above zero" in text(first)
+
+
+def test_a_card_shows_what_the_models_see_where_it_is_stored(mapped: Path, tmp_path: Path) -> None:
+    run = read_table(mapped, "thumbnails")
+    run["view_jpeg"] = [b"seen" if k in (0, 10) else None for k in range(len(run))]
+    run["view_evidence"] = [b"felt" if k == 10 else None for k in range(len(run))]
+    for part in (mapped / "thumbnails").iterdir():
+        write_part(part, [*plain_rows(run)], THUMBNAILS_SCHEMA)
+    page = Page(build_report(mapped, tmp_path / "index.html"))
+    first, second, third = page.all("li", class_="card")
+    assert [one.get("href") for one in first.findall(".//use")] == ["#v1"]
+    assert "no evidence above zero" in text(first)
+    assert [one.get("href") for one in second.findall(".//use")] == ["#v2", "#v2", "#e2"]
+    assert [shot.get("aria-label") for shot in shots(second)] == [
+        "MRI slice 11 as the models see it",
+        "MRI slice 11 with the evidence of mobilenet_v2 for no tumour",
+    ]
+    assert page.by_id("v2").get("href") == f"data:image/jpeg;base64,{b64encode(b'seen').decode()}"
+    assert page.by_id("e2").get("href") == f"data:image/png;base64,{b64encode(b'felt').decode()}"
+    assert third.find(".//img") is not None  # of an earlier version: the thumbnail's overlay
 
 
 def test_legend_and_caption_stand_once(mapped: Path, tmp_path: Path) -> None:
@@ -71,9 +93,22 @@ def test_a_run_without_maps_says_so_in_words(make_run: MakeRun, tmp_path: Path) 
 
 def test_overlays_go_to_the_most_doubtful_and_stop_at_their_size(mapped: Path) -> None:
     data = load_run(mapped)
-    assert list(limits.embedded_overlays(data)) == [data.items[i].slice_id for i in (10, 20)]
-    assert list(limits.embedded_overlays(data, limit=2)) == [data.items[10].slice_id]
-    assert limits.embedded_overlays(data, characters=100) == {}
+    pictures = card_pictures(data, data.review, 1_000_000)
+    assert list(pictures) == [data.items[i].slice_id for i in (0, 10, 20)]
+    assert [one.overlay is not None for one in pictures.values()] == [False, True, True]
+    room = sum(one.characters for one in pictures.values())
+    assert len(card_pictures(data, data.review, room)) == 3
+    assert len(card_pictures(data, data.review, room - 1)) == 2
+
+
+def test_evidence_without_room_is_not_called_none(
+    mapped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "CARD_CHARACTERS", 100)
+    page = Page(build_report(mapped, tmp_path / "index.html"))
+    first, second, _ = page.all("li", class_="card")
+    assert "no evidence above zero" in text(first)
+    assert "evidence left out for its size" in text(second)
 
 
 def test_legend_runs_from_violet_to_yellow() -> None:

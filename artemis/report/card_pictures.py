@@ -1,0 +1,76 @@
+"""The pictures of a card: what the models see of a slice, large, with the evidence over it."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from artemis.report.data import RunData, SliceItem
+
+
+@dataclass(frozen=True, slots=True)
+class CardPicture:
+    """Addresses of the pictures that a card shows of one slice.
+
+    Attributes
+    ----------
+    number : int
+        Tells the pictures of one page's cards apart.
+    view : str or None
+        What the models see; a run of an earlier version, or a slice that was not among the most
+        doubtful of its chunk, has none and shows its thumbnail.
+    evidence : str or None
+        The evidence alone, to be laid over the view.
+    overlay : str or None
+        The thumbnail with its evidence, where there is no view.
+    """
+
+    number: int
+    view: str | None
+    evidence: str | None
+    overlay: str | None
+
+    @property
+    def characters(self) -> int:
+        """How long the addresses are together."""
+        return sum(len(one) for one in (self.view, self.evidence, self.overlay) if one)
+
+
+def card_pictures(
+    data: RunData, cards: Sequence[SliceItem], characters: int
+) -> dict[str, CardPicture]:
+    """Return the pictures of the cards by slice id, in their order, as many as fit.
+
+    Parameters
+    ----------
+    data : RunData
+        The run.
+    cards : sequence of SliceItem
+        Slices shown in full.
+    characters : int
+        Largest sum of the lengths of all addresses.
+    """
+    chosen: dict[str, CardPicture] = {}
+    left = characters
+    for item in cards:
+        if item.slice_id in chosen:
+            continue
+        one = _picture(data, item.slice_id, len(chosen) + 1)
+        if one.characters > left:
+            break
+        chosen[item.slice_id] = one
+        left -= one.characters
+    return chosen
+
+
+def _picture(data: RunData, slice_id: str, number: int) -> CardPicture:
+    view = _address("jpeg", data.views.get(slice_id))
+    if view is None:
+        return CardPicture(number, None, None, _address("jpeg", data.overlays.get(slice_id)))
+    evidence = _address("png", data.view_evidence.get(slice_id))
+    return CardPicture(number, view, evidence, None)
+
+
+def _address(kind: str, file: bytes | None) -> str | None:
+    return None if file is None else f"data:image/{kind};base64,{b64encode(file).decode('ascii')}"
