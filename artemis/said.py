@@ -10,6 +10,8 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Final
 
+from artemis.labels import CATEGORIES
+
 TUMOR_WORDS: Final[Mapping[str, str]] = {
     "glioma": "glioma",
     "meningioma": "meningioma",
@@ -18,11 +20,26 @@ TUMOR_WORDS: Final[Mapping[str, str]] = {
 }
 """The tumour types as people read them; "labelled none" reads as not labelled."""
 
+CATEGORY_WORDS: Final[Mapping[str, str]] = {
+    category.name: f"{TUMOR_WORDS[category.tumor]}, {category.plane}" for category in CATEGORIES
+}
+"""The twelve categories as people read them."""
+
 _WHOLE: Final = 0.02  # calibration errors up to which whole per cent, and fives, are printed
 _FIVES: Final = 0.05
 
 _JOINERS: Final = "\u200c\u200d"  # part of ordinary words and emoji; they reorder nothing
 _HIDDEN_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+def sentence(text: str) -> str:
+    """Return text with its first letter in upper case and the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
+def class_words(name: str) -> str:
+    """Return a category, tumour type or plane as a cell of a table says it, ``No tumour``."""
+    return sentence(CATEGORY_WORDS.get(name) or TUMOR_WORDS.get(name, name))
 
 
 def visible(text: str) -> str:

@@ -18,7 +18,7 @@ from artemis.models.manifest import (
     Shortcuts,
     SourceFigures,
 )
-from artemis.said import percent, visible
+from artemis.said import class_words, percent, visible
 
 METRICS: Final = {
     "accuracy": "Accuracy, twelve categories",
@@ -106,7 +106,10 @@ def class_table(what: str, figures: Mapping[str, ClassFigures]) -> Table:
     return table_of(
         f"By {what}",
         (what, "images", "precision", "recall"),
-        [(n, f.images, figure(f.precision), figure(f.recall)) for n, f in figures.items()],
+        [
+            (class_words(name), f.images, figure(f.precision), figure(f.recall))
+            for name, f in figures.items()
+        ],
     )
 
 
@@ -158,6 +161,7 @@ def confusion_table(
     names: Sequence[str], confusion: Sequence[Sequence[int]], caption: str = "Confusion"
 ) -> Table:
     """Return a confusion matrix: a row a truth, a column an answer."""
+    names = [*map(class_words, names)]
     return table_of(
         caption,
         ("truth / answer", *names),
@@ -225,8 +229,8 @@ def mistakes_table(mistakes: Sequence[Mistake], said: Sequence[str]) -> Table:
                 k,
                 UNDEFINED if one.group is None else one.group,
                 UNDEFINED if one.source is None else one.source,
-                one.truth,
-                one.answer,
+                class_words(one.truth),
+                class_words(one.answer),
                 words,
                 one.slice_id[:_SLICE_DIGITS],
             )

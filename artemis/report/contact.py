@@ -8,7 +8,7 @@ from typing import Any
 from artemis.labels import CATEGORIES
 from artemis.report.data import RunData, SliceItem
 from artemis.report.limits import embedded_thumbnails
-from artemis.report.words import CATEGORY_WORDS, joined, sentence
+from artemis.report.words import CATEGORY_WORDS, listed, sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def contact_view(data: RunData) -> dict[str, Any]:
             if item.slice_id in pictured:
                 once.setdefault(item.slice_id, item)
         groups.append(Group(sentence(words), len(items), list(once.values())))
-    return {"groups": groups, "empty": joined(empty)}
+    return {"groups": groups, "empty": listed(empty, "or")}
 
 
 def _first(item: SliceItem) -> int | None:

@@ -31,6 +31,7 @@ from artemis.runs import RunRecord, read_record
 from artemis.studies import with_series
 
 _ANCHOR_DIGITS: Final = 16
+_COPIES_NAMED: Final = 5
 _NOT_HEXADECIMAL: Final = re.compile(r"[^0-9a-f]")
 
 
@@ -251,6 +252,23 @@ class RunData:
         )
 
     @cached_property
+    def copies(self) -> dict[str, list[int]]:
+        """Numbers of the slices of the same pixels, ascending, by slice id."""
+        numbers: dict[str, list[int]] = {}
+        for item in self.items:
+            numbers.setdefault(item.slice_id, []).append(item.number)
+        return numbers
+
+    def copy_words(self, item: SliceItem) -> str | None:
+        """Return which slices are of the same pixels, ``same picture as slices 4 and 9``."""
+        others = [str(number) for number in self.copies[item.slice_id] if number != item.number]
+        if not others:
+            return None
+        more = len(others) - _COPIES_NAMED
+        named = others[:_COPIES_NAMED] + ([f"{more} more"] if more > 0 else [])
+        return f"same picture as slice{'s' * (len(others) > 1)} {joined(named)}"
+
+    @cached_property
     def framed(self) -> bool:
         """Whether any file holds more than one frame, so that a frame's number says something."""
         return any(item.frame for item in self.items)
@@ -271,6 +289,11 @@ class RunData:
     def table_path(self, name: str) -> str:
         """Return where a table of this run lies, relative to the workspace."""
         return f"runs/{self.record.run_id}/{name}/"
+
+
+def once(items: Iterable[SliceItem]) -> list[SliceItem]:
+    """Return items in their order, of copies the first."""
+    return list({item.slice_id: item for item in reversed([*items])}.values())[::-1]
 
 
 _AnswersBySlice = dict[tuple[str, int], dict[str, Answer]]

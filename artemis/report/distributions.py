@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from markupsafe import Markup
@@ -20,6 +20,7 @@ from artemis.report.svg import (
     dot_plot,
     histogram,
     percent_axis,
+    ratio_axis,
     span_axis,
 )
 from artemis.report.words import (
@@ -31,6 +32,9 @@ from artemis.report.words import (
     percent,
     sentence,
 )
+
+_SPREAD_BY_RATIO: Final = frozenset({"sharpness"})
+"""Measures of which a few pictures have many times as much as most, which would share a bar."""
 
 Plots = list[tuple[str, Markup]]
 """Heading and picture of each panel of a figure."""
@@ -130,7 +134,10 @@ def quality_plots(data: RunData) -> Plots:
                 f"median {measured(np.median(values))}, from {measured(values.min())} to "
                 f"{measured(values.max())}."
             )
-            plots.append((QUALITY_WORDS[name], histogram(by_status, span_axis(values), words)))
+            heading, axis = QUALITY_WORDS[name], span_axis(values)
+            if name in _SPREAD_BY_RATIO:
+                heading, axis = f"{heading}, logarithmic", ratio_axis(values)
+            plots.append((heading, histogram(by_status, axis, words)))
     return plots
 
 

@@ -16,7 +16,7 @@ from typing import Final
 from markupsafe import escape
 
 from artemis.report.card_pictures import CardPicture, card_pictures
-from artemis.report.data import RunData, SliceItem
+from artemis.report.data import RunData, SliceItem, once
 from artemis.report.study_data import StudyEntry
 from artemis.report.words import shortened
 from artemis.thumbnails import VIEWS
@@ -168,12 +168,17 @@ def shown_studies(data: RunData) -> list[StudyEntry]:
 
 def _claims(data: RunData) -> Iterator[str]:
     """Yield the slices to be pictured: those shown in full, the studies' strips, the rest."""
-    yield from (item.slice_id for item in data.review[:REVIEW_CARDS])
+    yield from (item.slice_id for item in review_cards(data))
     for entry in shown_studies(data):
         yield from next(iter(entry.answers.values())).supporting
     yield from (item.slice_id for item in by_urgency(data))
 
 
+def review_cards(data: RunData) -> list[SliceItem]:
+    """Return the slices shown in full, the most doubtful first, each picture once."""
+    return once(data.review)[:REVIEW_CARDS]
+
+
 def review_pictures(data: RunData) -> dict[str, CardPicture]:
     """Return the pictures of the cards of the review section, the most doubtful first."""
-    return card_pictures(data, data.review[:REVIEW_CARDS], CARD_CHARACTERS)
+    return card_pictures(data, review_cards(data), CARD_CHARACTERS)

@@ -11,7 +11,7 @@ from typing import Any, Final
 from artemis.ingest.reasons import REMEDIES
 from artemis.labels import PLANES, TUMORS
 from artemis.report import limits
-from artemis.report.data import RunData, SliceItem
+from artemis.report.data import RunData, SliceItem, once
 from artemis.report.evidence import evidence_legend, evidence_words
 from artemis.report.words import (
     DASH,
@@ -54,14 +54,9 @@ class RefusalGroup:
 
 def review_view(data: RunData) -> dict[str, Any]:
     """Return the most doubtful slices with their evidence, and how many wait in all."""
-    cards = data.review[: limits.REVIEW_CARDS]
-    first: dict[str, int] = {}
-    for item in cards:
-        first.setdefault(item.slice_id, item.number)
     return {
-        "items": cards,
-        "first": first,
-        "found": len(data.review),
+        "items": limits.review_cards(data),
+        "found": len(once(data.review)),
         "evidence": evidence_words(data),
         "legend": evidence_legend(),
         "facts": lambda item: safe_facts(item, framed=data.framed),

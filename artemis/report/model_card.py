@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 from markupsafe import Markup
+from numpy.typing import NDArray
+from PIL import Image
 
+from artemis.datasets.copies import NEAR_CORRELATION, THUMB_SIDE
 from artemis.files import write_text_atomic
 from artemis.models.card.blocks import (
     Block,
@@ -28,8 +33,9 @@ from artemis.report.comparison import Matrix, matrix_of
 from artemis.report.evidence import evidence_legend
 from artemis.report.page import render_page
 from artemis.report.reliability import CAPTION, reliability_plot
-from artemis.report.words import CATEGORY_WORDS, sentence, visible
+from artemis.report.words import CATEGORY_WORDS, visible
 from artemis.runs import reports_root
+from artemis.said import class_words
 from artemis.settings import Settings
 
 MODELS: Final = "models"
@@ -44,7 +50,10 @@ Pictures = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class FailureItem:
-    """A mistake as it is shown: its number, what is said of it, and its pictures, if any."""
+    """A mistake as it is shown: its number, what is said of it, and its pictures, if any.
+
+    `copies` are the numbers of mistakes with nearly the same picture, which are not shown.
+    """
 
     number: int
     truth: str
@@ -56,6 +65,7 @@ class FailureItem:
     path: str
     now: str
     addresses: tuple[str, ...]
+    copies: tuple[int, ...] = ()
 
 
 def publish_card(folder: Path, settings: Settings) -> Path | None:
@@ -124,7 +134,7 @@ def _block(block: Block, pictures: Pictures) -> dict[str, Any]:
             view["rows"] = [(name, visible(value)) for name, value in rows]
         case Failures():
             view["table"] = mistakes_table(block.mistakes, block.said)
-            view["items"] = _failures(block, pictures)
+            view["items"] = _once(_failures(block, pictures), block, pictures)
             view["legend"] = _legend(pictures)
         case _:
             pass
@@ -141,7 +151,7 @@ def _matrix(block: Confusion) -> tuple[Matrix, bool]:
     matrix = matrix_of(counts, block.names, block.names, diagonal=True)
     if len(block.names) < _WIDE:
         return matrix, False
-    names = [sentence(CATEGORY_WORDS.get(name, name)) for name in block.names]
+    names = [*map(class_words, block.names)]
     numbers = [str(k) for k in range(1, len(names) + 1)]
     rows = tuple(f"{k} {name}" for k, name in zip(numbers, names, strict=True))
     return replace(matrix, rows=rows, columns=tuple(numbers)), True
@@ -168,6 +178,43 @@ def _failures(block: Failures, pictures: Pictures) -> list[FailureItem]:
             )
         )
     return items
+
+
+def _once(items: list[FailureItem], block: Failures, pictures: Pictures) -> list[FailureItem]:
+    """Return the mistakes, of near copies that were answered alike the surest alone."""
+    small = [_small(pictures.get(one.slice_id, {}).get("jpeg")) for one in block.mistakes]
+    shown: list[FailureItem] = []
+    for item in items:
+        mine = small[item.number - 1]
+        for place, other in enumerate(shown):
+            theirs = small[other.number - 1]
+            alike = (item.group, item.truth, item.answer) == (
+                other.group,
+                other.truth,
+                other.answer,
+            )
+            if alike and mine is not None and theirs is not None and _near(mine, theirs):
+                shown[place] = replace(other, copies=(*other.copies, item.number))
+                break
+        else:
+            shown.append(item)
+    return shown
+
+
+def _small(jpeg: bytes | None) -> NDArray[np.float64] | None:
+    """Return a picture at 32 x 32, of mean 0 and length 1, to be correlated."""
+    if jpeg is None:
+        return None
+    side = (THUMB_SIDE, THUMB_SIDE)
+    grey = Image.open(io.BytesIO(jpeg)).convert("L").resize(side, Image.Resampling.BOX)
+    values = np.asarray(grey, dtype=np.float64)
+    values -= values.mean()
+    small: NDArray[np.float64] = values / max(float(np.linalg.norm(values)), 1e-9)
+    return small
+
+
+def _near(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
+    return max((one * other).sum(), (one * other[:, ::-1]).sum()) >= NEAR_CORRELATION
 
 
 def _legend(pictures: Pictures) -> Markup | None:

@@ -131,7 +131,8 @@ SECTIONS: Final = (
                 "Picture quality",
                 "Measures of each decoded picture: classified slices in the plain tone, refused "
                 "or failed ones in the dark tone on top. A lone bar far from the rest is worth a "
-                "look in the table. Axes reach the furthest value; nothing is cut off.",
+                "look in the table. Axes reach the furthest value; nothing is cut off. Sharpness "
+                "is spaced by ratio, since a few pictures are many times sharper than most.",
             ),
         ),
     ),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -22,6 +22,7 @@ _WIDTH: Final = 340
 _HEIGHT: Final = 128
 _LEFT, _RIGHT, _TOP, _BOTTOM = 34, 12, 18, 22
 _BINS: Final = 20
+_LABEL_WIDTH: Final = 40  # of "1,000", and a gap
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +43,21 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A horizontal axis from `low` to `high` with labelled ticks."""
+    """A horizontal axis from `low` to `high` with labelled ticks; `log` spaces values by ratio."""
 
     low: float
     high: float
     ticks: tuple[tuple[float, str], ...]
+    log: bool = False
+
+    def spaced(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return values as they are spaced: on a `log` axis log(1 + x), which 0 has too."""
+        return np.log1p(values) if self.log else values
 
     def at(self, value: float) -> float:
         """Return the x coordinate of a value."""
-        return _LEFT + (value - self.low) / (self.high - self.low) * (_WIDTH - _LEFT - _RIGHT)
+        low, place, high = self.spaced(np.array([self.low, value, self.high], dtype=np.float64))
+        return float(_LEFT + (place - low) / (high - low) * (_WIDTH - _LEFT - _RIGHT))
 
 
 def element(name: str, *content: Markup | str, **attributes: Any) -> Markup:
@@ -100,6 +107,31 @@ def span_axis(values: NDArray[np.float64], marker: float | None = None) -> Axis:
     return Axis(low, high, tuple((value, _plain(value)) for value in _round_values(low, high)))
 
 
+def ratio_axis(values: NDArray[np.float64]) -> Axis:
+    """Return a logarithmic axis that holds all values, labelled at round ones.
+
+    The labels are the densest of 1, 2 and 5, of 1 and 3, or of 1 alone, times powers of ten,
+    that do not touch.
+
+    Parameters
+    ----------
+    values : ndarray, (n,), float64
+        At least one; finite and not below 0.
+    """
+    low, high = float(values.min()), float(values.max())
+    if not high > low:
+        low, high = low / 2, 2 * high + 1
+    axis = Axis(low, high, (), log=True)
+    powers = [10.0**n for n in range(math.ceil(math.log10(high)) + 1)]
+    for steps in ((1, 2, 5), (1, 3), (1,)):
+        some = [0.0, *(step * power for power in powers for step in steps)]
+        ticks = [value for value in some if low <= value <= high]
+        places = [axis.at(value) for value in ticks]
+        if len(ticks) > 1 and min(np.diff(places)) >= _LABEL_WIDTH:
+            break
+    return replace(axis, ticks=tuple((value, _plain(value)) for value in ticks))
+
+
 def _round_values(low: float, high: float) -> list[float]:
     most = (high - low) / 3
     magnitude = 10.0 ** math.floor(math.log10(most)) if most > 0 else 0.0
@@ -120,8 +152,9 @@ def percent_axis() -> Axis:
 
 def bin_counts(series: Sequence[Series], axis: Axis) -> list[NDArray[np.int64]]:
     """Return the counts of each series in the histogram's bins, ``(20,)`` int64 each."""
+    low, high = axis.spaced(np.array([axis.low, axis.high], dtype=np.float64))
     return [
-        np.histogram(one.values, bins=_BINS, range=(axis.low, axis.high))[0].astype(np.int64)
+        np.histogram(axis.spaced(one.values), bins=_BINS, range=(low, high))[0].astype(np.int64)
         for one in series
     ]
 

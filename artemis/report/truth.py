@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from artemis.labels import CATEGORIES, CATEGORY_NAMES, PLANES, TUMORS, Category
 from artemis.report.comparison import Matrix, matrix_of
-from artemis.report.data import Answer, RunData, SliceItem
+from artemis.report.data import Answer, RunData, SliceItem, once
 from artemis.report.limits import ERROR_ROWS
 from artemis.report.reliability import CAPTION as RELIABILITY_CAPTION
 from artemis.report.reliability import reliability_plot
@@ -112,8 +112,8 @@ def truth_view(data: RunData) -> dict[str, Any]:
         "source": data.truth_words,
         "known": len(data.known),
         "ok": len(data.ok),
-        "wrong": wrong[:ERROR_ROWS],
-        "found": len(wrong),
+        "wrong": once(wrong)[:ERROR_ROWS],
+        "found": len(once(wrong)),
         "kind": error_kind,
         "reliability_caption": RELIABILITY_CAPTION,
     }

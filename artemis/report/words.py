@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from artemis.labels import CATEGORIES
+from artemis.said import CATEGORY_WORDS as CATEGORY_WORDS
 from artemis.said import TUMOR_WORDS as TUMOR_WORDS
 from artemis.said import confidence_step as confidence_step
 from artemis.said import percent as percent
+from artemis.said import sentence as sentence
 from artemis.said import visible as visible
 
 DASH: Final = "\u2013"
@@ -21,10 +22,6 @@ DASH: Final = "\u2013"
 
 CUT: Final = "\u2026"
 """What stands where text was left out."""
-
-CATEGORY_WORDS: Final[Mapping[str, str]] = {
-    category.name: f"{TUMOR_WORDS[category.tumor]}, {category.plane}" for category in CATEGORIES
-}
 
 STATUS_WORDS: Final[Mapping[str, str]] = {
     "ok": "classified",
@@ -110,6 +107,11 @@ def joined(parts: list[str]) -> str:
     return " and ".join(part for part in (", ".join(parts[:-1]), *parts[-1:]) if part)
 
 
+def listed(parts: list[str], last: str = "and") -> str:
+    """Return parts that hold commas themselves as a list, ``a, b; c, d; and e, f``."""
+    return "; ".join([*parts[:-1], f"{last} {parts[-1]}"]) if len(parts) > 1 else "".join(parts)
+
+
 _RAISED: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -120,11 +122,6 @@ def tiny(value: float) -> str:
     digits, _, power = f"{value:.1e}".partition("e")
     times = "" if digits == "1.0" else f"{digits.removesuffix('.0')} \u00d7 "
     return f"{times}10{str(int(power)).translate(_RAISED)}"
-
-
-def sentence(text: str) -> str:
-    """Return text with its first letter in upper case and the rest as it is."""
-    return text[:1].upper() + text[1:]
 
 
 def duration(seconds: float) -> str:

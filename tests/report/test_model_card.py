@@ -2,24 +2,32 @@ from __future__ import annotations
 
 import io
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from artemis.models.card.blocks import Failures
+from artemis.models.card.blocks import Card, Failures, Section
 from artemis.models.card.contents import build_card, read_card
 from artemis.models.card.failures import failure_record
 from artemis.models.card.pictures import pictures_path, write_pictures
-from artemis.models.manifest import Manifest, load_manifest
+from artemis.models.manifest import Manifest, Mistake, load_manifest
 from artemis.models.registry import MODEL_NAMES, model_folder
 from artemis.report.model_card import card_page, publish_card
 from artemis.settings import Settings
 from tests.models.card.records import HOSTILE, full_manifest, shipped_folder
+from tests.report.conftest import jpeg as head
 from tests.report.parsing import Page, text
 
 SIZE = 150_000  # characters of a card without pictures
+
+
+def turned(picture: bytes) -> bytes:
+    stream = io.BytesIO()
+    Image.open(io.BytesIO(picture)).transpose(Image.Transpose.ROTATE_90).save(stream, "JPEG")
+    return stream.getvalue()
 
 
 @pytest.fixture
@@ -115,6 +123,34 @@ def test_pictures_are_shown_beside_their_mistake_and_a_warning_with_them(
     assert "the one that serves says" not in text(shown[1])
     assert "must not be passed on" in text(page.root)
     assert "must not be passed on" not in card_page(card)
+
+
+def test_near_copies_that_were_answered_alike_are_shown_once(tmp_path: Path) -> None:
+    def mistake(number: int, answer: str) -> Mistake:
+        return Mistake(
+            slice_id=f"{number}", group=1, source="a", truth="glioma_coronal", answer=answer,
+            confidence=0.9,
+        )  # fmt: skip
+
+    wrong = "none_coronal"
+    mistakes = (
+        mistake(1, wrong),
+        mistake(2, wrong),
+        mistake(3, "none_sagittal"),
+        mistake(4, wrong),
+    )
+    block = Failures(mistakes, ("90%",) * 4)
+    created = datetime(2026, 3, 1, tzinfo=UTC)
+    card = Card("m", "1", created, "", (), (Section("f", "F", (block,)),))
+    pictures = {"1": head(5), "2": head(5, quality=50), "3": head(5), "4": turned(head(5))}
+    rows = {
+        name: {"path": f"{name}.png", "answer_now": wrong, "jpeg": small, "overlay": None}
+        for name, small in pictures.items()
+    }
+    shown = [text(one) for one in parsed(tmp_path, card_page(card, rows)).all("li", class_="card")]
+    assert [one.split(" ")[0] for one in shown] == ["1", "3", "4"]
+    assert "Nearly the same picture, answered alike: no. 2." in shown[0]
+    assert "Nearly" not in shown[1] + shown[2]
 
 
 def test_a_folder_gets_its_page_and_the_workspace_the_one_with_pictures(tmp_path: Path) -> None:

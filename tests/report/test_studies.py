@@ -13,7 +13,7 @@ from artemis.report.sparkline import sparkline
 from artemis.report.words import STUDY_REASON_WORDS
 from artemis.settings import ReviewSettings
 from artemis.studies import StudyReason, study_rows
-from tests.report.conftest import RUN_ID, Tables, prediction_row, typical_tables
+from tests.report.conftest import RUN_ID, Tables, jpeg, prediction_row, typical_tables
 from tests.report.parsing import Page, shots, text
 
 MakeRun = Callable[..., Path]

@@ -15,6 +15,7 @@ from artemis.report.svg import (
     element,
     histogram,
     percent_axis,
+    ratio_axis,
     share_bar,
     span_axis,
 )
@@ -74,6 +75,27 @@ def test_an_axis_is_labelled_at_round_values(low: float, high: float, labels: li
 def test_the_axis_holds_a_threshold_beyond_all_values() -> None:
     axis = span_axis(np.array([1.0, 2.0]), marker=9.5)
     assert (axis.low, axis.high) == (1.0, 9.5)
+
+
+def test_a_ratio_axis_spreads_what_a_plain_one_would_put_into_one_bar() -> None:
+    values = np.geomspace(10, 2_000, 100)
+    plain, by_ratio = span_axis(values), ratio_axis(values)
+    assert bin_counts([Series("a", values)], plain)[0].max() > 40
+    counts = bin_counts([Series("a", values)], by_ratio)[0]
+    assert counts.sum() == 100
+    assert counts.max() <= 7
+    assert [label for _, label in by_ratio.ticks] == ["10", "30", "100", "300", "1,000"]
+    places = [by_ratio.at(value) for value, _ in by_ratio.ticks]
+    assert np.diff(places) == pytest.approx(np.full(4, 63), abs=7)  # even, but for log(1 + x)
+
+
+@pytest.mark.parametrize("values", [[0.0], [7.0], [0.0, 1e-3], [0.0, 3.0, 5e4], [1.0, 1e9]])
+def test_a_ratio_axis_holds_every_value(values: list[float]) -> None:
+    one = Series("a", np.array(values))
+    axis = ratio_axis(one.values)
+    assert bin_counts([one], axis)[0].sum() == len(values)
+    places = [axis.at(value) for value in (*values, *(value for value, _ in axis.ticks))]
+    assert 34 <= min(places) <= max(places) <= 328
 
 
 def test_stacked_series_stand_on_each_other() -> None:

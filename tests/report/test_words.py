@@ -14,6 +14,7 @@ from artemis.report.words import (
     counted,
     duration,
     joined,
+    listed,
     measured,
     moment,
     percent,
@@ -105,6 +106,14 @@ def test_counts_have_their_noun_in_number() -> None:
     assert joined(["a", "b", "c"]) == "a, b and c"
     assert joined(["a"]) == "a"
     assert joined([]) == ""
+
+
+def test_what_holds_commas_is_listed_with_semicolons() -> None:
+    parts = ["glioma, coronal", "glioma, sagittal", "no tumour, coronal"]
+    assert listed(parts) == "glioma, coronal; glioma, sagittal; and no tumour, coronal"
+    assert listed(parts[:2], "or") == "glioma, coronal; or glioma, sagittal"
+    assert listed(parts[:1]) == "glioma, coronal"
+    assert listed([]) == ""
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ from artemis.models.card.outlines import outlines
 from artemis.models.card.sources import sources_table
 from artemis.models.figures import figure, table_of
 from artemis.models.manifest import CROSS_VALIDATED, Manifest, load_manifest
-from artemis.said import confidence_step, percent
+from artemis.said import CATEGORY_WORDS, class_words, confidence_step, percent
 
 _RARE: Final = 50  # images of a category below which a card warns
 
@@ -169,7 +169,7 @@ def _data(manifest: Manifest) -> Section:
                 table_of(
                     "Images trained on, by category",
                     ("category", "images"),
-                    [*training.per_category.items()],
+                    [(class_words(name), n) for name, n in training.per_category.items()],
                 )
             ),
             Facts("The training set", (("SHA-256", training.training_set_sha256),)),
@@ -253,7 +253,8 @@ def _failures(manifest: Manifest, failures: FailureRecord | None) -> Section:
 
 
 def _limits(manifest: Manifest) -> Section:
-    rare = [name for name, n in manifest.training.per_category.items() if n < _RARE]
+    trained_on = manifest.training.per_category
+    rare = [CATEGORY_WORDS.get(name, name) for name, n in trained_on.items() if n < _RARE]
     items = [
         'Source and class are tied in the public data: no image of "none" comes from the source '
         "of most tumours, so the model may partly know the source by its look. See the figures "
@@ -269,6 +270,6 @@ def _limits(manifest: Manifest) -> Section:
     ]
     if rare:
         items.append(
-            f"Trained on fewer than {_RARE} images: {', '.join(rare)}. Their figures say little."
+            f"Trained on fewer than {_RARE} images: {'; '.join(rare)}. Their figures say little."
         )
     return Section("limits", "Known limits", (Bullets(tuple(items)),))
