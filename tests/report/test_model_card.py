@@ -133,12 +133,8 @@ def test_near_copies_that_were_answered_alike_are_shown_once(tmp_path: Path) -> 
         )  # fmt: skip
 
     wrong = "none_coronal"
-    mistakes = (
-        mistake(1, wrong),
-        mistake(2, wrong),
-        mistake(3, "none_sagittal"),
-        mistake(4, wrong),
-    )
+    answers = (wrong, wrong, "none_sagittal", wrong)
+    mistakes = tuple(mistake(number, answer) for number, answer in enumerate(answers, 1))
     block = Failures(mistakes, ("90%",) * 4)
     created = datetime(2026, 3, 1, tzinfo=UTC)
     card = Card("m", "1", created, "", (), (Section("f", "F", (block,)),))
