@@ -219,8 +219,8 @@ def bins_table(caption: str, bins: Sequence[Mapping[str, float]]) -> Table:
     )
 
 
-def mistakes_table(mistakes: Sequence[Mistake], said: Sequence[str]) -> Table:
-    """Return mistakes, each with its confidence as it is said to people."""
+def mistakes_table(mistakes: Sequence[tuple[Mistake, str, int]]) -> Table:
+    """Return mistakes, each with its confidence as it is said to people and its copies."""
     return table_of(
         "The most confident mistakes",
         ("no.", "patient group", "source", "truth", "answer", "confidence", "slice"),
@@ -232,8 +232,8 @@ def mistakes_table(mistakes: Sequence[Mistake], said: Sequence[str]) -> Table:
                 class_words(one.truth),
                 class_words(one.answer),
                 words,
-                one.slice_id[:_SLICE_DIGITS],
+                one.slice_id[:_SLICE_DIGITS] + (f", {copies} copies" if copies > 1 else ""),
             )
-            for k, (one, words) in enumerate(zip(mistakes, said, strict=True), 1)
+            for k, (one, words, copies) in enumerate(mistakes, 1)
         ],
     )

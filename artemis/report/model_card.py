@@ -52,7 +52,8 @@ Pictures = Mapping[str, Mapping[str, Any]]
 class FailureItem:
     """A mistake as it is shown: its number, what is said of it, and its pictures, if any.
 
-    `copies` are the numbers of mistakes with nearly the same picture, which are not shown.
+    The data hold the slice `copies` times; `near` are the numbers of mistakes with nearly the
+    same picture, which are not shown.
     """
 
     number: int
@@ -65,7 +66,8 @@ class FailureItem:
     path: str
     now: str
     addresses: tuple[str, ...]
-    copies: tuple[int, ...] = ()
+    copies: int
+    near: tuple[int, ...] = ()
 
 
 def publish_card(folder: Path, settings: Settings) -> Path | None:
@@ -133,8 +135,8 @@ def _block(block: Block, pictures: Pictures) -> dict[str, Any]:
         case Facts(rows=rows):
             view["rows"] = [(name, visible(value)) for name, value in rows]
         case Failures():
-            view["table"] = mistakes_table(block.mistakes, block.said)
-            view["items"] = _once(_failures(block, pictures), block, pictures)
+            view["table"] = mistakes_table(block.once())
+            view["items"] = _near_once(_failures(block, pictures), pictures)
             view["legend"] = _legend(pictures)
         case _:
             pass
@@ -159,7 +161,7 @@ def _matrix(block: Confusion) -> tuple[Matrix, bool]:
 
 def _failures(block: Failures, pictures: Pictures) -> list[FailureItem]:
     items = []
-    for number, (one, said) in enumerate(zip(block.mistakes, block.said, strict=True), 1):
+    for number, (one, said, copies) in enumerate(block.once(), 1):
         kept = pictures.get(one.slice_id, {})
         now = str(kept.get("answer_now", one.answer))
         jpegs = [kept[name] for name in ("jpeg", "overlay") if kept.get(name) is not None]
@@ -175,14 +177,15 @@ def _failures(block: Failures, pictures: Pictures) -> list[FailureItem]:
                 path=visible(str(kept.get("path", ""))),
                 now="" if now == one.answer else CATEGORY_WORDS.get(now, now),
                 addresses=tuple(_address(jpeg) for jpeg in jpegs),
+                copies=copies,
             )
         )
     return items
 
 
-def _once(items: list[FailureItem], block: Failures, pictures: Pictures) -> list[FailureItem]:
+def _near_once(items: list[FailureItem], pictures: Pictures) -> list[FailureItem]:
     """Return the mistakes, of near copies that were answered alike the surest alone."""
-    small = [_small(pictures.get(one.slice_id, {}).get("jpeg")) for one in block.mistakes]
+    small = [_small(pictures.get(item.slice_id, {}).get("jpeg")) for item in items]
     shown: list[FailureItem] = []
     for item in items:
         mine = small[item.number - 1]
@@ -194,7 +197,7 @@ def _once(items: list[FailureItem], block: Failures, pictures: Pictures) -> list
                 other.answer,
             )
             if alike and mine is not None and theirs is not None and _near(mine, theirs):
-                shown[place] = replace(other, copies=(*other.copies, item.number))
+                shown[place] = replace(other, near=(*other.near, item.number))
                 break
         else:
             shown.append(item)

@@ -12,6 +12,7 @@ from PIL import Image
 from artemis.models.card.blocks import Card, Failures, Section
 from artemis.models.card.contents import build_card, read_card
 from artemis.models.card.failures import failure_record
+from artemis.models.card.markdown import render_card
 from artemis.models.card.pictures import pictures_path, write_pictures
 from artemis.models.manifest import Manifest, Mistake, load_manifest
 from artemis.models.registry import MODEL_NAMES, model_folder
@@ -134,8 +135,8 @@ def test_near_copies_that_were_answered_alike_are_shown_once(tmp_path: Path) -> 
 
     wrong = "none_coronal"
     answers = (wrong, wrong, "none_sagittal", wrong)
-    mistakes = tuple(mistake(number, answer) for number, answer in enumerate(answers, 1))
-    block = Failures(mistakes, ("90%",) * 4)
+    mistakes = [mistake(number, answer) for number, answer in enumerate(answers, 1)]
+    block = Failures((mistakes[0], *mistakes), ("90%",) * 5)
     created = datetime(2026, 3, 1, tzinfo=UTC)
     card = Card("m", "1", created, "", (), (Section("f", "F", (block,)),))
     pictures = {"1": head(5), "2": head(5, quality=50), "3": head(5), "4": turned(head(5))}
@@ -145,8 +146,12 @@ def test_near_copies_that_were_answered_alike_are_shown_once(tmp_path: Path) -> 
     }
     shown = [text(one) for one in parsed(tmp_path, card_page(card, rows)).all("li", class_="card")]
     assert [one.split(" ")[0] for one in shown] == ["1", "3", "4"]
+    assert "The data hold this picture 2 times." in shown[0]
     assert "Nearly the same picture, answered alike: no. 2." in shown[0]
     assert "Nearly" not in shown[1] + shown[2]
+    table = render_card(card)
+    assert "| 1 | 1 | a | Glioma, coronal | No tumour, coronal | 90% | 1, 2 copies |" in table
+    assert "| 4 | 1 | a | Glioma, coronal | No tumour, coronal | 90% | 4 |" in table
 
 
 def test_a_folder_gets_its_page_and_the_workspace_the_one_with_pictures(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -84,7 +85,7 @@ class Failures:
     Attributes
     ----------
     mistakes : tuple of Mistake
-        The surest first.
+        The surest first; of a slice that the data hold more than once, each copy.
     said : tuple of str
         The confidence of each, no finer than the model's calibration deserves.
     """
@@ -92,6 +93,21 @@ class Failures:
     mistakes: tuple[Mistake, ...]
     said: tuple[str, ...]
     kind: ClassVar[str] = "failures"
+
+    def once(self) -> list[tuple[Mistake, str, int]]:
+        """Return each mistake once, with its confidence as it is said and how many copies it has.
+
+        Copies are slices of the same pixels with the same label and the same answer.
+        """
+        copies = Counter(map(_same, self.mistakes))
+        first: dict[tuple[str, str, str], tuple[Mistake, str]] = {}
+        for one, said in zip(self.mistakes, self.said, strict=True):
+            first.setdefault(_same(one), (one, said))
+        return [(one, said, copies[key]) for key, (one, said) in first.items()]
+
+
+def _same(mistake: Mistake) -> tuple[str, str, str]:
+    return mistake.slice_id, mistake.truth, mistake.answer
 
 
 Block = Paragraph | Bullets | Facts | Figures | Confusion | Reliability | Failures

@@ -75,7 +75,7 @@ def _block(block: Block) -> str:
         case Reliability(caption=caption, bins=bins):
             return _titled(bins_table(caption, bins))
         case Failures():
-            return _titled(mistakes_table(block.mistakes, block.said))
+            return _titled(mistakes_table(block.once()))
 
 
 def _titled(table: Table, *, text: bool = False) -> str:
