@@ -217,7 +217,8 @@ def _small(jpeg: bytes | None) -> NDArray[np.float64] | None:
 
 
 def _near(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
-    return max((one * other).sum(), (one * other[:, ::-1]).sum()) >= NEAR_CORRELATION
+    correlations = [float((one * turned).sum()) for turned in (other, other[:, ::-1])]
+    return max(correlations) >= NEAR_CORRELATION
 
 
 def _legend(pictures: Pictures) -> Markup | None:

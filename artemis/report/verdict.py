@@ -54,7 +54,8 @@ def _review(data: RunData) -> str:
     waiting = len(data.review)
     if not waiting:
         return "none of the answers calls for a second look"
-    return f"{number(waiting)} should be looked at by a person first"
+    who = "it" if len(data.items) == 1 else number(waiting)
+    return f"{who} should be looked at by a person first"
 
 
 def findings(data: RunData) -> list[tuple[str, str]]:

@@ -49,6 +49,12 @@ def test_the_verdict_of_a_batch_without_answers(
     assert verdict(load_run(make_run(Tables(slices)))) == words
 
 
+def test_the_only_slice_is_called_it(make_run: MakeRun) -> None:
+    assert verdict(load_run(make_run(typical_tables(1, rejected=False)))) == (
+        "The only slice in 1 file was classified; it should be looked at by a person first."
+    )
+
+
 def test_agreement_is_shown_only_where_two_models_answered(make_run: MakeRun) -> None:
     shown = {label: figure for label, figure, _ in readouts(load_run(make_run()))}
     assert shown["Models agree"] == "90%"

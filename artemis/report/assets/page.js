@@ -151,7 +151,7 @@ const lists = new Map(); // by table, for the other scripts of the page
 
     const tell = (shown) => {
       const [some, every] = [shown, list.rows.length].map((n) => n.toLocaleString("en-GB"));
-      output.textContent = some === every ? `${every} rows` : `${some} of ${every} rows`;
+      output.textContent = `${some === every ? every : `${some} of ${every}`} ${every === "1" ? "row" : "rows"}`;
     };
     const apply = () => {
       const texts = wanted("text").toLowerCase().split(/\s+/).filter(Boolean);
