@@ -4,7 +4,8 @@ A page is mailed, opened on a phone and printed. Measured on the project's own s
 thumbnail takes 3.5 kB as base64, a table row 0.6 kB and a place on the contact sheet 0.2 kB: a
 page of 1,000 slices has 4.9 MB, one of 10,000 has 9.7 MB, and 10.6 MB where names and sentences
 have 300 characters, since the table leaves out their middle. What is left out is said on the page,
-with where it is. Each picture is in the page once, however often it is shown.
+with where it is. Each picture is in the page once, however often it is shown. The larger ones of
+40 cards take 0.33 MB, which leaves room for the thumbnails of 1,000 scans.
 """
 
 from __future__ import annotations
