@@ -12,7 +12,8 @@ from artemis.errors import LabelsError
 from artemis.files import write_text_atomic
 from artemis.labels import PLANES, TUMORS
 from artemis.report.card_pictures import CardPicture
-from artemis.report.data import RunData, SliceItem, load_run
+from artemis.report.data import RunData, load_run
+from artemis.report.items import SliceItem
 from artemis.report.limits import embedded_thumbnails, review_pictures, table_items
 from artemis.report.listings import table_view
 from artemis.report.page import render_page

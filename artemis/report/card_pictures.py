@@ -6,7 +6,8 @@ from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from artemis.report.data import RunData, SliceItem
+from artemis.report.data import RunData
+from artemis.report.items import SliceItem
 
 
 @dataclass(frozen=True, slots=True)

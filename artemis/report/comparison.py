@@ -9,7 +9,8 @@ from itertools import combinations
 from typing import Any, Final
 
 from artemis.labels import PLANES, TUMORS
-from artemis.report.data import Answer, RunData, SliceItem
+from artemis.report.data import RunData
+from artemis.report.items import Answer, SliceItem
 from artemis.report.limits import DISAGREEMENT_ROWS
 from artemis.report.words import TUMOR_WORDS, number, sentence, share_of
 

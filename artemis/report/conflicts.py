@@ -13,9 +13,10 @@ from artemis.predictions import plain_rows
 from artemis.report import limits
 from artemis.report.build import SCRIPTS, page_frame
 from artemis.report.card_pictures import card_pictures
-from artemis.report.data import RunData, SliceItem, load_run
+from artemis.report.data import RunData, load_run
 from artemis.report.evidence import evidence_legend, evidence_words
 from artemis.report.index import write_index
+from artemis.report.items import SliceItem
 from artemis.report.listings import safe_facts
 from artemis.report.page import render_page
 from artemis.report.words import CATEGORY_WORDS, counted, joined, sentence, visible

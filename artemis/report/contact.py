@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from artemis.labels import CATEGORIES
-from artemis.report.data import RunData, SliceItem
+from artemis.report.data import RunData
+from artemis.report.items import SliceItem
 from artemis.report.limits import embedded_thumbnails
 from artemis.report.words import CATEGORY_WORDS, listed, sentence
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from artemis.explain import Explanation, Overlay
 from artemis.files import write_text_atomic
-from artemis.report.data import RunData, SliceItem, load_run
+from artemis.report.data import RunData, load_run
 from artemis.report.evidence import evidence_legend
+from artemis.report.items import SliceItem
 from artemis.report.page import render_page
 from artemis.report.words import (
     CATEGORY_WORDS,

@@ -17,7 +17,8 @@ from typing import Final
 from markupsafe import escape
 
 from artemis.report.card_pictures import CardPicture, card_pictures
-from artemis.report.data import RunData, SliceItem, once
+from artemis.report.data import RunData
+from artemis.report.items import SliceItem, once
 from artemis.report.study_data import StudyEntry
 from artemis.report.words import shortened
 from artemis.thumbnails import VIEWS

@@ -11,8 +11,9 @@ from typing import Any, Final
 from artemis.ingest.reasons import REMEDIES
 from artemis.labels import PLANES, TUMORS
 from artemis.report import limits
-from artemis.report.data import RunData, SliceItem, once
+from artemis.report.data import RunData
 from artemis.report.evidence import evidence_legend, evidence_words
+from artemis.report.items import SliceItem, once
 from artemis.report.words import (
     DASH,
     REVIEW_REASON_WORDS,

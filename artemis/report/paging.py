@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from artemis.report import limits
-from artemis.report.data import RunData, SliceItem
+from artemis.report.data import RunData
+from artemis.report.items import SliceItem
 
 _PAGE_NAME: Final = re.compile(r"slices-(\d{4,})\.html")
 

@@ -9,7 +9,8 @@ from markupsafe import Markup
 
 from artemis.labels import TUMORS
 from artemis.report import limits
-from artemis.report.data import RunData, SliceItem
+from artemis.report.data import RunData
+from artemis.report.items import SliceItem
 from artemis.report.sparkline import sparkline
 from artemis.report.study_data import StudyEntry
 from artemis.report.words import (

@@ -12,7 +12,8 @@ from markupsafe import Markup
 
 from artemis.labels import CATEGORIES, CATEGORY_NAMES, PLANES, TUMORS, Category
 from artemis.report.comparison import Matrix, matrix_of
-from artemis.report.data import Answer, RunData, SliceItem, once
+from artemis.report.data import RunData
+from artemis.report.items import Answer, SliceItem, once
 from artemis.report.limits import ERROR_ROWS
 from artemis.report.reliability import CAPTION as RELIABILITY_CAPTION
 from artemis.report.reliability import reliability_plot
