@@ -108,7 +108,7 @@ RECIPES: Final = {
     "baseline": Recipe(
         model="baseline",
         side=150,
-        epochs=45,
+        epochs=18,
         learning_rate=3e-3,
         weight_decay=0.01,
         label_smoothing=0.02,
