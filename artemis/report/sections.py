@@ -71,7 +71,7 @@ SECTIONS: Final = (
         caption="Slices that a person should check before anything else is believed, the most "
         "doubtful first: where the models taken together are least sure, and what is unlike the "
         "training images, against its header or of poor quality before the rest. Bars show the "
-        "three most probable categories of each model, from 0 to 100%; the dark mark in each is "
+        "three most probable categories of each model, from 0 to 100%; the mark across each is "
         "at {min_confidence}. An answer of {first_model} below it is sent here; the others\u2019 "
         "answers are sent only where they differ from it.",
         build=review_view,
