@@ -402,7 +402,7 @@ def test_a_dry_run_names_the_store_and_writes_nothing(
         ["explain", "scan.dcm"],
         ["export", "latest", "--dicom"],
         ["labels", "conflicts"],
-        ["models"],
+        ["models", "list"],
         ["models", "compare", "baseline", "mobilenet_v2"],
         ["serve"],
     ],
