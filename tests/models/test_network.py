@@ -134,21 +134,27 @@ def test_a_runtime_says_nothing_and_asks_nobody() -> None:
     assert (answer.returncode, answer.stdout, answer.stderr) == (0, "", "")
 
 
-@pytest.mark.slow
-def test_runtimes_agree_on_500_real_pictures(brain_mri: Path, name: str, runtime: Runtime) -> None:
+@pytest.fixture(scope="module")
+def greys(brain_mri: Path) -> list[np.ndarray]:
+    """500 real pictures."""
     paths = sorted(brain_mri.rglob("*.jpg"))
-    greys = [
-        np.asarray(Image.open(path).convert("L")) for path in paths[:: len(paths) // 500][:500]
-    ]
+    return [np.asarray(Image.open(path).convert("L")) for path in paths[:: len(paths) // 500][:500]]
+
+
+@pytest.mark.slow
+def test_runtimes_agree_on_500_real_pictures(greys: list[np.ndarray], name: str) -> None:
+    pytest.importorskip("tensorflow", reason="needs the extra `train`")
     folder = model_folder(Path("nowhere"), name)
-    model, other = ClassificationModel(folder), ClassificationModel(folder, runtime=runtime)
+    model = ClassificationModel(folder)
     side = model.manifest.input.side
     pictures = np.stack([model_input(grey, side, square_box(grey)) for grey in greys])
-    one = model.probabilities(model.predict(pictures).logits)
-    two = other.probabilities(other.predict(pictures).logits)
     assert len(pictures) == 500
-    if open_network(folder / WEIGHTS_NAME, 1, runtime).precision == "f32":
-        assert np.abs(one - two).max() < 1e-2
-        assert (one.argmax(axis=1) == two.argmax(axis=1)).all()
-    else:  # of bfloat16, which has 8 bits: what its differences are, `benchmark` reports
-        assert (one.argmax(axis=1) == two.argmax(axis=1)).mean() > 0.97
+    one = model.probabilities(model.predict(pictures).logits)
+    for runtime in ("openvino", "tensorflow"):
+        other = ClassificationModel(folder, runtime=runtime)
+        two = other.probabilities(other.predict(pictures).logits)
+        if open_network(folder / WEIGHTS_NAME, 1, runtime).precision == "f32":
+            assert np.abs(one - two).max() < 1e-2
+            assert (one.argmax(axis=1) == two.argmax(axis=1)).all()
+        else:  # of bfloat16, which has 8 bits: what its differences are, `benchmark` reports
+            assert (one.argmax(axis=1) == two.argmax(axis=1)).mean() > 0.97

@@ -124,7 +124,7 @@ def test_patient_protocol_measures_every_slice_once_and_is_not_run_twice(
     assert len([*tmp_path.glob("patient-*/evidence-*.parquet")]) == 2
     assert again.evaluation == outcome.evaluation
     text = describe("baseline, patient", outcome.evaluation)
-    assert f"| glioma | 60 | {outcome.evaluation.per_tumor['glioma'].precision.value:.3f}" in text
+    assert f"| Glioma | 60 | {outcome.evaluation.per_tumor['glioma'].precision.value:.3f}" in text
     assert "### Shortcut tests" in text
 
 

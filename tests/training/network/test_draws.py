@@ -34,11 +34,20 @@ def test_first_draw_is_the_picture_as_it_is(boxed: Samples) -> None:
     assert not boxed.draws.areas[1::2].any()
 
 
-def test_draws_are_made_once(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights like ImageNet's: a stem that is random is another one each time it is built."""
+    import keras
+
+    path = tmp_path_factory.mktemp("weights") / "any.weights.h5"
+    model = keras.applications.MobileNetV2(input_shape=(64, 64, 3), include_top=False, weights=None)
+    model.save_weights(str(path))
+    return path
+
+
+def test_draws_are_made_once(tmp_path: Path, weights: Path) -> None:
     pictures = np.random.default_rng(7).integers(0, 256, (4, 64, 64), dtype=np.uint8)
     boxes, told = np.full((4, 4), np.nan, dtype=np.float32), []
-    weights = tmp_path / "any.weights.h5"
-    build_imagenet_like(weights)
     for _ in range(2):
         make_draws(
             tiny(), pictures, boxes, tmp_path, weights, lambda done, of: told.append((done, of))
@@ -48,11 +57,9 @@ def test_draws_are_made_once(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("stem-*"))) == 1
 
 
-def test_draws_do_not_depend_on_what_was_drawn_before(tmp_path: Path) -> None:
+def test_draws_do_not_depend_on_what_was_drawn_before(tmp_path: Path, weights: Path) -> None:
     pictures = np.random.default_rng(8).integers(0, 256, (4, 64, 64), dtype=np.uint8)
     boxes = np.tile(np.array([[0.2, 0.3, 0.6, 0.7]], dtype=np.float32), (4, 1))
-    weights = tmp_path / "any.weights.h5"
-    build_imagenet_like(weights)
     made = []
     for cache in ("one", "other"):
         made.append(make_draws(tiny(), pictures, boxes, tmp_path / cache, weights))
@@ -61,10 +68,3 @@ def test_draws_do_not_depend_on_what_was_drawn_before(tmp_path: Path) -> None:
     assert np.array_equal(made[0].features, made[1].features)
     assert np.array_equal(made[0].areas, made[1].areas)
     assert not np.array_equal(made[0].areas[:, 1], made[0].areas[:, 2])
-
-
-def build_imagenet_like(path: Path) -> None:
-    import keras
-
-    model = keras.applications.MobileNetV2(input_shape=(64, 64, 3), include_top=False, weights=None)
-    model.save_weights(str(path))
