@@ -95,15 +95,15 @@ def evaluate(
     folders, with and without training copies of test images. random: the original's 90/10,
     which leaks; the price of the leak is printed if `patient` was run before.
     """
+    from artemis.training.jobs import PROTOCOLS, labelled_data
+
+    if protocol not in PROTOCOLS:  # before TensorFlow is imported, which takes seconds
+        raise typer.BadParameter(f"expected {', '.join(PROTOCOLS)}. Received {protocol!r}.")
     from artemis.console import epoch_lines, progress_bar, talk
     from artemis.settings import load_settings
     from artemis.training.evaluations import evaluate_all
     from artemis.training.figures.tables import describe, price_table
-    from artemis.training.jobs import labelled_data
-    from artemis.training.protocols import PROTOCOLS
 
-    if protocol not in PROTOCOLS:
-        raise typer.BadParameter(f"expected {', '.join(PROTOCOLS)}. Received {protocol!r}.")
     settings, console = load_settings(workspace), talk(quiet=quiet)
     with progress_bar(console, "reading labels"):
         evaluated = evaluate_all(

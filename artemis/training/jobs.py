@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 OnEpoch = Callable[[Recipe, str, "Epoch"], None]
 """Told the recipe, the stage and each finished epoch."""
 
+PROTOCOLS: Final = ("patient", "official", "random")
+"""Of an evaluation, see `artemis.training.protocols.plan`."""
+
 AUDITS: Final = "audits"
 """Folder of audits, in a workspace and in the reports."""
 

@@ -44,7 +44,6 @@ from artemis.training.network.weights import save_weights
 from artemis.training.shortcuts import SHORTCUT_SCHEMA, summarise
 from artemis.training.train import Means, samples_of
 
-PROTOCOLS: Final = ("patient", "official", "random")
 RANDOM_SEEDS: Final = (0, 1, 2)
 RANDOM_SHARE: Final = 0.1
 """Share of images tested in the original project's split."""
@@ -79,7 +78,7 @@ class Outcome:
     Attributes
     ----------
     protocol : str
-        One of `PROTOCOLS`, with the variant after a hyphen where there is one.
+        One of `artemis.training.jobs.PROTOCOLS`, after a hyphen the variant where there is one.
     predictions : DataFrame
         See `artemis.training.figures.out_of_fold`.
     evaluation : Evaluation
@@ -121,7 +120,7 @@ def run(
     Parameters
     ----------
     protocol : str
-        One of `PROTOCOLS`.
+        One of `artemis.training.jobs.PROTOCOLS`.
     recipe : Recipe
         How to train; nothing in it was chosen by the folds' own results.
     data : TrainingSet
