@@ -75,7 +75,7 @@ class Fitted:
     def predict_pictures(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the logits, ``(n, 12)``, of pictures that are not among the samples."""
         serving = self.serving()
-        call = tf.function(lambda x: serving(x, training=False)["logits"])
+        call = tf.function(lambda x: serving(x, training=False)["logits"], reduce_retracing=True)
         parts = [
             call(tf.constant(pictures[start : start + _BATCH, ..., None], dtype=tf.float32))
             for start in range(0, len(pictures), _BATCH)
