@@ -15,7 +15,6 @@ import artemis.mirror
 import artemis.store
 from artemis.batch import (
     conclude_run,
-    describe_plan,
     plan_chunks,
     plan_shard,
     recording_failure,
@@ -29,7 +28,7 @@ from artemis.models.registry import PRETRAINED
 from artemis.predictions import read_table
 from artemis.report.publish import write_report
 from artemis.runs import Counts, RunPaths, RunRecord, RunStatus, read_record, write_record
-from artemis.settings import Settings, load_settings
+from artemis.settings import Settings
 from artemis.shards import Shard
 from artemis.store import Store
 from artemis.studies import write_studies
@@ -381,62 +380,3 @@ def test_what_could_not_be_pushed_is_kept_and_named_and_else_nothing_stays(
     (kept,) = tmp_path.iterdir()
     assert str(caught.value).endswith(f" What this command had of it is kept in {kept}.")
     assert read_record(kept / "runs" / run.run_id).run_id == run.run_id
-
-
-def test_a_dry_run_names_the_store_and_writes_nothing(
-    address: str, asked: s3.Requests, batch: Path
-) -> None:
-    asked.written.clear()
-    arguments = ["classify-batch", str(batch), "-w", address, "--dry-run", "--json"]
-    answer = CliRunner().invoke(app, arguments, catch_exceptions=False)
-    assert f'"runs": "{address}/runs"' in answer.stdout
-    assert asked.written == []
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["benchmark", "."],
-        ["data", "fetch"],
-        ["doctor"],
-        ["explain", "scan.dcm"],
-        ["export", "latest", "--dicom"],
-        ["labels", "conflicts"],
-        ["models", "list"],
-        ["models", "compare", "baseline", "mobilenet_v2"],
-        ["serve"],
-    ],
-)
-def test_commands_that_take_no_store_say_so_and_make_no_folder(
-    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    answer = CliRunner().invoke(app, [*arguments, "--workspace", "s3://bucket/of/all"])
-    assert isinstance(answer.exception, StoreError)
-    assert answer.exception.exit_code == 1
-    assert "Received 's3://bucket/of/all'. A store is taken by classify-batch, merge and" in str(
-        answer.exception
-    )
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_the_variable_names_a_store_as_the_option_does(
-    address: str, batch: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ARTEMIS_WORKSPACE", address)
-    answer = CliRunner().invoke(app, ["classify-batch", str(batch), "--dry-run"])
-    assert f"Workspace   {address}\n" in answer.stdout
-    with pytest.raises(StoreError, match="Workspace: expected a folder"):
-        load_settings()
-
-
-def test_reports_elsewhere_are_refused(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ARTEMIS_REPORTS", "/srv/reports")
-    answer = CliRunner().invoke(app, ["report", "latest", "-w", address])
-    assert isinstance(answer.exception, StoreError)
-    assert str(answer.exception).startswith("ARTEMIS_REPORTS: expected no such variable")
-
-
-def test_a_plan_of_a_folder_is_said_as_before(batch: Path, tmp_path: Path) -> None:
-    plan = describe_plan(batch, settings_of(tmp_path), [MODEL])
-    assert (plan.workspace, plan.runs) == (str(tmp_path), str(tmp_path / "runs"))
