@@ -43,8 +43,10 @@ def merge_runs(
     """Make one run of those of all shards of a batch.
 
     Its tables have the rows of the run of the whole batch, in the same order and in the same
-    parts; answers for studies are made anew from all slices. The runs of the shards stay as they
-    are, and must all be of one batch, and of the same models, settings and versions.
+    parts; answers for studies are made anew from all slices. Which slices have a larger picture was
+    chosen within each shard's chunks, and may differ where more need review than get one. The
+    runs of the shards stay as they are, and must all be of one batch, and of the same models,
+    settings and versions.
 
     Parameters
     ----------

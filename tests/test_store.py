@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -25,7 +24,6 @@ from artemis.chunk import classify_stored_chunk
 from artemis.errors import RunEndedError, RunRecordError, StoreError
 from artemis.mirror import Mirror, mirrored
 from artemis.models.registry import PRETRAINED
-from artemis.predictions import read_table
 from artemis.report.publish import write_report
 from artemis.runs import Counts, RunPaths, RunRecord, RunStatus, read_record, write_record
 from artemis.settings import Settings
@@ -34,10 +32,10 @@ from artemis.store import Store
 from artemis.studies import write_studies
 from cli import app
 from tests import s3
+from tests.runs_alike import assert_same_rows
 from tests.test_merge import classify
 
 MODEL = "baseline"
-TABLES = ("slices", "predictions", "thumbnails", "studies")
 
 
 @pytest.fixture(scope="module")
@@ -114,16 +112,6 @@ def finished(mirror: Mirror, run: RunPaths, record: RunRecord, workers: list[Pat
     conclude_run(run, record, counts, {})
     write_report(run.root, mirror=mirror)
     mirror.push_run(run)
-
-
-def assert_same_rows(run_dir: Path, expected: Path) -> None:
-    for name in TABLES:
-        left, right = (
-            read_table(each, name).drop(columns="run_id", errors="ignore")
-            for each in (run_dir, expected)
-        )
-        pd.testing.assert_frame_equal(left, right, obj=name)
-    assert read_record(run_dir).counts == read_record(expected).counts
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ from artemis.runs import read_record
 from flows.server import PrefectApi
 from tests.flows.test_dask_workers import (
     CHUNKS,
-    assert_same_rows,
     batch_on_dask,
     dask,
     local_run,
@@ -25,6 +24,7 @@ from tests.flows.test_dask_workers import (
     wait_until,
     workspace,
 )
+from tests.runs_alike import assert_same_rows
 
 __all__ = ["local_run", "pictures", "workspace"]  # fixtures
 

@@ -13,17 +13,16 @@ from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from PIL import Image
 
 from artemis.errors import EngineError
-from artemis.predictions import read_table
 from artemis.runs import read_record
 from flows.engines import dask_workers
 from flows.server import PrefectApi
 from tests.flows.test_classify import ROOT, classify, run_of
 from tests.flows.test_interrupts import endless_scan, is_open_in
+from tests.runs_alike import assert_same_rows
 
 # Looked for and not imported: Prefect reads its API's address once, when it is imported, and
 # whatever runs a flow in this process would then not find the server that the tests share.
@@ -32,7 +31,6 @@ pytestmark = [
     pytest.mark.skipif(find_spec("prefect_dask") is None, reason="needs the extra `dask`"),
 ]
 
-TABLES = ("slices", "predictions", "thumbnails", "studies")
 CHUNKS = {"ARTEMIS_CHUNK_SLICES": "4"}
 
 
@@ -119,16 +117,6 @@ def local_run(api: PrefectApi, pictures: Path, workspace: Path) -> Path:
     answer = classify(pictures, workspace, "--json", **CHUNKS)
     assert answer.returncode == 0, answer.stderr
     return run_of(answer, workspace)
-
-
-def assert_same_rows(run_dir: Path, expected: Path) -> None:
-    for name in TABLES:
-        left, right = (
-            read_table(each, name).drop(columns="run_id", errors="ignore")
-            for each in (run_dir, expected)
-        )
-        pd.testing.assert_frame_equal(left, right, obj=name)
-    assert read_record(run_dir).counts == read_record(expected).counts
 
 
 def test_two_workers_give_the_rows_of_one_machine(
