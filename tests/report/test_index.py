@@ -92,7 +92,7 @@ def test_the_list_of_a_workspace_measures_doubt_from_its_tables(tmp_path: Path) 
     [
         ("comparisons/a--b", "a against b"),
         ("retrainings/20261124T020000Z-abcdef", "20261124T020000Z-abcdef"),
-        ("models/baseline/20261123-b72c15", "baseline 20261123-b72c15"),
+        ("models/baseline/20261126-ebadce", "baseline 20261126-ebadce"),
         ("audits/20261124T020000Z-abcdef", "20261124T020000Z-abcdef"),
         ("conflicts", "Conflicts"),
         ("explained/3cde696459abbb3a", "3cde696459abbb3a"),

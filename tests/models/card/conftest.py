@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 
-from artemis.models.manifest import Manifest
+from artemis.models.manifest import MANIFEST_NAME, Manifest
 from artemis.models.registry import model_folder
 from tests.models.card.records import full_manifest, shipped_folder
 
@@ -18,9 +20,15 @@ def shipped() -> Path:
 
 
 @pytest.fixture
-def older() -> Path:
-    """The folder of the shipped baseline, whose record was written before cards told as much."""
-    return model_folder(Path("no workspace"), "baseline")
+def older(tmp_path: Path) -> Path:
+    """A folder whose record tells less than a card could."""
+    folder = tmp_path / "older"
+    shutil.copytree(model_folder(Path("no workspace"), "baseline"), folder)
+    values = json.loads((folder / MANIFEST_NAME).read_text())
+    for name in ("per_plane", "shortcuts", "mistakes"):
+        del values["evaluation"][name]
+    (folder / MANIFEST_NAME).write_text(json.dumps(values))
+    return folder
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def test_an_older_record_gives_shares_by_plane_and_says_that_intervals_lack(olde
     confusion = load_manifest(older).evaluation.confusion
     coronal = [0, 3, 6, 9]
     right = sum(confusion[k][k] for k in coronal) / sum(sum(confusion[k]) for k in coronal)
-    assert tables(part)["By plane"][0][:3] == ("coronal", "157", f"{right:.3f}")
+    assert tables(part)["By plane"][0][:3] == ("coronal", "787", f"{right:.3f}")
     assert "this record holds no intervals" in words(part)
 
 
