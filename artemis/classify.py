@@ -35,7 +35,7 @@ from artemis.predictions import (
     write_part,
 )
 from artemis.preprocess import model_input, square_box
-from artemis.review import Answer, doubt_of, review_reasons
+from artemis.review import Answer, doubt_of, review_reasons, sureness
 from artemis.runs import IDENTITY_KEY, Counts, ModelRecord, RunPaths, RunRecord
 from artemis.settings import ReviewSettings
 from artemis.thumbnails import (
@@ -190,9 +190,11 @@ def _predictions(
     """Return the rows of one model, which the answers of the others decide about too."""
     own = outputs[model.name]
     others = [output for name, output in outputs.items() if name != model.name]
+    review = record.settings.review
+    sure = sureness(own.probabilities, [of.probabilities for of in others], review.others_weight)
     return [
         _prediction(row, model.name, model.version, own.probabilities[index])
-        | _judged(row, index, own, others, record.settings.review)
+        | _judged(row, index, own, others, float(sure[index]), review)
         | {"run_id": record.run_id}
         for index, row in enumerate(rows)
     ]
@@ -248,17 +250,16 @@ def _judged(
     index: int,
     own: _Outputs,
     others: Sequence[_Outputs],
+    sure: float,
     settings: ReviewSettings,
 ) -> dict[str, Any]:
     """Return the columns of a prediction that say how far to trust it."""
     answer = own.answers[index]
     reasons = review_reasons(answer, [other.answers[index] for other in others], row, settings)
-    category = int(own.probabilities[index].argmax())
-    supported = [float(other.probabilities[index, category]) for other in others]
     return {
         "set_90": own.sets[index],
         "ood_score": answer.ood_score,
-        "doubt": doubt_of(answer, supported, reasons, settings),
+        "doubt": doubt_of(answer, sure, reasons, settings),
         "needs_review": bool(reasons),
         "review_reasons": reasons,
     }

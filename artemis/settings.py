@@ -69,7 +69,7 @@ class ReviewSettings(BaseModel):
         40.0, description="1st to 99th percentile range, of 255, below which quality is poor."
     )
     others_weight: float = Field(
-        0.2, ge=0, le=1, description="Weight of the other models' answers in the doubt of one."
+        0.1, ge=0, le=1, description="Weight of the other models' answers in the doubt of one."
     )
     plane_mismatch_doubt: float = Field(
         0.5, ge=0, le=1, description="Doubt that a plane other than the header's adds."

@@ -122,4 +122,7 @@ def test_what_needs_review_is_kept_as_the_models_see_it(concluded_run: RunPaths)
 
 def test_doubt_orders_the_slices(concluded: pd.DataFrame) -> None:
     doubt = concluded.loc["mobilenet_v2", "doubt"]
-    assert [doubt[f"{k}.png"] for k in range(3)] == pytest.approx([0.03, 0.39, 1 - 0.97 / 4])
+    sure, torn = 0.97 + 2 * 0.002, 0.61 + 2 * 0.004  # glioma, over its planes
+    assert [doubt[f"{k}.png"] for k in range(3)] == pytest.approx(
+        [1 - sure, 1 - torn, 1 - sure / 4], abs=1e-6
+    )

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from artemis.review import Answer, doubt_of, review_reasons
+from artemis.review import Answer, doubt_of, review_reasons, sureness
 from artemis.settings import ReviewSettings
 
 SETTINGS = ReviewSettings(min_confidence=0.6, min_side=96, min_contrast=40)
@@ -64,35 +66,54 @@ def test_limits_are_those_of_the_settings() -> None:
     ]
 
 
-def test_doubt_of_a_single_model_is_what_its_confidence_leaves() -> None:
-    assert doubt_of(SURE, [], [], SETTINGS) == pytest.approx(0.1)
+def test_sureness_is_that_of_the_less_sure_half() -> None:
+    p = np.zeros((2, 12), dtype=np.float32)
+    p[0, [0, 1, 3]] = 0.5, 0.2, 0.3  # glioma coronal, glioma sagittal, meningioma coronal
+    p[1, [0, 1, 3]] = 0.5, 0.3, 0.2
+    assert sureness(p, [], 0.1).tolist() == pytest.approx([0.7, 0.7])
 
 
-def test_other_models_share_in_the_doubt_by_their_weight() -> None:
-    assert doubt_of(SURE, [0.4], [], SETTINGS) == pytest.approx(1 - 0.8 * 0.9 - 0.2 * 0.4)
-    assert doubt_of(SURE, [0.4, 0.0], [], SETTINGS) == pytest.approx(1 - 0.8 * 0.9 - 0.2 * 0.2)
+def test_other_models_share_in_it_by_their_weight() -> None:
+    own, other = np.zeros((2, 1, 12), dtype=np.float32)
+    own[0, [0, 3]], other[0, [0, 3]] = (0.9, 0.1), (0.4, 0.6)
+    assert sureness(own, [other], 0.1)[0] == pytest.approx(0.9 * 0.9 + 0.1 * 0.4)
+    assert sureness(own, [other, own], 0.2)[0] == pytest.approx(0.8 * 0.9 + 0.2 * 0.65)
+
+
+@given(arrays(np.float32, (3, 12), elements=st.floats(2**-10, 1, width=32)), st.floats(0, 1))
+def test_sureness_is_at_least_the_answers_probability_and_at_most_one(
+    drawn: np.ndarray, weight: float
+) -> None:
+    p = drawn / drawn.sum(axis=1, keepdims=True)
+    alone = sureness(p, [], weight)
+    assert (alone >= p.max(axis=1) - 1e-6).all()
+    assert (alone <= 1).all()
+    assert sureness(p, [p, p], weight) == pytest.approx(alone)
+
+
+def test_doubt_is_what_the_models_are_not_sure_of() -> None:
+    assert doubt_of(SURE, 0.9, [], SETTINGS) == pytest.approx(0.1)
 
 
 def test_far_slice_is_in_doubt_however_sure_the_models_are() -> None:
-    far = replace(SURE, confidence=1.0, ood_score=4.0)
-    assert doubt_of(far, [1.0], [], SETTINGS) == pytest.approx(0.75)
+    far = replace(SURE, ood_score=4.0)
+    assert doubt_of(far, 1.0, [], SETTINGS) == pytest.approx(0.75)
 
 
 def test_header_and_quality_add_their_doubt() -> None:
-    assert doubt_of(SURE, [], ["plane_mismatch"], SETTINGS) == pytest.approx(1 - 0.9 * 0.5)
+    assert doubt_of(SURE, 0.9, ["plane_mismatch"], SETTINGS) == pytest.approx(1 - 0.9 * 0.5)
     both = ["plane_mismatch", "poor_quality"]
-    assert doubt_of(SURE, [], both, SETTINGS) == pytest.approx(1 - 0.9 * 0.5 * 0.75)
+    assert doubt_of(SURE, 0.9, both, SETTINGS) == pytest.approx(1 - 0.9 * 0.5 * 0.75)
 
 
-@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1), st.floats(0.01, 9), st.floats(0.01, 9))
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0.01, 9), st.floats(0.01, 9))
 def test_doubt_is_monotone_in_what_it_is_made_of(
-    low: float, high: float, other: float, near: float, far: float
+    low: float, high: float, near: float, far: float
 ) -> None:
     (low, high), (near, far) = sorted((low, high)), sorted((near, far))
 
-    def doubt(confidence: float, score: float, *reasons: str) -> float:
-        answer = replace(SURE, confidence=confidence, ood_score=score)
-        return doubt_of(answer, [other], reasons, SETTINGS)
+    def doubt(sure: float, score: float, *reasons: str) -> float:
+        return doubt_of(replace(SURE, ood_score=score), sure, reasons, SETTINGS)
 
     assert 0 <= doubt(high, near) <= doubt(low, near) <= 1
     assert doubt(high, near) <= doubt(high, far)

@@ -10,32 +10,11 @@ from numpy.typing import NDArray
 
 from artemis.errors import TrainingDataError
 from artemis.models.manifest import Interval
+from artemis.review import sureness
 from artemis.training.figures.confidence import confidence_figures
 from artemis.training.figures.evaluate import resampled_groups
 
 _SHARED = ("accuracy_surest_80", "aurc")
-
-
-def shared_doubt(
-    own: NDArray[np.float32], others: NDArray[np.float32], weight: float
-) -> NDArray[np.float64]:
-    """Return the doubt of one model's answers, ``(n,)``, as `artemis.review.doubt_of` has it.
-
-    Of slices within the out-of-distribution limit, of good quality, and not against a header.
-
-    Parameters
-    ----------
-    own : ndarray, (n, 12), float32
-        Its calibrated probabilities.
-    others : ndarray, (n, 12), float32
-        Mean of the other models'.
-    weight : float
-        Of the others.
-    """
-    rows, answers = np.arange(len(own)), own.argmax(axis=1)
-    shared: NDArray[np.float64] = (1 - weight) * own[rows, answers].astype(np.float64)
-    doubt: NDArray[np.float64] = 1 - shared - weight * others[rows, answers]
-    return doubt
 
 
 def together_figures(
@@ -45,6 +24,9 @@ def together_figures(
     seed: int = 0,
 ) -> dict[str, dict[str, Interval]]:
     """Measure each model's answers in the order of the doubt that all models share.
+
+    It is that of slices within the out-of-distribution limit, of good quality, and not against
+    a header, see `artemis.review.doubt_of`.
 
     Parameters
     ----------
@@ -74,7 +56,7 @@ def together_figures(
     found = {}
     for name, own in aligned.items():
         others = [of for other, of in aligned.items() if other != name]
-        doubt = shared_doubt(own, np.mean(others, axis=0), weight)
+        doubt = 1 - sureness(own, others, weight)
         values, resampled = confidence_figures(own, categories, codes, draws, doubt=doubt)
         found[name] = {
             f"{figure}_together": _interval(values[figure], resampled[figure]) for figure in _SHARED

@@ -5,10 +5,9 @@ import pandas as pd
 import pytest
 
 from artemis.errors import TrainingDataError
-from artemis.review import Answer, doubt_of
-from artemis.settings import ReviewSettings
+from artemis.review import sureness
 from artemis.training.figures.confidence import surest
-from artemis.training.figures.together import shared_doubt, together_figures
+from artemis.training.figures.together import together_figures
 from tests.training.drawn import softmax
 
 Drawn = tuple[dict[str, pd.DataFrame], dict[str, np.ndarray]]
@@ -34,18 +33,6 @@ def two() -> Drawn:
     )
 
 
-def test_doubt_is_that_of_the_review_queue(two: Drawn) -> None:
-    own = two[1]["one"][:5]
-    others = np.roll(own, 1, axis=0)
-    expected = [
-        doubt_of(
-            Answer("", "", float(p.max()), 0.0, 1.0), [float(q[p.argmax()])], [], ReviewSettings()
-        )
-        for p, q in zip(own, others, strict=True)
-    ]
-    assert shared_doubt(own, others, ReviewSettings().others_weight) == pytest.approx(expected)
-
-
 def test_two_models_together_set_aside_more_of_what_one_gets_wrong(two: Drawn) -> None:
     tables, p = two
     figures = together_figures(tables, p, 0.3)["one"]
@@ -59,7 +46,7 @@ def test_answers_are_matched_by_slice(two: Drawn) -> None:
     tables, p = two
     back = np.argsort(tables["other"]["slice_id"].to_numpy())
     hits = p["one"].argmax(axis=1) == tables["one"]["category"].to_numpy()
-    expected = surest(shared_doubt(p["one"], p["other"][back], 0.3), hits)
+    expected = surest(1 - sureness(p["one"], [p["other"][back]], 0.3), hits)
     figures = together_figures(tables, p, 0.3)["one"]
     assert figures["accuracy_surest_80_together"].value == pytest.approx(expected)
 
