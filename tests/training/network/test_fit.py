@@ -13,13 +13,14 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="needs the extra `train`")
 
+import keras
 import tensorflow as tf
 
 from artemis.errors import ModelError
 from artemis.training.figures.evaluate import macro_f1
 from artemis.training.labelled.dataset import TrainingSet
 from artemis.training.network.feeds import Samples
-from artemis.training.network.fit import Epoch, Fitted, fit
+from artemis.training.network.fit import Epoch, Fitted, Pacer, fit, schedule_of
 from artemis.training.network.memory import keep_freed_memory
 from artemis.training.network.weights import save_weights
 from tests.training.small import draw_boxed, eagerly, samples_of, small, tiny
@@ -40,6 +41,22 @@ def test_attention_goes_into_the_tumour_box(imagenet_weights: Path, tmp_path: Pa
     assert boxed.draws is not None
     inside = (attention * (boxed.draws.areas[::2, 0].reshape(24, -1) > 0)).sum(axis=1)
     assert inside.mean() > 0.8  # 4.5 of 16 places
+
+
+def test_each_step_is_taken_at_the_rate_of_the_schedule() -> None:
+    recipe = small(epochs=3, learning_rate=0.1, warmup_epochs=1.0)
+    rates: list[float] = []
+    note = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: rates.append(float(model.optimizer.learning_rate))
+    )
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.AdamW(9.0), "mse")
+    data = tf.data.Dataset.from_tensors((np.ones((2, 1)), np.ones((2, 1)))).repeat(4)
+    with eagerly():
+        model.fit(data, epochs=3, verbose=0, callbacks=[Pacer(schedule_of(recipe, 4)), note])
+    warmup = [0.01 + 0.09 * step / 4 for step in range(4)]
+    cosine = [0.05 * (1 + np.cos(np.pi * step / 8)) for step in range(8)]
+    assert rates == pytest.approx(warmup + cosine)
 
 
 def test_same_seed_trains_the_same_network(shapes: TrainingSet) -> None:
