@@ -56,7 +56,7 @@ def test_each_step_is_taken_at_the_rate_of_the_schedule() -> None:
         model.fit(data, epochs=3, verbose=0, callbacks=[Pacer(schedule_of(recipe, 4)), note])
     warmup = [0.01 + 0.09 * step / 4 for step in range(4)]
     cosine = [0.05 * (1 + np.cos(np.pi * step / 8)) for step in range(8)]
-    assert rates == pytest.approx(warmup + cosine)
+    assert rates == pytest.approx(warmup + cosine, rel=1e-5)
 
 
 def test_same_seed_trains_the_same_network(shapes: TrainingSet) -> None:
