@@ -21,13 +21,8 @@ from flows.engines import dask_workers
 from flows.server import PrefectApi
 from tests import s3
 from tests.flows.test_classify import classify
-from tests.flows.test_dask_workers import (
-    assert_same_rows,
-    batch_on_dask,
-    start_scheduler,
-    wait_until,
-    worker,
-)
+from tests.flows.test_dask_workers import batch_on_dask, start_scheduler, wait_until, worker
+from tests.runs_alike import assert_same_rows
 from tests.test_merge import classify as by_step
 
 pytestmark = pytest.mark.slow
