@@ -50,14 +50,14 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 	  echo "Could not make a virtual environment. On Debian: apt-get install python3-venv" >&2; exit 1; }
 
-# --no-deps: the lock is complete, and what it does not name must not come in.
+# --no-deps: the lock is complete, and what it does not name must not come in. --no-compile: Python
+# compiles what is used when it is first used; all of it took pip half a minute for the base alone.
 $(VENV)/.base: requirements/base.txt pyproject.toml $(VENV)/bin/python
 	@echo "Installing Artemis (the first time takes a few minutes) ..."
-	$(PIP) install --require-hashes --no-deps -r requirements/base.txt
+	$(PIP) install --no-compile --require-hashes --no-deps -r requirements/base.txt
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# --no-compile: Python compiles what is used of it when it is first used, a part of so large a package.
 $(VENV)/.train: requirements/train.txt $(VENV)/.base
 	@echo "Installing TensorFlow ..."
 	$(PIP) install --no-compile --require-hashes --no-deps -r requirements/train.txt
@@ -65,12 +65,12 @@ $(VENV)/.train: requirements/train.txt $(VENV)/.base
 
 $(VENV)/.dask: requirements/dask.txt $(VENV)/.base
 	@echo "Installing Dask ..."
-	$(PIP) install --require-hashes --no-deps -r requirements/dask.txt
+	$(PIP) install --no-compile --require-hashes --no-deps -r requirements/dask.txt
 	@touch $@
 
 $(VENV)/.openvino: requirements/openvino.txt $(VENV)/.base
 	@echo "Installing OpenVINO ..."
-	$(PIP) install --require-hashes --no-deps -r requirements/openvino.txt
+	$(PIP) install --no-compile --require-hashes --no-deps -r requirements/openvino.txt
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.train $(VENV)/.dask $(VENV)/.openvino
