@@ -266,7 +266,7 @@ def model_records(workspace: Path, models: Sequence[str]) -> list[ModelRecord]:
                 accuracy=round(manifest.evaluation.metrics["accuracy"].value, 3),
                 macro_f1=round(manifest.evaluation.metrics["macro_f1"].value, 3),
                 ece=_rounded(manifest.evaluation.metrics.get("ece")),
-                set_thresholds=sets.thresholds if (sets := manifest.prediction_sets) else None,
+                set_thresholds=manifest.prediction_sets.thresholds,
                 protocol=manifest.evaluation.protocol,
                 evidence_maps=gives_evidence(manifest.outputs),
             )

@@ -225,21 +225,19 @@ def _evidence(
 
 @dataclass(frozen=True, slots=True)
 class _Outputs:
-    """What one model said of a chunk: probabilities, answers, sets (None without thresholds)."""
+    """What one model said of a chunk: probabilities, answers, and prediction sets."""
 
     probabilities: NDArray[np.float32]
     answers: list[Answer]
-    sets: list[list[str] | None]
+    sets: list[list[str]]
 
 
 def _read_outputs(scratch: ChunkPaths, model: ModelRecord) -> _Outputs:
     with np.load(scratch.outputs(model.name), allow_pickle=False) as arrays:
         probabilities, scores = arrays["probabilities"], arrays["ood_score"]
-    sets: list[list[str] | None] = [None] * len(probabilities)
-    if model.set_thresholds is not None:
-        sets = [*prediction_sets(probabilities, model.set_thresholds)]
+    sets = prediction_sets(probabilities, model.set_thresholds)
     answers = [
-        _answer(p, float(score), model.ood_threshold, None if chosen is None else len(chosen))
+        _answer(p, float(score), model.ood_threshold, len(chosen))
         for p, score, chosen in zip(probabilities, scores, sets, strict=True)
     ]
     return _Outputs(probabilities, answers, sets)
@@ -266,7 +264,7 @@ def _judged(
 
 
 def _answer(
-    probabilities: NDArray[np.float32], score: float, threshold: float, set_size: int | None
+    probabilities: NDArray[np.float32], score: float, threshold: float, set_size: int
 ) -> Answer:
     category = CATEGORIES[int(probabilities.argmax())]
     return Answer(

@@ -68,7 +68,9 @@ PREDICTIONS_SCHEMA: Final = pa.schema(
         pa.field("plane", pa.string(), nullable=False),
         pa.field("confidence", pa.float32(), nullable=False),
         pa.field("p_tumor", pa.float32(), nullable=False),
-        pa.field("set_90", pa.list_(pa.field("element", pa.string(), nullable=False))),
+        pa.field(
+            "set_90", pa.list_(pa.field("element", pa.string(), nullable=False)), nullable=False
+        ),
         *(pa.field(name, pa.float32(), nullable=False) for name in PROBABILITY_COLUMNS),
         pa.field("ood_score", pa.float32(), nullable=False),
         pa.field("doubt", pa.float32(), nullable=False),

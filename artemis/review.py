@@ -39,8 +39,8 @@ class Answer:
         Its calibrated probability.
     ood_score, ood_threshold : float
         Distance from the training slices, and the model's limit.
-    set_size : int or None
-        Categories in its prediction set; None where the model has no sets.
+    set_size : int
+        Categories in its prediction set.
     """
 
     tumor: str
@@ -48,7 +48,7 @@ class Answer:
     confidence: float
     ood_score: float
     ood_threshold: float
-    set_size: int | None = None
+    set_size: int
 
 
 def review_reasons(
@@ -76,7 +76,7 @@ def review_reasons(
         ReviewReason.MODELS_DISAGREE: any(
             (other.tumor, other.plane) != (answer.tumor, answer.plane) for other in others
         ),
-        ReviewReason.SET_LARGER_THAN_ONE: (answer.set_size or 0) > settings.max_set_size,
+        ReviewReason.SET_LARGER_THAN_ONE: answer.set_size > settings.max_set_size,
         ReviewReason.LOW_CONFIDENCE: answer.confidence < settings.min_confidence,
         ReviewReason.OUT_OF_DISTRIBUTION: answer.ood_score > _limit(answer, settings),
         ReviewReason.PLANE_MISMATCH: header_plane not in (None, OBLIQUE, answer.plane),

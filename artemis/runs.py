@@ -33,7 +33,7 @@ class ModelRecord(BaseModel):
     `evidence_maps` says whether it maps its evidence, see `artemis.evidence_map`.
     `ece` is its expected calibration error, None where that was not measured: how finely its
     confidence may be printed. `set_thresholds` make its prediction sets, see
-    `artemis.models.conformal`; None where the model has none.
+    `artemis.models.conformal`.
     """
 
     name: str
@@ -45,7 +45,7 @@ class ModelRecord(BaseModel):
     accuracy: float
     macro_f1: float
     ece: float | None = None
-    set_thresholds: dict[str, float] | None = None
+    set_thresholds: dict[str, float]
     protocol: str
     evidence_maps: bool = False
 

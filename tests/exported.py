@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 
 from artemis.files import sha256_file
-from artemis.models.manifest import REFERENCE_NAME, WEIGHTS_NAME, load_manifest
+from artemis.models.manifest import (
+    MODEL_FILES,
+    OUT_OF_FOLD_NAME,
+    REFERENCE_NAME,
+    START_NAME,
+    WEIGHTS_NAME,
+    load_manifest,
+)
 from artemis.models.ood import fit_reference
 from artemis.models.registry import PRETRAINED
 
@@ -29,8 +37,11 @@ def export_mapping_model(folder: Path) -> Path:
     features = random.normal(size=(40, 1280)).astype(np.float32)
     pictures = random.integers(0, 256, (40, SIDE, SIDE), dtype=np.uint8)
     fit_reference(features, np.arange(40) % 12, pictures).save(folder / REFERENCE_NAME)
-    shipped = load_manifest(next((PRETRAINED / "mobilenet_v2").iterdir()))
-    files = {name: sha256_file(folder / name) for name in (WEIGHTS_NAME, REFERENCE_NAME)}
+    source = next((PRETRAINED / "mobilenet_v2").iterdir())
+    for name in (START_NAME, OUT_OF_FOLD_NAME):
+        shutil.copy(source / name, folder)
+    shipped = load_manifest(source)
+    files = {name: sha256_file(folder / name) for name in MODEL_FILES}
     manifest = shipped.model_copy(
         update={
             "version": folder.name,

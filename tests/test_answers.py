@@ -28,7 +28,7 @@ GLIOMA, MENINGIOMA = (
 )
 
 
-def model(name: str, thresholds: dict[str, float] | None) -> ModelRecord:
+def model(name: str, threshold: float) -> ModelRecord:
     return ModelRecord(
         name=name,
         version="1",
@@ -38,7 +38,7 @@ def model(name: str, thresholds: dict[str, float] | None) -> ModelRecord:
         ood_threshold=2.0,
         accuracy=0.9,
         macro_f1=0.9,
-        set_thresholds=thresholds,
+        set_thresholds=dict.fromkeys(TUMORS, threshold),
         protocol="",
     )
 
@@ -53,7 +53,7 @@ def answer(category: int, confidence: float, second: int, rest: float) -> np.nda
 @pytest.fixture
 def concluded_run(tmp_path: Path) -> RunPaths:
     """Three slices: sure and agreed, in doubt between two, and sure but unlike the training."""
-    models = [model("mobilenet_v2", dict.fromkeys(TUMORS, 0.7)), model("baseline", None)]
+    models = [model("mobilenet_v2", 0.7), model("baseline", 0.5)]
     run = create_run(tmp_path, "20260301T120000Z-0a1b2c")
     record = RunRecord(
         run_id=run.run_id,
@@ -97,8 +97,8 @@ def test_set_holds_every_plausible_category_most_probable_first(concluded: pd.Da
     assert sets["1.png"].tolist() == ["glioma_coronal", "meningioma_coronal"]
 
 
-def test_model_without_thresholds_has_no_sets(concluded: pd.DataFrame) -> None:
-    assert concluded.loc["baseline", "set_90"].isna().all()
+def test_each_model_has_the_sets_of_its_own_thresholds(concluded: pd.DataFrame) -> None:
+    assert concluded.loc[("baseline", "1.png"), "set_90"].tolist() == ["glioma_coronal"]
     assert concluded.loc[("baseline", "1.png"), "review_reasons"].tolist() == []
 
 

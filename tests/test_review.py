@@ -12,7 +12,7 @@ from artemis.review import Answer, doubt_of, review_reasons, sureness
 from artemis.settings import ReviewSettings
 
 SETTINGS = ReviewSettings(min_confidence=0.6, min_side=96, min_contrast=40)
-SURE = Answer("glioma", "coronal", confidence=0.9, ood_score=1.0, ood_threshold=2.0)
+SURE = Answer("glioma", "coronal", confidence=0.9, ood_score=1.0, ood_threshold=2.0, set_size=1)
 GOOD = {"header_plane": "coronal", "width": 256, "height": 256, "contrast": 200.0}
 
 
@@ -47,13 +47,8 @@ def test_undecided_header_plane_contradicts_nothing(plane: str | None) -> None:
 
 
 def test_far_slice_of_another_model_does_not_flag_this_one() -> None:
-    far = Answer("glioma", "coronal", 0.9, ood_score=9.0, ood_threshold=2.0)
+    far = replace(SURE, ood_score=9.0)
     assert review_reasons(SURE, [far], GOOD, SETTINGS) == []
-
-
-@pytest.mark.parametrize("size", [None, 1])
-def test_set_of_one_or_none_calls_for_nobody(size: int | None) -> None:
-    assert review_reasons(replace(SURE, set_size=size), [], GOOD, SETTINGS) == []
 
 
 def test_limits_are_those_of_the_settings() -> None:

@@ -112,14 +112,13 @@ def _said_of(model: ModelRecord, answer: dict[str, Any], far: bool) -> list[tupl
     from artemis.report.words import CATEGORY_WORDS, REVIEW_REASON_WORDS, TUMOR_WORDS
 
     reasons = [REVIEW_REASON_WORDS.get(code, code) for code in answer["review_reasons"]]
-    plausible = [CATEGORY_WORDS[name] for name in answer["set_90"] or ()]
-    among = f"{'; '.join(plausible)} (nine times in ten the truth is among these)"
-    sets = among if plausible else "this model has no prediction sets"
+    plausible = "; ".join(CATEGORY_WORDS[name] for name in answer["set_90"])
+    among = f"{plausible} (nine times in ten the truth is among these)"
     where = "farther than" if far else "within"
     score, limit = answer["ood_score"], model.ood_threshold
     evidence = f"for {TUMOR_WORDS[answer['tumor']]}, drawn on the page"
     return [
-        *([] if far and plausible else [("Plausible", sets)]),
+        *([] if far else [("Plausible", among)]),
         ("Review", "; ".join(reasons) or "nothing calls for a second look"),
         ("Doubt", f"{answer['doubt']:.2f}, from 0 (sure) to 1"),
         ("Distance", f"{score:.2f} from the training images, {where} its limit of {limit:.2f}"),

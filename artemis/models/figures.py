@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from artemis.labels import PLANES, TUMORS
 from artemis.models.manifest import (
     ClassFigures,
-    Evaluation,
     Interval,
     Mistake,
     Shortcuts,
@@ -115,8 +114,7 @@ def class_table(what: str, figures: Mapping[str, ClassFigures]) -> Table:
 
 def subset_table(what: str, figures: Mapping[str, SourceFigures]) -> Table:
     """Return figures by source or by plane; macro F1 is over the tumour types that occur in it."""
-    head = [what, "images", "groups", "accuracy", "tumour accuracy", "tumour macro F1"]
-    planes = any(of.plane_accuracy for of in figures.values())
+    head = (what, "images", "groups", "accuracy", "tumour accuracy", "tumour macro F1")
     rows = [
         (
             name,
@@ -125,36 +123,11 @@ def subset_table(what: str, figures: Mapping[str, SourceFigures]) -> Table:
             figure(of.accuracy),
             figure(of.tumor_accuracy),
             figure(of.tumor_macro_f1),
-            *([figure(of.plane_accuracy)] if planes else []),
+            figure(of.plane_accuracy),
         )
         for name, of in figures.items()
     ]
-    return table_of(f"By {what}", head + ["plane accuracy"] * planes, rows)
-
-
-def plane_table(evaluation: Evaluation) -> Table:
-    """Return figures by true plane; of a record without them, shares out of the confusion.
-
-    Shares of a confusion have no interval: that would need the slices' patients.
-    """
-    if evaluation.per_plane:
-        return subset_table("plane", evaluation.per_plane)
-    confusion = np.asarray(evaluation.confusion).reshape(
-        len(TUMORS), len(PLANES), len(TUMORS), len(PLANES)
-    )
-    rows = []
-    for plane, name in enumerate(PLANES):
-        of = confusion[:, plane]
-        images = int(of.sum())
-        right = (
-            np.einsum("ii->", of[:, :, plane]),  # tumour and plane
-            np.einsum("iij->", of),
-            of[:, :, plane].sum(),
-        )
-        rows.append((name, images, *(f"{n / images:.3f}" if images else UNDEFINED for n in right)))
-    return table_of(
-        "By plane", ("plane", "images", "accuracy", "tumour accuracy", "plane accuracy"), rows
-    )
+    return table_of(f"By {what}", (*head, "plane accuracy"), rows)
 
 
 def confusion_table(
@@ -227,8 +200,8 @@ def mistakes_table(mistakes: Sequence[tuple[Mistake, str, int]]) -> Table:
         [
             (
                 k,
-                UNDEFINED if one.group is None else one.group,
-                UNDEFINED if one.source is None else one.source,
+                one.group,
+                one.source,
                 class_words(one.truth),
                 class_words(one.answer),
                 words,

@@ -24,6 +24,9 @@ START_NAME: Final = "start.npz"
 OUT_OF_FOLD_NAME: Final = "out_of_fold.parquet"
 """What the model was trained on, with predictions by networks that had not seen it."""
 
+MODEL_FILES: Final = (WEIGHTS_NAME, REFERENCE_NAME, START_NAME, OUT_OF_FOLD_NAME)
+"""Files of a model, whose hashes its manifest holds."""
+
 CROSS_VALIDATED: Final = "every slice trains; figures are cross-validated with the same recipe"
 """The split of a model whose figures are of other networks, each without the slices tested."""
 
@@ -41,16 +44,15 @@ class OutOfDistribution(BaseModel):
     """Reference of the training slices, and the score above which a slice is far from them.
 
     `far_auroc` is the area under the ROC curve of drawn pictures that are no brain MRI against
-    held-out slices, and `far_refused` the share of each kind beyond the threshold; None and
-    empty where they were not measured.
+    held-out slices, and `far_refused` the share of each kind beyond the threshold.
     """
 
     method: str
     threshold: float
     held_out_false_refusals: float
     fitted_on: str
-    far_auroc: float | None = None
-    far_refused: dict[str, float] = {}
+    far_auroc: float
+    far_refused: dict[str, float]
 
 
 class Interval(BaseModel):
@@ -78,19 +80,19 @@ class SourceFigures(BaseModel):
     tumor_accuracy: Interval
     tumor_macro_f1: Interval
     tumor_recall: dict[str, Interval]
-    plane_accuracy: Interval | None = None
+    plane_accuracy: Interval
 
 
 class Mistake(BaseModel):
     """A slice that was answered wrongly.
 
     `group` is a number within its list, so that slices of one patient are seen to be so and
-    no name of a patient leaves the workspace. It and `source` are None where not recorded.
+    no name of a patient leaves the workspace.
     """
 
     slice_id: str
-    group: int | None
-    source: str | None
+    group: int
+    source: str
     truth: str
     answer: str
     confidence: float
@@ -121,8 +123,8 @@ class Evaluation(BaseModel):
     """Figures of one protocol on data that the model has not seen.
 
     `reliability` and `reliability_equal_mass` hold ``images``, ``confidence`` (mean) and
-    ``accuracy`` of each bin that holds a slice; `mistakes` the most confident errors. What was
-    measured before these were recorded has them empty.
+    ``accuracy`` of each bin that holds a slice; `mistakes` the most confident errors, of slices
+    that have names. `shortcuts` are of the protocol ``patient`` alone.
     """
 
     protocol: str
@@ -130,13 +132,13 @@ class Evaluation(BaseModel):
     groups: int
     metrics: dict[str, Interval]
     per_source: dict[str, SourceFigures]
+    per_plane: dict[str, SourceFigures]
     per_tumor: dict[str, ClassFigures]
     per_category: dict[str, ClassFigures]
     confusion: list[list[int]]
-    per_plane: dict[str, SourceFigures] = {}
-    reliability: list[dict[str, float]] = []
-    reliability_equal_mass: list[dict[str, float]] = []
-    mistakes: list[Mistake] = []
+    reliability: list[dict[str, float]]
+    reliability_equal_mass: list[dict[str, float]]
+    mistakes: list[Mistake]
     shortcuts: Shortcuts | None = None
 
 
@@ -179,13 +181,13 @@ class PredictionSets(BaseModel):
 
 
 class Training(BaseModel):
-    """What the model was trained on, and how; `per_source` is empty where it was not recorded."""
+    """What the model was trained on, and how."""
 
     training_set_sha256: str
     images: int
     groups: int
     per_category: dict[str, int]
-    per_source: dict[str, int] = {}
+    per_source: dict[str, int]
     split: str
     recipe: dict[str, Any]
     label_corrections: int
@@ -193,10 +195,7 @@ class Training(BaseModel):
 
 
 class Manifest(BaseModel):
-    """Everything that must be known of a model to use it, as in ``manifest.json``.
-
-    A model without `prediction_sets` was made before there were any: its sets are not known.
-    """
+    """Everything that must be known of a model to use it, as in ``manifest.json``."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -210,7 +209,7 @@ class Manifest(BaseModel):
     temperature: float = Field(gt=0)
     temperature_fitted_on: str
     out_of_distribution: OutOfDistribution
-    prediction_sets: PredictionSets | None = None
+    prediction_sets: PredictionSets
     training: Training
     evaluation: Evaluation
     export_agreement: float = Field(ge=0)
@@ -228,7 +227,7 @@ def load_manifest(folder: Path) -> Manifest:
     Parameters
     ----------
     folder : Path
-        Holds ``manifest.json``, ``model.tflite`` and ``reference.npz``.
+        Holds ``manifest.json`` and the files of `MODEL_FILES`.
 
     Raises
     ------
@@ -266,11 +265,11 @@ def _check_contract(path: Path, manifest: Manifest) -> None:
             f"{path}: expected preprocessing {PREPROCESSING_ID!r}. Received "
             f"{manifest.input.preprocessing!r}. Train the model again with this version."
         )
-    missing = {WEIGHTS_NAME, REFERENCE_NAME} - set(manifest.files)
+    missing = [name for name in MODEL_FILES if name not in manifest.files]
     if missing:
         raise ModelError(
-            f"{path}: expected the hashes of {WEIGHTS_NAME} and {REFERENCE_NAME}. "
-            f"Received none of {', '.join(sorted(missing))}. Train the model again."
+            f"{path}: expected the hashes of {', '.join(MODEL_FILES)}. "
+            f"Received none of {', '.join(missing)}. Train the model again."
         )
 
 

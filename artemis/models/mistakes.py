@@ -23,8 +23,8 @@ def worst_mistakes(
     probabilities: NDArray[np.float32],
     categories: NDArray[np.int64],
     slice_ids: Sequence[str],
-    groups: Sequence[str] | None,
-    sources: Sequence[str] | None,
+    groups: Sequence[str],
+    sources: Sequence[str],
 ) -> list[Mistake]:
     """Return the mistakes of the highest confidence, at most two of a group.
 
@@ -36,11 +36,10 @@ def worst_mistakes(
         True category indices.
     slice_ids : sequence of str, length n
         Name of each slice.
-    groups : sequence of str, length n, or None
+    groups : sequence of str, length n
         Patient group of each slice. Its name may be a patient's, so what is returned has its
-        number in the order of the list instead, from 1. Where groups are not known, nor is
-        how many mistakes are of one.
-    sources : sequence of str, length n, or None
+        number in the order of the list instead, from 1.
+    sources : sequence of str, length n
         Source of each slice.
 
     Returns
@@ -54,16 +53,15 @@ def worst_mistakes(
     taken: Counter[str] = Counter()
     found: list[Mistake] = []
     for row in sorted(wrong, key=lambda row: (-confidence[row], slice_ids[row])):
-        group = None if groups is None else groups[row]
-        if group is not None:
-            if taken[group] == PER_GROUP:
-                continue
-            taken[group] += 1
+        group = groups[row]
+        if taken[group] == PER_GROUP:
+            continue
+        taken[group] += 1
         found.append(
             Mistake(
                 slice_id=slice_ids[row],
-                group=None if group is None else numbers.setdefault(group, len(numbers) + 1),
-                source=None if sources is None else sources[row],
+                group=numbers.setdefault(group, len(numbers) + 1),
+                source=sources[row],
                 truth=CATEGORY_NAMES[categories[row]],
                 answer=CATEGORY_NAMES[answers[row]],
                 confidence=float(confidence[row]),

@@ -27,7 +27,7 @@ from __future__ import annotations
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,10 +37,7 @@ from artemis.files import atomic_path
 from artemis.labels import CATEGORIES
 
 METHOD: Final = "mahalanobis-picture-1"
-"""Features and picture; what a new model gets."""
-
-FEATURES_ONLY: Final = "mahalanobis-pca-residual-1"
-"""Features alone; what the first shipped models have."""
+"""Features and picture together."""
 
 _MAX_COMPONENTS: Final = 64
 _MIN_VARIANCE: Final = 1e-6
@@ -138,8 +135,8 @@ class FeatureReference:
         Orthonormal principal axes.
     residual_scale : float
         Root mean square length of what the axes leave out, over the training set.
-    picture : PictureReference or None
-        None where features alone decide.
+    picture : PictureReference
+        Looks of the same slices.
     """
 
     mean: NDArray[np.float32]
@@ -147,7 +144,7 @@ class FeatureReference:
     centres: NDArray[np.float32]
     components: NDArray[np.float32]
     residual_scale: float
-    picture: PictureReference | None = None
+    picture: PictureReference
 
     def score(
         self, features: NDArray[np.float32], pictures: NDArray[np.uint8]
@@ -158,7 +155,7 @@ class FeatureReference:
         the centre of category c, `r` what the `k` principal axes leave out and `s` its
         typical length: the Mahalanobis distance of Lee et al. (NeurIPS 2018) with a shared
         covariance, plus the residual of the principal subspace (Wang et al., CVPR 2022), plus
-        the distance `q` of the picture's own statistics, 0 where there is no reference of them.
+        the distance `q` of the picture's own statistics.
 
         Parameters
         ----------
@@ -178,7 +175,7 @@ class FeatureReference:
         distances = ((whitened[:, None, :] - self.centres[None]) ** 2).mean(axis=2).min(axis=1)
         residual = centred - (centred @ self.components) @ self.components.T
         scaled = (residual**2).sum(axis=1) / self.residual_scale**2
-        looks = 0.0 if self.picture is None else self.picture.score(pictures) ** 2
+        looks = self.picture.score(pictures) ** 2
         scores: NDArray[np.float32] = np.sqrt(distances + scaled + looks).astype(np.float32)
         return scores
 
@@ -192,22 +189,13 @@ class FeatureReference:
                 centres=self.centres.astype(np.float16),
                 components=self.components.astype(np.float16),
                 residual_scale=np.float32(self.residual_scale),
-                **self._picture_arrays(),
+                picture_mean=self.picture.mean.astype(np.float16),
+                picture_whitening=self.picture.whitening.astype(np.float16),
             )
-
-    def _picture_arrays(self) -> dict[str, Any]:
-        if self.picture is None:
-            return {}
-        return {
-            "picture_mean": self.picture.mean.astype(np.float16),
-            "picture_whitening": self.picture.whitening.astype(np.float16),
-        }
 
 
 def fit_reference(
-    features: NDArray[np.float32],
-    categories: NDArray[np.int64],
-    pictures: NDArray[np.uint8] | None = None,
+    features: NDArray[np.float32], categories: NDArray[np.int64], pictures: NDArray[np.uint8]
 ) -> FeatureReference:
     """Summarise training slices.
 
@@ -217,8 +205,8 @@ def fit_reference(
         Pooled features of the training slices.
     categories : ndarray, (n,), int64
         Category indices; one without slices gets the overall mean as its centre.
-    pictures : ndarray, (n, side, side), uint8, optional
-        Model inputs; without them features alone decide (`FEATURES_ONLY`).
+    pictures : ndarray, (n, side, side), uint8
+        Model inputs that they are of.
     """
     mean = features.mean(axis=0)
     centred = (features - mean).astype(np.float64)
@@ -240,7 +228,7 @@ def fit_reference(
         centres=(centres / spread).astype(np.float32),
         components=components.astype(np.float32),
         residual_scale=residual_scale,
-        picture=None if pictures is None else fit_picture_reference(pictures),
+        picture=fit_picture_reference(pictures),
     )
 
 
@@ -251,18 +239,18 @@ def load_reference(path: Path, method: str = METHOD) -> FeatureReference:
     ----------
     path : Path
         ``reference.npz``.
-    method : {METHOD, FEATURES_ONLY}
-        As the manifest names it.
+    method : str
+        As the manifest names it; `METHOD` is known.
 
     Raises
     ------
     ModelError
         If the file is not such a reference, or the method is not known.
     """
-    if method not in (METHOD, FEATURES_ONLY):
+    if method != METHOD:
         raise ModelError(
-            f"{path}: expected the reference of the method {METHOD} or {FEATURES_ONLY}. Received "
-            f"{method!r}. Use the version of Artemis that trained the model, or train it again."
+            f"{path}: expected the reference of the method {METHOD}. Received {method!r}. "
+            "Use the version of Artemis that trained the model, or train it again."
         )
     try:
         with np.load(path, allow_pickle=False) as arrays:
@@ -272,9 +260,7 @@ def load_reference(path: Path, method: str = METHOD) -> FeatureReference:
                 centres=arrays["centres"].astype(np.float32),
                 components=arrays["components"].astype(np.float32),
                 residual_scale=float(arrays["residual_scale"]),
-                picture=None
-                if method == FEATURES_ONLY
-                else PictureReference(
+                picture=PictureReference(
                     arrays["picture_mean"].astype(np.float32),
                     arrays["picture_whitening"].astype(np.float32),
                 ),

@@ -14,34 +14,31 @@ import pyarrow.parquet as pq
 
 from artemis.errors import ModelError
 from artemis.labels import PROBABILITY_COLUMNS
-from artemis.models.manifest import OUT_OF_FOLD_NAME, Manifest
+from artemis.models.manifest import OUT_OF_FOLD_NAME
 
-_REQUIRED: Final = ("slice_id", "fold", *PROBABILITY_COLUMNS)
+_REQUIRED: Final = ("slice_id", "fold", "category", "start_unseen", *PROBABILITY_COLUMNS)
 
 
-def read_out_of_fold(folder: Path, manifest: Manifest) -> pd.DataFrame | None:
-    """Return a model's out-of-fold predictions, or None if its manifest lists none.
+def read_out_of_fold(folder: Path) -> pd.DataFrame:
+    """Return a model's out-of-fold predictions.
 
     Parameters
     ----------
     folder : Path
-        The model's folder.
-    manifest : Manifest
-        As `artemis.models.manifest.load_manifest` returned it, which checked the file's hash.
+        The model's folder; `artemis.models.manifest.load_manifest` checks the file's hash.
 
     Returns
     -------
-    pandas.DataFrame or None
-        ``slice_id``, ``fold``, ``p_<category>`` (float32, missing where none was made), and
-        ``category`` where it is there.
+    pandas.DataFrame
+        ``slice_id``, ``fold``, ``category`` (the index trained with), ``start_unseen`` (whether
+        the weights to start from have not seen it), and ``p_<category>`` (float32, missing where
+        none was made).
 
     Raises
     ------
     ModelError
         If the file is not such a table, or has a slice twice.
     """
-    if OUT_OF_FOLD_NAME not in manifest.files:
-        return None
     path = folder / OUT_OF_FOLD_NAME
     try:
         table: pd.DataFrame = pq.ParquetFile(path).read().to_pandas()
@@ -53,7 +50,7 @@ def read_out_of_fold(folder: Path, manifest: Manifest) -> pd.DataFrame | None:
     missing = [column for column in _REQUIRED if column not in table]
     if missing or table["slice_id"].duplicated().any():
         raise ModelError(
-            f"{path}: expected one row a slice with {', '.join(_REQUIRED[:2])} and p_<category>. "
+            f"{path}: expected one row a slice with {', '.join(_REQUIRED[:4])} and p_<category>. "
             f"Received {f'none of {missing[0]}' if missing else 'a slice twice'}. "
             "Train the model again."
         )

@@ -40,7 +40,7 @@ COLUMNS: Final[Mapping[str, str]] = {
     "confidence": "calibrated probability of the answer, 0 to 1; means nothing where "
     "`review_reasons` has `out_of_distribution`",
     "p_tumor": "1 − p(none), 0 to 1",  # noqa: RUF001 - a minus sign
-    "set_90": "plausible categories, most probable first; empty where the model has no sets",
+    "set_90": "plausible categories, most probable first",
     "ood_score": "distance from the training images; higher is stranger",
     "doubt": "0 (sure) to 1, orders the review queue",
     "needs_review": "whether a person should look",

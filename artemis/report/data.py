@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Final
 import pandas as pd
 
 from artemis.errors import RunRecordError
-from artemis.labels import CATEGORIES, CATEGORY_NAMES, PROBABILITY_COLUMNS, Category
+from artemis.labels import CATEGORIES, CATEGORY_NAMES, PROBABILITY_COLUMNS
 from artemis.predictions import QUALITY_COLUMNS, plain_rows, read_studies, read_table
 from artemis.report.items import Answer, SliceItem
 from artemis.report.stored_pictures import stored_pictures
@@ -189,17 +189,11 @@ def _answers(run_dir: Path, steps: Mapping[str, int]) -> tuple[_AnswersBySlice, 
             ood_score=row["ood_score"],
             needs_review=row["needs_review"],
             review_reasons=tuple(row["review_reasons"]),
-            set_90=_categories(row["set_90"]),
+            set_90=tuple(CATEGORIES[CATEGORY_NAMES.index(name)] for name in row["set_90"]),
             doubt=row["doubt"],
             step=steps.get(row["model"], confidence_step(None)),
         )
     return by_slice, list(models)
-
-
-def _categories(names: Iterable[str] | None) -> tuple[Category, ...] | None:
-    if names is None:
-        return None
-    return tuple(CATEGORIES[CATEGORY_NAMES.index(name)] for name in names)
 
 
 def _items(

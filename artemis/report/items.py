@@ -29,9 +29,8 @@ class Answer:
         Whether this model's answer sends the slice to a human.
     review_reasons : tuple of str
         Codes of `artemis.report.words.REVIEW_REASON_WORDS`.
-    set_90 : tuple of Category or None
-        Categories that hold the truth of nine slices in ten, most probable first; None where
-        the model has no such sets.
+    set_90 : tuple of Category
+        Categories that hold the truth of nine slices in ten, most probable first.
     doubt : float
         From 0 (sure) to 1, see `artemis.review.doubt_of`.
     step : int
@@ -44,7 +43,7 @@ class Answer:
     ood_score: float
     needs_review: bool
     review_reasons: tuple[str, ...]
-    set_90: tuple[Category, ...] | None
+    set_90: tuple[Category, ...]
     doubt: float
     step: int
 

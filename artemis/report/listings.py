@@ -181,11 +181,10 @@ def cards_view(data: RunData) -> dict[str, Any]:
         fields["ood_threshold"] = _rounded(model.ood_threshold, 2)
         fields["set_thresholds"] = ", ".join(
             f"{TUMOR_WORDS.get(tumor, tumor)} {limit:.3f}"
-            for tumor, limit in (model.set_thresholds or {}).items()
+            for tumor, limit in model.set_thresholds.items()
         )
-        kept = {key: value for key, value in fields.items() if value != ""}
         cards.append(
-            (name, [(_FIELD_WORDS.get(key, key), _plain(value)) for key, value in kept.items()])
+            (name, [(_FIELD_WORDS.get(key, key), _plain(value)) for key, value in fields.items()])
         )
     return {"cards": cards}
 

@@ -60,7 +60,7 @@ class FailureItem:
     truth: str
     answer: str
     said: str
-    group: str
+    group: int
     source: str
     slice_id: str
     path: str
@@ -171,8 +171,8 @@ def _failures(block: Failures, pictures: Pictures) -> list[FailureItem]:
                 truth=CATEGORY_WORDS.get(one.truth, one.truth),
                 answer=CATEGORY_WORDS.get(one.answer, one.answer),
                 said=said,
-                group="" if one.group is None else str(one.group),
-                source=visible(one.source or ""),
+                group=one.group,
+                source=visible(one.source),
                 slice_id=one.slice_id,
                 path=visible(str(kept.get("path", ""))),
                 now="" if now == one.answer else CATEGORY_WORDS.get(now, now),

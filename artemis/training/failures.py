@@ -9,7 +9,6 @@ from PIL import Image
 
 from artemis.evidence_map import gives_evidence, tumor_evidence
 from artemis.labels import CATEGORY_NAMES, PLANES
-from artemis.models.card.failures import failure_record
 from artemis.models.card.pictures import pictures_path, write_pictures
 from artemis.models.runtime import ClassificationModel
 from artemis.overlay import jpeg_bytes, overlay_jpeg
@@ -38,9 +37,8 @@ def keep_failures(workspace: Path, folder: Path, data: TrainingSet) -> Path | No
         The file; None of a model without mistakes among the pictures.
     """
     model = ClassificationModel(folder)
-    found = failure_record(model.manifest)
     places = {name: row for row, name in enumerate(data.table["slice_id"])}
-    mistakes = [one for one in (found.mistakes if found else ()) if one.slice_id in places]
+    mistakes = [one for one in model.manifest.evaluation.mistakes if one.slice_id in places]
     if not mistakes:
         return None
     side = model.manifest.input.side

@@ -68,7 +68,7 @@ class _Side:
 
     model: ClassificationModel
     evidence: Evidence
-    out_of_fold: pd.DataFrame | None
+    out_of_fold: pd.DataFrame
 
     @property
     def manifest(self) -> Manifest:
@@ -176,7 +176,7 @@ def _side(model: ClassificationModel, data: TrainingSet, locked: NDArray[np.bool
         categories=table["category"].to_numpy(dtype=np.int64),
         probabilities=model.probabilities(model.predict(pictures).logits),
     )
-    kept = read_out_of_fold(model.folder, manifest)
+    kept = read_out_of_fold(model.folder)
     return _Side(model, fair_evidence(own, None, kept), kept)
 
 
@@ -188,14 +188,11 @@ def _integrity(
     pairs = zip(ids[data.copies["first"]], ids[data.copies["second"]], strict=True)
     # What the folder says that it was trained on counts, not what this process would choose.
     kept = challenger.out_of_fold
-    trained = set() if kept is None else set(kept["slice_id"])
+    trained = set(kept["slice_id"])
     groups = set(data.table.loc[data.table["slice_id"].isin(trained), "group"])
-    categories = np.empty(0, np.int64)
-    if kept is not None and "category" in kept:
-        categories = kept["category"].to_numpy(np.int64)
     checks = [
         *check_leaks(trained, groups, challenger.evidence, pairs),
-        *check_training_set(policy, categories, groups),
+        *check_training_set(policy, kept["category"].to_numpy(np.int64), groups),
         _labels(policy, data, split, challenger, champion),
     ]
     if champion is not None:
@@ -233,22 +230,19 @@ def _labels(
     judging = champion or challenger
     known = judging.out_of_fold
     table = data.table[split.train].reset_index(drop=True)
-    given: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
-    if known is not None:
-        made = known.dropna(subset=names[0]).set_index("slice_id")
-        rows = np.flatnonzero(table["slice_id"].isin(made.index))
-        kept = made.loc[table["slice_id"][rows], names].to_numpy(dtype=np.float32)
-        given.append((rows, kept))
-        if champion is not None:
-            new = np.flatnonzero(~table["slice_id"].isin(known["slice_id"]))
-            model = champion.model
-            pictures = data.pictures[champion.manifest.input.side][split.train][new]
-            given.append((new, model.probabilities(model.predict(pictures).logits)))
-    rows = np.concatenate([rows for rows, _ in given] or [np.empty(0, np.int64)])
+    made = known.dropna(subset=names[0]).set_index("slice_id")
+    rows = np.flatnonzero(table["slice_id"].isin(made.index))
+    probabilities = made.loc[table["slice_id"][rows], names].to_numpy(dtype=np.float32)
+    if champion is not None:
+        new = np.flatnonzero(~table["slice_id"].isin(known["slice_id"]))
+        model = champion.model
+        pictures = data.pictures[champion.manifest.input.side][split.train][new]
+        answers = model.probabilities(model.predict(pictures).logits)
+        rows, probabilities = np.append(rows, new), np.concatenate([probabilities, answers])
     return check_labels(
         policy,
         table["category"].to_numpy()[rows],
-        np.concatenate([p for _, p in given] or [np.empty((0, len(names)), np.float32)]),
+        probabilities,
         None
         if champion is None
         else recorded_conflicts(champion.manifest.evaluation, policy.suspicion.confident),

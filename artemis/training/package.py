@@ -23,6 +23,7 @@ from artemis.models.card.markdown import render_card
 from artemis.models.manifest import (
     CARD_NAME,
     MANIFEST_NAME,
+    MODEL_FILES,
     OUT_OF_FOLD_NAME,
     REFERENCE_NAME,
     START_NAME,
@@ -197,7 +198,6 @@ def _describe(
 ) -> Manifest:
     calibration = model.calibration
     far_auroc, far_refused = _measure_far(model, building)
-    hashed = (WEIGHTS_NAME, REFERENCE_NAME, START_NAME, OUT_OF_FOLD_NAME)
     return Manifest(
         name=model.recipe.model,
         version=name,
@@ -219,7 +219,7 @@ def _describe(
         training=_describe_training(model),
         evaluation=model.evaluation or _test(model, building),
         export_agreement=agreement,
-        files={name: sha256_file(building / name) for name in hashed},
+        files={name: sha256_file(building / name) for name in MODEL_FILES},
     )
 
 

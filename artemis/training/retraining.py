@@ -196,13 +196,11 @@ def choose_start(inputs: Inputs, model: str, data: TrainingSet) -> ChosenStart:
     except ModelError:
         return ChosenStart(None, "first weights: there is no champion", fresh)
     manifest = load_manifest(folder)
-    known = read_out_of_fold(folder, manifest)
-    if START_NAME not in manifest.files or known is None or "start_unseen" not in known:
-        return ChosenStart(None, "first weights: the champion keeps none to start from", fresh)
     recipe = inputs.recipe(model).record()
     if any(manifest.training.recipe.get(name) != recipe[name] for name in ("side", "original")):
         return ChosenStart(None, "first weights: the champion is of another recipe", fresh)
-    seen = set(known.loc[~known["start_unseen"].astype(bool), "slice_id"])
+    known = read_out_of_fold(folder)
+    seen = set(known.loc[~known["start_unseen"], "slice_id"])
     unseen = ~data.table["slice_id"].isin(seen).to_numpy()
     if (~unseen & fresh.test).any():
         return ChosenStart(None, "first weights: the champion's have seen locked slices", fresh)

@@ -97,6 +97,17 @@ def test_unhashed_weights_are_refused(baseline: Path) -> None:
         load_manifest(baseline)
 
 
+@pytest.mark.parametrize("name", ["start.npz", "out_of_fold.parquet"])
+def test_model_without_what_it_is_judged_and_started_by_is_refused(
+    baseline: Path, name: str
+) -> None:
+    files = json.loads((baseline / "manifest.json").read_text())["files"]
+    del files[name]
+    change(baseline, files=files)
+    with pytest.raises(ModelError, match=rf"Received none of {name}\. Train the model again"):
+        load_manifest(baseline)
+
+
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"format": 2}'])
 def test_other_json_is_refused(baseline: Path, text: str) -> None:
     (baseline / "manifest.json").write_text(text)
@@ -104,9 +115,30 @@ def test_other_json_is_refused(baseline: Path, text: str) -> None:
         load_manifest(baseline)
 
 
-def test_model_without_prediction_sets_is_one_whose_sets_are_not_known(baseline: Path) -> None:
-    change(baseline, prediction_sets=None)
-    assert load_manifest(baseline).prediction_sets is None
+@pytest.mark.parametrize(
+    "missing",
+    [
+        "prediction_sets",
+        "out_of_distribution.far_auroc",
+        "training.per_source",
+        "evaluation.per_plane",
+        "evaluation.reliability_equal_mass",
+        "evaluation.mistakes",
+    ],
+)
+def test_a_record_that_lacks_a_part_is_refused_by_its_name(baseline: Path, missing: str) -> None:
+    manifest = json.loads((baseline / "manifest.json").read_text())
+    *above, name = missing.split(".")
+    del (manifest[above[0]] if above else manifest)[name]
+    (baseline / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ModelError, match=rf"Received: Field required at {missing}\. Train the"):
+        load_manifest(baseline)
+
+
+def test_shortcut_tests_may_be_missing(baseline: Path) -> None:
+    evaluation = json.loads((baseline / "manifest.json").read_text())["evaluation"]
+    change(baseline, evaluation=evaluation | {"shortcuts": None})
+    assert load_manifest(baseline).evaluation.shortcuts is None
 
 
 @pytest.mark.parametrize("thresholds", [{"glioma": 0.5}, dict.fromkeys(TUMORS, 1.5)])

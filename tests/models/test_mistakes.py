@@ -26,11 +26,14 @@ def test_the_surest_errors_come_first_and_two_of_a_patient_at_most() -> None:
 def test_the_order_of_the_slices_does_not_matter() -> None:
     p = sure_of([1, 2, 3], [0.5, 0.5, 0.5])
     truth = np.zeros(3, dtype=np.int64)
-    one = worst_mistakes(p, truth, ["a", "b", "c"], None, None)
-    other = worst_mistakes(p[::-1], truth, ["c", "b", "a"], None, None)
+    one = worst_mistakes(p, truth, ["a", "b", "c"], ["Ann", "Bo", "Cy"], ["s", "t", "u"])
+    other = worst_mistakes(p[::-1], truth, ["c", "b", "a"], ["Cy", "Bo", "Ann"], ["u", "t", "s"])
     assert one == other
-    assert one[0].group is None
-    assert one[0].source is None
+    assert [(of.slice_id, of.group, of.source) for of in one] == [
+        ("a", 1, "s"),
+        ("b", 2, "t"),
+        ("c", 3, "u"),
+    ]
 
 
 def test_the_list_is_bounded() -> None:

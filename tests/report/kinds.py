@@ -11,7 +11,6 @@ from unittest.mock import patch
 from artemis.explain import explain_image
 from artemis.models.card.blocks import Failures
 from artemis.models.card.contents import build_card
-from artemis.models.card.failures import failure_record
 from artemis.report import limits
 from artemis.report.audit import build_audit_page
 from artemis.report.benchmark import build_benchmark_page
@@ -115,7 +114,7 @@ def audit(folder: Path, samples: Path) -> Path:
 
 def card(folder: Path, _: Path) -> Path:
     """Write the card of a model with pictures of some of its mistakes."""
-    made = build_card(manifest := full_manifest(), failure_record(manifest))
+    made = build_card(full_manifest())
     (mistakes,) = (
         block.mistakes
         for section in made.sections

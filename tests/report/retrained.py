@@ -97,7 +97,7 @@ def outcome(
         version=own.version.version,
         sha256=own.version.sha256,
         side=192,
-        started_from="imagenet, since the champion keeps no weights to start from",
+        started_from="first weights: the champion is of another recipe",
         evaluation=figures[0].model_copy(update={"shortcuts": _shortcuts()}),
         champion=current,
         champion_evaluation=None if first else figures[1],

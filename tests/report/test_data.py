@@ -60,12 +60,12 @@ def test_review_puts_the_slice_first_whose_first_answer_is_most_in_doubt(
     assert order == ["most.png", "less.png", "least.png"]
 
 
-def test_set_of_an_answer_is_read_as_categories_and_may_be_missing(make_run: MakeRun) -> None:
+def test_set_of_an_answer_is_read_as_categories(make_run: MakeRun) -> None:
     tables = doubtful((0, 0.5), (0, 0.5), "a.png")
     tables.predictions["mobilenet_v2"][0]["set_90"] = ["glioma_coronal", "none_coronal"]
     answers = load_run(make_run(tables)).items[0].answers
     assert answers["mobilenet_v2"].set_90 == (CATEGORIES[0], CATEGORIES[9])
-    assert answers["baseline"].set_90 is None
+    assert answers["baseline"].set_90 == (CATEGORIES[0],)
 
 
 def test_copies_of_a_slice_have_different_anchors(make_run: MakeRun) -> None:

@@ -11,7 +11,6 @@ from PIL import Image
 
 from artemis.models.card.blocks import Card, Failures, Section
 from artemis.models.card.contents import build_card, read_card
-from artemis.models.card.failures import failure_record
 from artemis.models.card.markdown import render_card
 from artemis.models.card.pictures import pictures_path, write_pictures
 from artemis.models.manifest import Manifest, Mistake, load_manifest
@@ -71,7 +70,7 @@ def test_page_and_markdown_tell_the_same_sections(shipped: Path, tmp_path: Path)
 
 
 def test_every_figure_of_the_readouts_has_its_interval(full: Manifest, tmp_path: Path) -> None:
-    page = parsed(tmp_path, card_page(build_card(full, None)))
+    page = parsed(tmp_path, card_page(build_card(full)))
     accuracy = full.evaluation.metrics["accuracy"]
     (readouts,) = page.all("dl", class_="readouts")
     assert f"Accuracy{accuracy.value:.3f} ({accuracy.low:.3f} to {accuracy.high:.3f})" in text(
@@ -80,7 +79,7 @@ def test_every_figure_of_the_readouts_has_its_interval(full: Manifest, tmp_path:
 
 
 def test_reliability_is_a_diagram_with_its_counts(full: Manifest, tmp_path: Path) -> None:
-    page = parsed(tmp_path, card_page(build_card(full, None)))
+    page = parsed(tmp_path, card_page(build_card(full)))
     drawn = page.by_id("calibration").findall(".//figure")
     assert len(drawn) == 2
     for figure, bins in zip(
@@ -94,8 +93,7 @@ def test_reliability_is_a_diagram_with_its_counts(full: Manifest, tmp_path: Path
 
 
 def test_text_from_outside_stays_text(full: Manifest, tmp_path: Path) -> None:
-    record = failure_record(full)
-    page = parsed(tmp_path, card_page(build_card(full, record)))
+    page = parsed(tmp_path, card_page(build_card(full)))
     assert HOSTILE.replace("\u202e", "⟨U+202E⟩") in text(page.by_id("data"))
     assert page.all("img") == []
     assert len(page.all("script")) == 1
@@ -106,7 +104,7 @@ def test_pictures_are_shown_beside_their_mistake_and_a_warning_with_them(
     full: Manifest,
     tmp_path: Path,
 ) -> None:
-    card = build_card(full, failure_record(full))
+    card = build_card(full)
     (block,) = (one for part in card.sections for one in part.blocks if isinstance(one, Failures))
     first, second = block.mistakes[:2]
     rows: dict[str, Any] = {
@@ -159,12 +157,11 @@ def test_a_folder_gets_its_page_and_the_workspace_the_one_with_pictures(tmp_path
     folder = Path(shutil.copytree(source, tmp_path / "models" / "mobilenet_v2" / source.name))
     settings = Settings(workspace=tmp_path)
     assert publish_card(folder, settings) is None
-    record = failure_record(load_manifest(folder))
-    assert record is not None
+    mistake = load_manifest(folder).evaluation.mistakes[0]
     row = {
-        "slice_id": record.mistakes[0].slice_id,
+        "slice_id": mistake.slice_id,
         "path": "a.png",
-        "answer_now": record.mistakes[0].answer,
+        "answer_now": mistake.answer,
         "jpeg": jpeg(),
         "overlay": None,
     }

@@ -11,7 +11,6 @@ from PIL import Image
 pytest.importorskip("sklearn", reason="needs the extra `train`")
 
 from artemis.labels import CATEGORY_NAMES
-from artemis.models.card.failures import failure_record
 from artemis.models.card.pictures import read_pictures
 from artemis.models.manifest import load_manifest
 from artemis.training.failures import keep_failures
@@ -31,9 +30,7 @@ def holding(slice_ids: list[str], side: int) -> TrainingSet:
 def test_pictures_and_evidence_of_the_mistakes_that_are_at_hand_are_kept(tmp_path: Path) -> None:
     folder = shipped_folder()
     manifest = load_manifest(folder)
-    record = failure_record(manifest)
-    assert record is not None
-    chosen = [one.slice_id for one in record.mistakes[:2]]
+    chosen = [one.slice_id for one in manifest.evaluation.mistakes[:2]]
     path = keep_failures(tmp_path, folder, holding(["other", *chosen], manifest.input.side))
     assert path == tmp_path / "failures" / manifest.name / f"{manifest.version}.parquet"
     kept = read_pictures(path)

@@ -1,4 +1,4 @@
-"""Build the card of a model out of its manifest and its out-of-fold predictions."""
+"""Build the card of a model out of its manifest."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from artemis.models.card.blocks import (
     Paragraph,
     Section,
 )
-from artemis.models.card.failures import FailureRecord, failure_record
 from artemis.models.card.measured import (
     calibration,
     confusions,
@@ -45,12 +44,11 @@ def read_card(folder: Path) -> Card:
     ModelError
         If the model is damaged, see `artemis.models.manifest.load_manifest`.
     """
-    manifest = load_manifest(folder)
-    return build_card(manifest, failure_record(manifest))
+    return build_card(load_manifest(folder))
 
 
-def build_card(manifest: Manifest, failures: FailureRecord | None) -> Card:
-    """Build a card; nothing but its arguments is in it, so that it can be made anew any time."""
+def build_card(manifest: Manifest) -> Card:
+    """Build a card; nothing but the manifest is in it, so that it can be made anew any time."""
     sections = (
         _use(manifest),
         _data(manifest),
@@ -62,9 +60,9 @@ def build_card(manifest: Manifest, failures: FailureRecord | None) -> Card:
         out_of_distribution(manifest),
         evidence(manifest),
         shortcuts(manifest),
-        _failures(manifest, failures),
+        _failures(manifest),
         _limits(manifest),
-        outlines(manifest, failures),
+        outlines(manifest),
     )
     return Card(
         name=manifest.name,
@@ -148,33 +146,23 @@ def _use(manifest: Manifest) -> Section:
 
 def _data(manifest: Manifest) -> Section:
     training = manifest.training
-    blocks: list[Block] = [
+    blocks = (
         Paragraph(
             f"{training.images:,} images of {training.groups:,} patient groups were trained on. "
             f"{training.label_corrections} labels of the whole set were corrected by the tumour "
             "that the picture's own source gives."
         ),
         Figures(sources_table(manifest), text=True),
-    ]
-    if not training.per_source:
-        blocks.append(
-            Paragraph("How many images of each source were trained on was not recorded.", note=True)
-        )
-    return Section(
-        "data",
-        "Data",
-        (
-            *blocks,
-            Figures(
-                table_of(
-                    "Images trained on, by category",
-                    ("category", "images"),
-                    [(class_words(name), n) for name, n in training.per_category.items()],
-                )
-            ),
-            Facts("The training set", (("SHA-256", training.training_set_sha256),)),
+        Figures(
+            table_of(
+                "Images trained on, by category",
+                ("category", "images"),
+                [(class_words(name), n) for name, n in training.per_category.items()],
+            )
         ),
+        Facts("The training set", (("SHA-256", training.training_set_sha256),)),
     )
+    return Section("data", "Data", blocks)
 
 
 def _protocol(manifest: Manifest) -> Section:
@@ -225,21 +213,21 @@ def _flat(recipe: Mapping[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
-def _failures(manifest: Manifest, failures: FailureRecord | None) -> Section:
-    if failures is None:
-        blocks: tuple[Block, ...] = (
-            Paragraph("The record of this model holds no single mistakes."),
-        )
-    elif not failures.mistakes:
-        blocks = (Paragraph(f"There is none. {failures.words}"),)
-    else:
-        ece = manifest.evaluation.metrics.get("ece")
+def _failures(manifest: Manifest) -> Section:
+    evaluation = manifest.evaluation
+    blocks: tuple[Block, ...] = (Paragraph("There is none."),)
+    if evaluation.mistakes:
+        ece = evaluation.metrics.get("ece")
         step = confidence_step(None if ece is None else ece.value)
         blocks = (
-            Paragraph(failures.words, note=True),
+            Paragraph(
+                f"Of the {evaluation.images:,} slices that the figures above are of; at most two "
+                "of a patient group, since errors come by patient.",
+                note=True,
+            ),
             Failures(
-                failures.mistakes,
-                tuple(percent(one.confidence, step) for one in failures.mistakes),
+                tuple(evaluation.mistakes),
+                tuple(percent(one.confidence, step) for one in evaluation.mistakes),
             ),
             Paragraph(
                 "The card in a model's folder shows no picture: the folder is copied and passed "

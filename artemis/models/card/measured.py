@@ -21,7 +21,6 @@ from artemis.models.figures import (
     figure,
     metrics_table,
     plane_confusion,
-    plane_table,
     shortcut_table,
     subset_table,
     table_of,
@@ -57,7 +56,7 @@ _STEP_WORDS: Final = {1: "whole per cent", 5: "steps of five per cent", 10: "ste
 def figures(manifest: Manifest) -> Section:
     """Return how often the answers are right: over all, by source, plane, type and category."""
     evaluation = manifest.evaluation
-    blocks: list[Block] = [
+    blocks = (
         Paragraph(
             f"{evaluation.images:,} images of {evaluation.groups:,} patient groups; every figure "
             "with its 95% interval by bootstrap over the groups. A class that is never missed has "
@@ -72,21 +71,11 @@ def figures(manifest: Manifest) -> Section:
             "over the types that occur in it.",
             note=True,
         ),
-        Figures(plane_table(evaluation)),
-    ]
-    if not evaluation.per_plane:
-        blocks.append(
-            Paragraph(
-                "Shares by plane are counted from the confusion matrix; this record holds no "
-                "intervals of them.",
-                note=True,
-            )
-        )
-    blocks += [
+        Figures(subset_table("plane", evaluation.per_plane)),
         Figures(class_table("tumour type", evaluation.per_tumor)),
         Figures(class_table("category", evaluation.per_category)),
-    ]
-    return Section("figures", "Figures", tuple(blocks))
+    )
+    return Section("figures", "Figures", blocks)
 
 
 def confusions(manifest: Manifest) -> Section:
@@ -118,46 +107,27 @@ def calibration(manifest: Manifest) -> Section:
     evaluation = manifest.evaluation
     ece = evaluation.metrics.get("ece")
     step = _STEP_WORDS[confidence_step(None if ece is None else ece.value)]
-    blocks: list[Block] = [
+    blocks: tuple[Block, ...] = (
         Paragraph(
             f"Logits are divided by a temperature of {manifest.temperature:.3f}, fitted on "
             f"{manifest.temperature_fitted_on}. By its calibration error this model's confidence "
             f"is printed in {step}, wherever people read it; the Parquet tables hold it exactly."
         ),
         Figures(metrics_table(evaluation.metrics, _SURE, "How sure against how right")),
-    ]
-    absent = [name for name in ("brier_by_patient", "nll_by_patient") if name not in
-              evaluation.metrics]  # fmt: skip
-    if absent:
-        blocks.append(
-            Paragraph(
-                "Brier score and likelihood with every patient weighing the same are not in this "
-                "record; those above weigh every slice the same, their intervals are by patient.",
-                note=True,
+        *(
+            Reliability(f"Reliability, bins of {words}", manifest.name, bins)
+            for words, bins in (
+                ("equal width", evaluation.reliability),
+                ("equal mass", evaluation.reliability_equal_mass),
             )
-        )
-    for words, bins in (
-        ("equal width", evaluation.reliability),
-        ("equal mass", evaluation.reliability_equal_mass),
-    ):
-        if bins:
-            blocks.append(Reliability(f"Reliability, bins of {words}", manifest.name, bins))
-        else:
-            blocks.append(
-                Paragraph(f"Bins of {words} are not in the record of this model.", note=True)
-            )
-    return Section("calibration", "Calibration", tuple(blocks))
+        ),
+    )
+    return Section("calibration", "Calibration", blocks)
 
 
 def prediction_sets(manifest: Manifest) -> Section:
     """Return how often the sets hold the truth, and how large they are."""
     sets = manifest.prediction_sets
-    if sets is None:
-        return Section(
-            "sets",
-            "Prediction sets",
-            (Paragraph("This model was made before there were any; its slices have none."),),
-        )
     level = f"{100 * sets.level:.0f}%"
     thresholds = table_of(
         f"Sets of {level}, by true tumour type",
@@ -196,33 +166,26 @@ def prediction_sets(manifest: Manifest) -> Section:
 def out_of_distribution(manifest: Manifest) -> Section:
     """Return how far from its training slices a slice may lie, and what is refused."""
     far = manifest.out_of_distribution
-    blocks: list[Block] = [
+    blocks = (
         Paragraph(
             f"A slice that lies further than {far.threshold:.2f} from the training slices "
             f"({far.method}) is sent to review, and its confidence is not shown. "
             f"{100 * far.held_out_false_refusals:.0f}% of held-out slices lie beyond it."
-        )
-    ]
-    if far.far_auroc is None:
-        blocks.append(
-            Paragraph("How well pictures that are no brain MRI are told apart was not measured.")
-        )
-    else:
-        blocks += [
-            Paragraph(
-                "Drawn pictures that are no brain MRI are told from held-out slices with an area "
-                f"under the ROC curve of {far.far_auroc:.3f}. Near images, such as other sequences "
-                "and field strengths, are not in this record."
-            ),
-            Figures(
-                table_of(
-                    "Drawn pictures beyond the distance",
-                    ("kind", "share"),
-                    [(kind, f"{100 * share:.0f}%") for kind, share in far.far_refused.items()],
-                )
-            ),
-        ]
-    return Section("ood", "Unlike the training images", tuple(blocks))
+        ),
+        Paragraph(
+            "Drawn pictures that are no brain MRI are told from held-out slices with an area "
+            f"under the ROC curve of {far.far_auroc:.3f}. Near images, such as other sequences "
+            "and field strengths, are not in this record."
+        ),
+        Figures(
+            table_of(
+                "Drawn pictures beyond the distance",
+                ("kind", "share"),
+                [(kind, f"{100 * share:.0f}%") for kind, share in far.far_refused.items()],
+            )
+        ),
+    )
+    return Section("ood", "Unlike the training images", blocks)
 
 
 def evidence(manifest: Manifest) -> Section:

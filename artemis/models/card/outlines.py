@@ -14,7 +14,6 @@ from typing import Final, NamedTuple
 
 from artemis.evidence_map import gives_evidence
 from artemis.models.card.blocks import Block, Figures, Paragraph, Section
-from artemis.models.card.failures import FailureRecord
 from artemis.models.figures import table_of
 from artemis.models.manifest import Manifest
 
@@ -147,14 +146,13 @@ _TRIPOD: Final = (
 )  # fmt: skip
 
 
-def outlines(manifest: Manifest, failures: FailureRecord | None) -> Section:
+def outlines(manifest: Manifest) -> Section:
     """Return the items of the three outlines, as far as this very record meets them."""
     lacking = {
         ("CLAIM", "30"): manifest.evaluation.shortcuts is None
         and ("partly", f"{_ROBUST}; the shortcut tests are not in this record"),
         ("CLAIM", "31"): not gives_evidence(manifest.outputs)
         and ("no", "this model gives no evidence maps"),
-        ("CLAIM", "39"): failures is None and ("no", "the record holds no single mistakes"),
     }
     blocks: list[Block] = [
         Paragraph(

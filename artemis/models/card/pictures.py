@@ -1,4 +1,10 @@
-"""Pictures of a model's most confident mistakes, kept in the workspace and never in its folder."""
+"""Pictures of a model's most confident mistakes, kept in the workspace and never in its folder.
+
+A model's folder is what is copied, packaged and mailed, so no picture of a patient may lie in
+it: the card there lists the mistakes. Where the pictures are at hand, in the workspace of the
+training, they are kept there instead, see `artemis.training.failures`, and a page among the
+workspace's reports shows them with the evidence.
+"""
 
 from __future__ import annotations
 

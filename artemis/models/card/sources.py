@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from artemis.models.figures import UNDEFINED, Table, table_of
+from artemis.models.figures import Table, table_of
 from artemis.models.manifest import Manifest
 
 
@@ -49,7 +49,7 @@ def sources_table(manifest: Manifest) -> Table:
     rows = []
     for name in dict.fromkeys([*training, *measured]):
         known = _KNOWN.get(name, _OTHER)
-        trained = training.get(name, 0) if training else UNDEFINED
+        trained = training.get(name, 0)
         tested = measured[name].images if name in measured else 0
         rows.append((name, trained, tested, known.words, known.licence))
     return table_of(

@@ -247,7 +247,8 @@ def _per_subset(
         tumors = _per_class(_fold(whole), _fold(resampled), TUMORS)
         f1 = _interval(_macro_f1(_fold(whole)), _macro_f1(_fold(resampled)))
         accuracy, tumor_accuracy = figures["accuracy"], figures["tumor_accuracy"]
-        if accuracy is None or tumor_accuracy is None or f1 is None:
+        plane_accuracy = figures["plane_accuracy"]
+        if accuracy is None or tumor_accuracy is None or plane_accuracy is None or f1 is None:
             continue
         result[name] = SourceFigures(
             images=int(chosen.sum()),
@@ -258,7 +259,7 @@ def _per_subset(
             tumor_recall={
                 tumor: of.recall for tumor, of in tumors.items() if of.recall is not None
             },
-            plane_accuracy=figures["plane_accuracy"],
+            plane_accuracy=plane_accuracy,
         )
     return result
 

@@ -165,7 +165,7 @@ def relabelled_share(
         0 where the two have no slice in common; None where the champion's labels are not
         known.
     """
-    if out_of_fold is None or "category" not in out_of_fold:
+    if out_of_fold is None:
         return None
     before = out_of_fold.set_index("slice_id")["category"]
     now = pd.Series(categories, index=slice_ids)

@@ -6,8 +6,7 @@ import pytest
 
 from artemis.models.card.blocks import Card, Failures, Figures, Paragraph, Reliability, Section
 from artemis.models.card.contents import build_card, read_card
-from artemis.models.card.failures import failure_record
-from artemis.models.manifest import CROSS_VALIDATED, Manifest, load_manifest
+from artemis.models.manifest import CROSS_VALIDATED, Manifest
 
 KEYS = [
     "use", "data", "protocol", "figures", "confusion", "calibration", "sets", "ood", "evidence",
@@ -30,12 +29,17 @@ def tables(part: Section) -> dict[str, tuple[tuple[str, ...], ...]]:
     }
 
 
+def without(manifest: Manifest, **of_evaluation: object) -> Manifest:
+    evaluation = manifest.evaluation.model_copy(update=of_evaluation)
+    return manifest.model_copy(update={"evaluation": evaluation})
+
+
 def test_a_card_has_every_section_once_and_in_order(shipped: Path) -> None:
     assert [one.key for one in read_card(shipped).sections] == KEYS
 
 
-def test_figures_by_plane_have_intervals_where_the_record_has_them(full: Manifest) -> None:
-    rows = tables(section(build_card(full, None), "figures"))["By plane"]
+def test_figures_by_plane_have_intervals(full: Manifest) -> None:
+    rows = tables(section(build_card(full), "figures"))["By plane"]
     of = full.evaluation.per_plane["coronal"]
     assert [row[0] for row in rows] == ["coronal", "sagittal", "transverse"]
     assert rows[0][1] == "80"
@@ -45,17 +49,8 @@ def test_figures_by_plane_have_intervals_where_the_record_has_them(full: Manifes
     )
 
 
-def test_an_older_record_gives_shares_by_plane_and_says_that_intervals_lack(older: Path) -> None:
-    part = section(read_card(older), "figures")
-    confusion = load_manifest(older).evaluation.confusion
-    coronal = [0, 3, 6, 9]
-    right = sum(confusion[k][k] for k in coronal) / sum(sum(confusion[k]) for k in coronal)
-    assert tables(part)["By plane"][0][:3] == ("coronal", "787", f"{right:.3f}")
-    assert "this record holds no intervals" in words(part)
-
-
 def test_both_reliability_diagrams_are_drawn_from_the_record(full: Manifest) -> None:
-    part = section(build_card(full, None), "calibration")
+    part = section(build_card(full), "calibration")
     drawn = [block for block in part.blocks if isinstance(block, Reliability)]
     assert [one.caption for one in drawn] == [
         "Reliability, bins of equal width",
@@ -74,7 +69,7 @@ def test_a_card_says_how_finely_confidence_is_printed(
     full.evaluation.metrics["ece"] = full.evaluation.metrics["ece"].model_copy(
         update={"value": ece}
     )
-    assert f"is printed in {said}" in words(section(build_card(full, None), "calibration"))
+    assert f"is printed in {said}" in words(section(build_card(full), "calibration"))
 
 
 def test_mistakes_are_said_no_finer_than_calibration_deserves(shipped: Path) -> None:
@@ -86,17 +81,22 @@ def test_mistakes_are_said_no_finer_than_calibration_deserves(shipped: Path) -> 
     )
 
 
-def test_shortcut_tests_stand_as_they_are_in_the_record(full: Manifest, older: Path) -> None:
-    rows = tables(section(build_card(full, None), "shortcuts"))["Shortcut tests"]
+def test_a_model_without_mistakes_says_so(full: Manifest) -> None:
+    assert words(section(build_card(without(full, mistakes=[])), "failures")) == "There is none."
+
+
+def test_shortcut_tests_stand_as_they_are_in_the_record(full: Manifest) -> None:
+    rows = tables(section(build_card(full), "shortcuts"))["Shortcut tests"]
     assert ("tumour named, tumour box blanked", "40", "0.400 (0.300 to 0.500)") in rows
-    assert "Not in the record of this model" in words(section(read_card(older), "shortcuts"))
+    bare = build_card(without(full, shortcuts=None))
+    assert "Not in the record of this model" in words(section(bare, "shortcuts"))
 
 
 def test_protocol_tells_held_out_from_cross_validated(full: Manifest) -> None:
     def protocol(split: str) -> str:
         training = full.training.model_copy(update={"split": split})
         of = full.model_copy(update={"training": training})
-        return words(section(build_card(of, None), "protocol"))
+        return words(section(build_card(of), "protocol"))
 
     assert "One held-out part" in protocol("whole patient groups: fold 4 tests")
     text = protocol(CROSS_VALIDATED)
@@ -104,17 +104,16 @@ def test_protocol_tells_held_out_from_cross_validated(full: Manifest) -> None:
     assert "held-out part" not in text
 
 
-def test_a_model_without_evidence_or_sets_says_so(full: Manifest) -> None:
-    bare = full.model_copy(
-        update={"outputs": {"logits": [12], "features": [8]}, "prediction_sets": None}
-    )
-    card = build_card(bare, None)
+def test_a_model_without_evidence_says_so(full: Manifest) -> None:
+    bare = full.model_copy(update={"outputs": {"logits": [12], "features": [8]}})
+    card = build_card(bare)
     assert "gives no evidence maps" in words(section(card, "evidence"))
-    assert "its slices have none" in words(section(card, "sets"))
+    rows = tables(section(card, "outlines"))["CLAIM, update of 2024 (Tejani et al.), 44 items"]
+    assert ("no", "this model gives no evidence maps") in [row[2:] for row in rows]
 
 
 def test_every_source_has_a_licence_or_says_that_none_is_known(full: Manifest) -> None:
-    rows = tables(section(build_card(full, None), "data"))["Sources"]
+    rows = tables(section(build_card(full), "data"))["Sources"]
     licences = {row[0]: row[4] for row in rows}
     assert licences["cheng"] == "CC BY 4.0"
     assert [row[1:3] for row in rows] == [("7", "120"), ("90", "120")]
@@ -122,16 +121,12 @@ def test_every_source_has_a_licence_or_says_that_none_is_known(full: Manifest) -
 
 
 def test_no_name_of_a_patient_is_in_a_card(full: Manifest) -> None:
-    record = failure_record(full)
-    assert record is not None
-    assert record.mistakes[0].group == 1
-    assert "A. Patient" not in repr(build_card(full, record))
+    assert full.evaluation.mistakes[0].group == 1
+    assert "A. Patient" not in repr(build_card(full))
 
 
-def test_outlines_name_every_item_and_do_not_claim_what_the_record_lacks(
-    full: Manifest, older: Path
-) -> None:
-    told = tables(section(read_card(older), "outlines"))
+def test_outlines_name_every_item_and_do_not_claim_what_the_record_lacks(full: Manifest) -> None:
+    told = tables(section(build_card(without(full, shortcuts=None)), "outlines"))
     claim = {row[0]: row for row in told["CLAIM, update of 2024 (Tejani et al.), 44 items"]}
     numbers = [int(n) for item in claim for n in item.split(", ")]
     assert numbers == list(range(1, 45))
@@ -139,10 +134,9 @@ def test_outlines_name_every_item_and_do_not_claim_what_the_record_lacks(
     assert [int(n) for item in tripod for n in item.split(", ")] == list(range(1, 28))
     assert claim["30"][2] == "partly"
     assert claim["33"][2:] == ("no", "none is in this record")
-    newer = tables(section(build_card(full, None), "outlines"))
+    newer = tables(section(build_card(full), "outlines"))
     claim = {row[0]: row for row in newer["CLAIM, update of 2024 (Tejani et al.), 44 items"]}
     assert claim["30"][2] == "yes"
-    assert claim["39"][2:] == ("no", "the record holds no single mistakes")
 
 
 def test_outlines_point_at_sections_that_are_there(shipped: Path) -> None:

@@ -73,5 +73,4 @@ def test_share_of_labels_that_changed() -> None:
     now, ids = np.array([1, 9, 3, 7]), np.array(["a", "b", "c", "new"])
     assert relabelled_share(now, ids, before) == pytest.approx(1 / 3)
     assert relabelled_share(now[3:], ids[3:], before) == 0
-    assert relabelled_share(now, ids, table(["a"])) is None
     assert relabelled_share(now, ids, None) is None

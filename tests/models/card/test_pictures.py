@@ -5,20 +5,7 @@ from pathlib import Path
 import pytest
 
 from artemis.errors import ModelError
-from artemis.models.card.failures import failure_record
 from artemis.models.card.pictures import pictures_path, read_pictures, write_pictures
-from artemis.models.manifest import Manifest, load_manifest
-
-
-def test_mistakes_are_those_of_the_evaluation(full: Manifest) -> None:
-    found = failure_record(full)
-    assert found is not None
-    assert list(found.mistakes) == full.evaluation.mistakes
-    assert found.words.startswith("Of the 240 slices that the figures above are of")
-
-
-def test_an_older_model_has_no_record_of_mistakes(older: Path) -> None:
-    assert failure_record(load_manifest(older)) is None
 
 
 def test_pictures_are_read_as_written_and_none_are_no_error(tmp_path: Path) -> None:
