@@ -233,7 +233,7 @@ def test_explain_says_what_stands_in_the_place_of_a_confidence(
     assert "  Plausible    meningioma, coronal (nine times in ten the truth is among" in first
     assert "  Evidence     for meningioma, drawn on the page" in first
     assert "  Confidence   unlike the training images, so it means nothing here" in second
-    assert "farther than its limit of 1.91" in second
+    assert "farther than its limit of 2.12" in second
     assert "%" not in second
 
 
