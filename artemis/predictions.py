@@ -113,9 +113,6 @@ STUDIES_SCHEMA: Final = pa.schema(
 )
 """See `artemis.studies`."""
 
-_LATER_COLUMNS: Final = frozenset({"overlay", "view_jpeg", "view_evidence"})
-"""Columns that runs of earlier versions lack; they are read as missing."""
-
 SCHEMAS: Final[Mapping[str, pa.Schema]] = {
     "slices": SLICES_SCHEMA,
     "predictions": PREDICTIONS_SCHEMA,
@@ -252,7 +249,7 @@ def mean_doubt(run_dir: Path, models: Sequence[str]) -> float | None:
     """Return the mean doubt of a run's first model, from 0 (sure) to 1; lower is better.
 
     Only the column ``doubt`` is read, see `artemis.review.doubt_of`. None where there is no
-    answer, or the run is of a version that measured none.
+    answer.
 
     Parameters
     ----------
@@ -267,7 +264,7 @@ def mean_doubt(run_dir: Path, models: Sequence[str]) -> float | None:
     for part in sorted(first.glob("part-*.parquet")) if first else []:
         try:
             column = pq.ParquetFile(part).read(columns=["doubt"]).column("doubt")
-        except (OSError, KeyError, pa.ArrowException):
+        except (OSError, pa.ArrowException):
             return None  # the run's own report names the part
         total += pc.sum(column).as_py() or 0.0
         count += len(column) - column.null_count
@@ -284,7 +281,7 @@ def read_part(path: Path, schema: pa.Schema) -> pa.Table:
     """
     try:
         # The file itself, not a data set: a folder named model=... must not add a column.
-        table = _with_later_columns(pq.ParquetFile(path).read(), schema)
+        table = pq.ParquetFile(path).read()
     except (OSError, pa.ArrowInvalid) as error:
         raise RunRecordError(
             f"{path}: expected a Parquet file. Received: {error}. "
@@ -297,10 +294,3 @@ def read_part(path: Path, schema: pa.Schema) -> pa.Table:
             f"Received a table without: {', '.join(missing)}."
         )
     return table.select(schema.names).cast(schema)
-
-
-def _with_later_columns(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    for name in _LATER_COLUMNS.intersection(schema.names).difference(table.column_names):
-        column = pa.nulls(len(table), schema.field(name).type)
-        table = table.append_column(schema.field(name), column)
-    return table

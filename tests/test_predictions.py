@@ -15,7 +15,6 @@ from artemis.labels import PROBABILITY_COLUMNS
 from artemis.predictions import (
     PREDICTIONS_SCHEMA,
     SLICES_SCHEMA,
-    THUMBNAILS_SCHEMA,
     plain_rows,
     read_run,
     read_table,
@@ -122,18 +121,6 @@ def test_table_of_another_version_is_named(run_dir: Path) -> None:
     pq.write_table(pq.ParquetFile(part).read().drop_columns(["contrast"]), part)
     with pytest.raises(RunRecordError, match="a table without: contrast"):
         read_table(run_dir, "slices")
-
-
-@pytest.mark.parametrize("later", ["overlay", "view_jpeg", "view_evidence"])
-def test_thumbnails_of_a_run_before_a_picture_are_read_without_it(
-    later: str, tmp_path: Path
-) -> None:
-    part = tmp_path / "thumbnails" / "part-00000.parquet"
-    row = {name: b"2" for name in THUMBNAILS_SCHEMA.names} | {"slice_id": "a"}
-    write_part(part, [row], THUMBNAILS_SCHEMA)
-    assert read_table(tmp_path, "thumbnails")[later].tolist() == [b"2"]
-    pq.write_table(pq.ParquetFile(part).read().drop_columns([later]), part)
-    assert read_table(tmp_path, "thumbnails")[later].tolist() == [None]
 
 
 def test_plain_rows_hold_none_for_what_is_missing_and_lists_for_arrays() -> None:

@@ -19,8 +19,8 @@ class CardPicture:
     number : int
         Tells the pictures of one page's cards apart.
     view : str or None
-        What the models see; a run of an earlier version, or a slice that was not among the most
-        doubtful of its chunk, has none and shows its thumbnail.
+        What the models see; a slice that was not among the most doubtful of its chunk has none
+        and shows its thumbnail.
     evidence : str or None
         The evidence alone, to be laid over the view.
     overlay : str or None

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from artemis.files import write_text_atomic
-from artemis.predictions import mean_doubt
 from artemis.report.page import render_page
-from artemis.report.trends import left_out_words, plotted_runs, trends
+from artemis.report.trends import left_out_words, trends
 from artemis.report.words import DASH, counted, joined, number, visible
 from artemis.runs import RunRecord, list_runs
 
@@ -42,8 +41,7 @@ def write_index(runs: Path, reports: Path, mirror: Mirror | None = None) -> Path
     Parameters
     ----------
     runs : Path
-        ``<workspace>/runs``. Of each run ``run.json`` is read, and of those in the plots one
-        column of the predictions.
+        ``<workspace>/runs``. Of each run ``run.json`` is read.
     reports : Path
         Folder of the reports; the page is ``index.html`` in it.
     mirror : Mirror, optional
@@ -54,16 +52,7 @@ def write_index(runs: Path, reports: Path, mirror: Mirror | None = None) -> Path
     if mirror is not None:
         mirror.pull_records()
         elsewhere = mirror.pages()
-    records = list_runs(runs)
-    doubts = {}
-    for run in plotted_runs(records):
-        if Path(run.run_id).name == run.run_id:  # an edited record must not point elsewhere
-            doubt = run.mean_doubt
-            if doubt is None:  # a record of an earlier version
-                doubt = mean_doubt(runs / run.run_id, [model.name for model in run.models])
-            if doubt is not None:
-                doubts[run.run_id] = doubt
-    page = build_index(reports, records, reports / "index.html", doubts, elsewhere)
+    page = build_index(reports, list_runs(runs), reports / "index.html", elsewhere)
     if mirror is not None:
         mirror.push(page)
     return page
@@ -73,7 +62,6 @@ def build_index(
     reports_dir: Path,
     records: Sequence[RunRecord],
     target: Path,
-    doubts: Mapping[str, float] | None = None,
     elsewhere: Collection[str] = (),
 ) -> Path:
     """Write the list of runs, newest first, each with a link to its report, and how they went.
@@ -87,8 +75,6 @@ def build_index(
         The runs, in any order.
     target : Path
         The page, usually ``<reports_dir>/index.html``. It appears whole or not at all.
-    doubts : mapping of str to float, optional
-        Mean doubt by run id, see `artemis.predictions.mean_doubt`.
     elsewhere : collection of str
         Pages below `reports_dir` that are linked though they are not in this copy of it.
 
@@ -97,15 +83,14 @@ def build_index(
     Path
         `target`.
     """
-    doubts = doubts or {}
     there = _pages(reports_dir) | set(elsewhere)
     newest_first = sorted(records, key=lambda record: record.run_id, reverse=True)
     page = render_page(
         "index.html.j2",
         opening=_opening(records),
-        rows=[_row(record, doubts, there, reports_dir, target) for record in newest_first],
+        rows=[_row(record, there, reports_dir, target) for record in newest_first],
         statuses=sorted({record.status.value for record in records}),
-        trends=trends(records, doubts),
+        trends=trends(records),
         not_plotted=left_out_words(records),
         lists=_lists(there, reports_dir, target),
     )
@@ -135,13 +120,9 @@ def _pages(reports_dir: Path) -> set[str]:
 
 
 def _row(
-    record: RunRecord,
-    doubts: Mapping[str, float],
-    there: Collection[str],
-    reports_dir: Path,
-    target: Path,
+    record: RunRecord, there: Collection[str], reports_dir: Path, target: Path
 ) -> dict[str, Any]:
-    doubt = doubts.get(record.run_id)
+    doubt = record.mean_doubt
     return {
         "record": record,
         "batch": visible(PurePosixPath(record.batch).name or record.batch),

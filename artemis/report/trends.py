@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,7 +37,7 @@ class _Measure:
     title: str
     caption: str
     style: str
-    value: Callable[[RunRecord, float | None], float | None]
+    value: Callable[[RunRecord], float | None]
     words: Callable[[float], str]
     least_top: float
 
@@ -48,20 +48,18 @@ def plotted_runs(records: Sequence[RunRecord]) -> list[RunRecord]:
     return sorted(finished, key=lambda record: record.run_id)[-TREND_RUNS:]
 
 
-def trends(records: Sequence[RunRecord], doubts: Mapping[str, float]) -> list[Trend]:
+def trends(records: Sequence[RunRecord]) -> list[Trend]:
     """Return the trends over `plotted_runs`; none of fewer than two runs.
 
     Parameters
     ----------
     records : sequence of RunRecord
         Of any status, in any order.
-    doubts : mapping of str to float
-        Mean doubt by run id, see `mean_doubt`.
     """
     runs = plotted_runs(records)
     if len(runs) < 2:
         return []
-    return [_trend(measure, runs, doubts) for measure in _MEASURES]
+    return [_trend(measure, runs) for measure in _MEASURES]
 
 
 def left_out_words(records: Sequence[RunRecord]) -> str:
@@ -85,7 +83,7 @@ _MEASURES: Final = (
         "Everything that was found, classified or not. A sudden fall is a folder that did not "
         "arrive.",
         "m0",
-        lambda run, _: float(run.counts.slices),
+        lambda run: float(run.counts.slices),
         lambda value: number(round(value)),
         1.0,
     ),
@@ -94,7 +92,7 @@ _MEASURES: Final = (
         "Share of the slices found that could not be classified. A rise is another sort of "
         "input, or damaged files.",
         "m1",
-        lambda run, _: _share(run.counts.refused + run.counts.failed, run.counts.slices),
+        lambda run: _share(run.counts.refused + run.counts.failed, run.counts.slices),
         percent,
         _LEAST_SHARE,
     ),
@@ -103,7 +101,7 @@ _MEASURES: Final = (
         "Share of the classified slices that a person should look at. It moves with the "
         "batches and with the models.",
         "m2",
-        lambda run, _: _share(run.counts.needs_review, run.counts.ok),
+        lambda run: _share(run.counts.needs_review, run.counts.ok),
         percent,
         _LEAST_SHARE,
     ),
@@ -112,15 +110,15 @@ _MEASURES: Final = (
         "Of the first model\u2019s answers, from 0 (sure) to 1. A slow rise over months is "
         "pictures that drift away from the training images.",
         "m3",
-        lambda _, doubt: doubt,
+        lambda run: run.mean_doubt,
         lambda value: f"{value:.2f}",
         _LEAST_DOUBT,
     ),
 )
 
 
-def _trend(measure: _Measure, runs: Sequence[RunRecord], doubts: Mapping[str, float]) -> Trend:
-    values = [measure.value(run, doubts.get(run.run_id)) for run in runs]
+def _trend(measure: _Measure, runs: Sequence[RunRecord]) -> Trend:
+    values = [measure.value(run) for run in runs]
     known = [value for value in values if value is not None]
     ends = [f"{run.created:%Y-%m-%d}" for run in (runs[0], runs[-1])]
     last = measure.words(known[-1]) if known else "not measured"

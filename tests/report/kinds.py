@@ -65,19 +65,19 @@ def index(folder: Path, _: Path) -> Path:
     for name in (RUN_ID, f"{COMPARISONS}/a--b", f"{RETRAININGS}/20261124T020000Z-abcdef"):
         (folder / name).mkdir(parents=True)
         (folder / name / "index.html").write_text("a page", encoding="utf-8")
-    first = run_record(typical_tables(12))
+    first = run_record(typical_tables(12)).model_copy(update={"mean_doubt": 0.0})
     later = [
         first.model_copy(
             update={
                 "run_id": f"2026030{day}T120000Z-aaaaaa",
                 "created": first.created + timedelta(days=day),
                 "status": RunStatus.FAILED if day == 4 else first.status,
+                "mean_doubt": 0.1 * (day - 1),
             }
         )
         for day in range(2, 6)
     ]
-    doubts = {run.run_id: 0.1 * place for place, run in enumerate([first, *later])}
-    return build_index(folder, [first, *later], folder / "index.html", doubts)
+    return build_index(folder, [first, *later], folder / "index.html")
 
 
 def _run_of(workspace: Path, run_id: str, tables: Tables) -> RunPaths:

@@ -69,7 +69,7 @@ def test_a_card_shows_what_the_models_see_where_it_is_stored(mapped: Path, tmp_p
     ]
     assert page.by_id("v2").get("href") == f"data:image/jpeg;base64,{b64encode(b'seen').decode()}"
     assert page.by_id("e2").get("href") == f"data:image/png;base64,{b64encode(b'felt').decode()}"
-    assert third.find(".//img") is not None  # of an earlier version: the thumbnail's overlay
+    assert third.find(".//img") is not None  # not stored: the thumbnail's overlay
 
 
 def test_legend_and_caption_stand_once(mapped: Path, tmp_path: Path) -> None:

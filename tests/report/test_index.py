@@ -63,10 +63,8 @@ def test_the_index_fetches_nothing_and_has_the_same_policy(tmp_path: Path) -> No
 def test_trends_stand_above_the_list_with_words_for_each_plot(tmp_path: Path) -> None:
     newer = "20260302T080000Z-ffffff"
     half = {"counts": run_record(typical_tables(12)).counts.model_copy(update={"slices": 8})}
-    records = [record(newer, **half), record()]
-    page = Page(
-        build_index(tmp_path, records, tmp_path / "index.html", {RUN_ID: 0.1, newer: 0.305})
-    )
+    records = [record(newer, mean_doubt=0.305, **half), record(mean_doubt=0.1)]
+    page = Page(build_index(tmp_path, records, tmp_path / "index.html"))
     plots = [plot.get("aria-label") for plot in page.by_id("trends").iter("svg")]
     assert plots == [
         "Slices found over 2 runs, 2026-03-01 to 2026-03-01: from 16 to 8.",
@@ -77,11 +75,8 @@ def test_trends_stand_above_the_list_with_words_for_each_plot(tmp_path: Path) ->
     assert [row[10] for row in page.rows("table-runs")] == ["0.30", "0.10"]
 
 
-def test_the_list_of_a_workspace_measures_doubt_from_its_tables(tmp_path: Path) -> None:
-    tables = typical_tables(4, rejected=False)
-    for row, doubt in zip(tables.predictions["mobilenet_v2"], (0.1, 0.2, 0.3, 0.4), strict=True):
-        row["doubt"] = doubt
-    write_run(tmp_path, tables)
+def test_the_list_of_a_workspace_says_the_doubt_that_each_run_recorded(tmp_path: Path) -> None:
+    write_run(tmp_path, typical_tables(4), mean_doubt=0.25)
     page = Page(write_index(tmp_path / "runs", tmp_path / "reports"))
     assert page.rows("table-runs")[0][10] == "0.25"
     assert not [e for e in page.root.iter() if e.get("id") == "trends"]  # of one run there is none

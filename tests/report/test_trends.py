@@ -33,7 +33,7 @@ def test_finished_runs_are_plotted_oldest_first_and_the_rest_is_said() -> None:
 
 
 def test_a_trend_has_a_mark_for_each_run_and_its_axis_reaches_the_largest() -> None:
-    found = trends(records(4), {})[0]
+    found = trends(records(4))[0]
     assert found.plot.count("<circle") == 4
     assert '<text class="end" x="38" y="16">40</text>' in found.plot
     assert found.last == "40"
@@ -41,19 +41,23 @@ def test_a_trend_has_a_mark_for_each_run_and_its_axis_reaches_the_largest() -> N
 
 
 def test_a_run_that_measured_no_doubt_is_a_gap_and_none_at_all_is_said() -> None:
-    doubt = trends(records(3), {"0000": 0.2, "0002": 0.4})[3]
+    runs = [
+        run.model_copy(update={"mean_doubt": doubt})
+        for run, doubt in zip(records(3), (0.2, None, 0.4), strict=True)
+    ]
+    doubt = trends(runs)[3]
     assert doubt.plot.count("<polygon") == 2
     assert doubt.last == "0.40"
-    assert trends(records(2), {})[3].last == "not measured"
+    assert trends(records(2))[3].last == "not measured"
 
 
 def test_batches_of_nothing_have_no_share() -> None:
     empty = [run.model_copy(update={"counts": Counts()}) for run in records(2)]
-    assert [trend.last for trend in trends(empty, {})] == ["0", *["not measured"] * 3]
+    assert [trend.last for trend in trends(empty)] == ["0", *["not measured"] * 3]
 
 
 def test_one_run_has_no_trend() -> None:
-    assert trends(records(1), {}) == []
+    assert trends(records(1)) == []
 
 
 def test_mean_doubt_is_of_the_first_model_of_the_record(tmp_path: Path) -> None:
