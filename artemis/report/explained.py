@@ -69,8 +69,17 @@ def verdict(item: SliceItem) -> str:
         f"({answer.said(answer.confidence)})"
         for model, answer in item.answers.items()
     ]
-    look = "A person should look first" if item.needs_review else "Nothing calls for a second look"
-    return f"{'; '.join(words)}. {look}."
+    return f"{'; '.join(words)}. {_look(item)}."
+
+
+def _look(item: SliceItem) -> str:
+    if item.needs_review:
+        return "A person should look first"
+    first, *others = item.answers
+    calling = [visible(model) for model in others if item.answers[model].needs_review]
+    if not calling:
+        return "Nothing calls for a second look"
+    return f"{visible(first)} calls for no second look, {joined(calling)} would have one"
 
 
 def pictures(explanation: Explanation, data: RunData, item: SliceItem) -> list[Picture]:
