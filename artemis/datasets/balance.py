@@ -67,7 +67,7 @@ def balance_findings(labels: pd.DataFrame) -> Iterator[Finding]:
         Severity.WARNING if share >= 0.25 else Severity.NOTE,
         share,
         f"The source alone removes {share:.0%} of the uncertainty about the tumour type "
-        "(Theil's coefficient; 0% would be no tie). Show every score per source.",
+        "(Theil\u2019s coefficient; 0% would be no tie). Show every score per source.",
     )
     yield from _tied_sources(sources, tumors)
     if "official_split" in labels and labels["official_split"].notna().all():

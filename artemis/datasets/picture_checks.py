@@ -88,7 +88,7 @@ def unfamiliar_findings(
             Kind.UNFAMILIAR_PICTURE,
             Severity.NOTE,
             score,
-            f"Unlike the model's training pictures: score {score:.2f}, limit {threshold:.2f}.",
+            f"Unlike the model\u2019s training pictures: score {score:.2f}, limit {threshold:.2f}.",
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,11 +16,11 @@ from artemis.datasets.copies import ALIKE_CORRELATION, ALIKE_HAMMING, NEAR_CORRE
 from artemis.datasets.findings import Kind, Severity, read_table, shown_findings
 from artemis.files import write_text_atomic
 from artemis.labels import PLANES, TUMORS
-from artemis.report.audit_sections import SECTIONS, Part
+from artemis.report.audit_sections import NO_SPLIT, SECTIONS, Part, finding_words
 from artemis.report.comparison import Matrix, matrix_of
 from artemis.report.limits import THUMBNAIL_CHARACTERS
 from artemis.report.page import render_page
-from artemis.report.words import TUMOR_WORDS, counted, joined, number, percent, sentence, visible
+from artemis.report.words import TUMOR_WORDS, counted, joined, number, percent, visible
 
 PAGE_NAME: Final = "index.html"
 
@@ -69,7 +70,10 @@ def _page(folder: Path) -> str:
             "key": section.key,
             "title": section.title,
             "caption": section.caption,
-            "parts": [_part(part, record, shown, pictures, thumbnails) for part in section.parts],
+            "parts": [
+                _part(part, record, shown, pictures, thumbnails) | {"empty": _empty(part, counts)}
+                for part in section.parts
+            ],
         }
         for section in SECTIONS
     ]
@@ -79,6 +83,8 @@ def _page(folder: Path) -> str:
         dataset=visible(record.dataset),
         verdict=_verdict(record),
         readouts=_readouts(record),
+        levels=[words for _, words in SEVERITY_STYLES.values()],
+        overview=_overview(findings),
         predictions=_predictions(record),
         sections=sections,
         matrices=_matrices(counts),
@@ -89,6 +95,22 @@ def _page(folder: Path) -> str:
         ),
         facts=_facts(record),
     )
+
+
+def _overview(findings: pd.DataFrame) -> list[tuple[str, str, list[int]]]:
+    """Return each kind that was found: code, title, and findings by how much they matter."""
+    counts = Counter(zip(findings["kind"], findings["severity"], strict=True))
+    found = [
+        (kind.value, finding_words(kind), [counts[kind, level] for level in SEVERITY_STYLES])
+        for kind in Kind
+    ]
+    return [row for row in found if any(row[2])]
+
+
+def _empty(part: Part, counts: pd.DataFrame) -> str:
+    """Return what is said where nothing of a kind was found, or could be."""
+    split = counts[["official_split", "fold"]].notna().all().any()
+    return NO_SPLIT if part.kind is Kind.CROSSING_SPLIT and not split else part.empty
 
 
 def _part(
@@ -188,7 +210,9 @@ def _matrix(counts: pd.DataFrame, column: str, names: Sequence[str]) -> Matrix:
         counts["tumor"], counts[column], counts["pictures"], strict=True
     ):
         cells[str(row), str(name)] += int(pictures)
-    return matrix_of(cells, TUMORS, names)
+    matrix = matrix_of(cells, TUMORS, names)
+    # A plane is a word, a source a name: it stands as the data write it.
+    return matrix if column == "plane" else replace(matrix, columns=tuple(names))
 
 
 def _verdict(record: AuditRecord) -> str:
@@ -244,8 +268,4 @@ def _facts(record: AuditRecord) -> list[tuple[str, str]]:
         ("Artemis", record.artemis),
         ("Model", record.model),
         ("Pictures read", f"{number(record.readable)} of {number(record.pictures)} ({read})"),
-        *(
-            (sentence(kind.replace("_", " ")), number(count))
-            for kind, count in record.findings.items()
-        ),
     ]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from artemis.datasets.findings import Kind
+from artemis.report.words import visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ SECTIONS: Final = (
                 "One finding for each group and split, with the two pictures most alike. Where "
                 "they are of one patient they need not look alike.",
                 "pairs",
-                "No group crosses a given split, or no split was given.",
+                "No group crosses the given split.",
             ),
             Part(
                 Kind.COPIES_APART,
@@ -122,7 +124,8 @@ SECTIONS: Final = (
             Part(
                 Kind.OFF_PLANE,
                 "Another plane than the label",
-                "Planes are predicted with few errors, so most of these labels are wrong.",
+                "Planes are predicted with few errors, so most of these labels are wrong. Those "
+                "whose labelled plane is the least probable stand first.",
                 "cards",
                 "Every predicted plane is that of the label.",
             ),
@@ -183,10 +186,22 @@ SECTIONS: Final = (
                 Kind.NEAR_COPY,
                 "Near copies",
                 "Shown are the least alike of no known common patient, so that you see where "
-                "the limit lies.",
+                "the limit lies. The numbers count from the most alike, so they fall.",
                 "pairs",
                 "There are no near copies.",
             ),
         ),
     ),
 )
+
+NO_SPLIT: Final = "No split was given, so none can be crossed."
+"""What is said of crossings where the labels name neither a split nor folds."""
+
+_TITLES: Final[Mapping[str, str]] = {
+    part.kind.value: part.title for section in SECTIONS for part in section.parts
+}
+
+
+def finding_words(kind: str) -> str:
+    """Return what a kind of finding is called on pages; of an unknown one, its code readable."""
+    return _TITLES.get(kind) or visible(kind).replace("_", " ").capitalize()

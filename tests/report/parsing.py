@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement
 
-VOID = frozenset({"meta", "link", "img", "input", "br", "hr", "col"})
+VOID = frozenset({"meta", "link", "img", "input", "br", "hr", "col", "wbr"})
 
 
 class _Tree(HTMLParser):

@@ -136,8 +136,33 @@ def test_what_is_left_out_is_said_and_the_page_stays_small(
     assert "Shown: 40 of 3,000. All are in findings.parquet" in text(page.by_id("conflicts"))
     assert len(list(page.by_id("conflicts").iter("figure"))) == SHOWN[Kind.CONFLICTING_COPIES]
     assert len(list(page.by_id("labels").iter("li"))) >= SHOWN[Kind.DOUBTFUL_LABEL]
-    assert "No group crosses a given split" in text(page.by_id("crossings"))
+    assert "No group crosses the given split." in text(page.by_id("crossings"))
     assert target.stat().st_size < 5_000_000
+
+
+def test_the_top_counts_every_kind_by_how_much_it_matters_and_leads_to_it(
+    audited: AuditResult, page: Page
+) -> None:
+    findings = read_table(audited.folder, "findings")
+    rows = page.rows("overview")
+    sums = [sum(int(row[column]) for row in rows) for column in (1, 2, 3)]
+    assert sums == [int((findings["severity"] == level).sum()) for level in Severity]
+    assert rows[0][0] == "Copies with different labels"
+    links = [link.get("href", "") for link in page.by_id("overview").iter("a")]
+    assert links == [f"#{kind}" for kind in findings["kind"].unique()]
+    assert "A group is what must stay on one side of a split" in text(page.root)
+
+
+def test_without_a_split_none_is_said_to_be_uncrossed(audited: AuditResult, tmp_path: Path) -> None:
+    folder = crowded(audited, tmp_path / "unsplit")
+    write_table(folder, "counts", read_table(folder, "counts").assign(official_split=None))
+    words = text(Page(build_audit_page(folder)).by_id("crossings"))
+    assert "No split was given, so none can be crossed." in words
+
+
+def test_a_source_stands_as_the_data_write_it(page: Page) -> None:
+    heads = [text(head) for head in page.by_id("balance").iter("th") if head.get("scope") == "col"]
+    assert {"one", "two", "Coronal"} <= set(heads)
 
 
 def test_a_missing_table_is_named(audited: AuditResult, tmp_path: Path) -> None:
