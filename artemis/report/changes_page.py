@@ -19,7 +19,13 @@ from artemis.report.changes import (
     RunChanges,
     compare_runs,
 )
-from artemis.report.changes_words import change_words, readouts, unmatched_title, verdict
+from artemis.report.changes_words import (
+    change_words,
+    other_words,
+    readouts,
+    unmatched_title,
+    verdict,
+)
 from artemis.report.comparison import matrix_of
 from artemis.report.index import COMPARISONS, write_index
 from artemis.report.limits import THUMBNAIL_CHARACTERS
@@ -215,6 +221,7 @@ def _unmatched_view(changes: RunChanges) -> list[dict[str, Any]]:
                     "key": f"{kind.replace('_', '-')}-{run}",
                     "title": unmatched_title(kind, run),
                     "found": len(rows),
+                    "other": kind == "answered_only_here",
                     "rows": [
                         {
                             "path": visible(row["path"]),
@@ -222,7 +229,7 @@ def _unmatched_view(changes: RunChanges) -> list[dict[str, Any]]:
                             "slice": visible((row["slice_id"] or "")[:_SHORT]),
                             "status": row["status"],
                             "status_words": STATUS_WORDS.get(row["status"], row["status"]),
-                            "other": visible(row["other_reason_code"] or ""),
+                            "other": other_words(row["other_status"], row["other_reason_code"]),
                         }
                         for row in rows[:UNMATCHED_ROWS]
                     ],

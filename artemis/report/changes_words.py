@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from artemis.report.changes import RunChanges
-from artemis.report.words import counted, joined, number, visible
+from artemis.report.words import STATUS_WORDS, counted, joined, number, visible
 
 _CHANGES: Final[Mapping[str, str]] = {
     "tumor": "another tumour",
@@ -28,6 +28,14 @@ def change_words(kind: str) -> str:
 def unmatched_title(kind: str, run: str) -> str:
     """Return the title of a list of slices that run ``a`` or ``b`` alone holds or classified."""
     return _UNMATCHED[kind].format(run=run.upper())
+
+
+def other_words(status: str | None, reason_code: str | None) -> str:
+    """Return what became of a slice in the other run, ``refused: too small``, or nothing."""
+    if status is None:
+        return ""
+    reason = f": {visible(reason_code).replace('_', ' ')}" if reason_code else ""
+    return f"{STATUS_WORDS.get(status, visible(status))}{reason}"
 
 
 def verdict(changes: RunChanges) -> str:

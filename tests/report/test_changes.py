@@ -160,6 +160,30 @@ def test_runs_without_a_common_slice_say_so(write: Write) -> None:
     assert "no slice in common" in comparison_page(changes)
 
 
+def test_a_model_that_answered_no_common_slice_is_not_said_to_agree(write: Write) -> None:
+    second = typical_tables(1, ONE_MODEL)
+    second.slices[0]["slice_id"] = "aa" * 32
+    second.predictions["mobilenet_v2"][0]["slice_id"] = "aa" * 32
+    page = Page(
+        write_comparison(write(RUN_ID, typical_tables(1, ONE_MODEL)), write(NEWER, second)).page
+    )
+    section = page.by_id("model-1")
+    assert "so there is nothing to compare." in text(section)
+    assert list(section.iter("table")) == []
+    assert "the same answer" not in text(section)
+
+
+def test_what_became_of_a_slice_in_the_other_run_is_said_in_words(runs) -> None:
+    changes = compare_runs(*runs)
+    changes.unmatched[0]["other_reason_code"] = "too_small"
+    target = runs[0].parent / "page.html"
+    target.write_text(comparison_page(changes), encoding="utf-8")
+    page = Page(target)
+    (row,) = page.rows("answered-only-here-a")
+    assert row[-2:] == ["classified", "refused: too small"]
+    assert [row[-1] for row in page.rows("only-here-b")] == ["classified"]  # no empty column
+
+
 def test_a_confidence_that_means_nothing_is_not_shown(write: Write) -> None:
     first, second = (typical_tables(1, ONE_MODEL, rejected=False) for _ in "ab")
     answer(second, 0, 5)
@@ -167,6 +191,7 @@ def test_a_confidence_that_means_nothing_is_not_shown(write: Write) -> None:
     written = write_comparison(write(RUN_ID, first), write(NEWER, second))
     card = Page(written.page).all("li", class_="card")[0]
     assert "Unlike the training images: how sure the model is means nothing here." in text(card)
+    assert len(list(card.iter("svg"))) == 1  # a bar of no length would be read as 0%
 
 
 def test_hostile_names_stay_text_on_the_page_and_in_cells(write: Write) -> None:
