@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Sequence
+from html import unescape
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote
 
 from artemis.files import write_text_atomic
@@ -23,16 +25,66 @@ RETRAININGS: Final = "retrainings"
 COMPARISONS: Final = "comparisons"
 """Folder of the comparisons of two runs below that of the reports."""
 
+
+class Listed(NamedTuple):
+    """Other pages of one kind.
+
+    Attributes
+    ----------
+    key, pattern : str
+        Folder below the reports, and what of it holds a page each.
+    title, caption : str
+        Heading, and what the pages say.
+    order : str
+        In which order they stand, as a sentence.
+    titled : bool
+        Whether their folders' names say too little, and the pages' own titles stand beside.
+    by_title : bool
+        Whether they are sorted by these titles; else by folder, the last first.
+    """
+
+    key: str
+    pattern: str
+    title: str
+    caption: str
+    order: str = "The newest first."
+    titled: bool = False
+    by_title: bool = False
+
+
 LISTED: Final = (
-    (COMPARISONS, "*", "Comparisons", "Two runs side by side: which predictions changed."),
-    (RETRAININGS, "*", "Retrainings", "What was trained, what the gate decided and why."),
-    ("models", "*/*", "Model cards", "What a model is for, how it was measured, where it fails."),
-    ("audits", "*", "Audits of data", "What is wrong with labelled pictures, with each finding."),
-    ("conflicts", "", "Conflicts", "Slices whose reviewers disagree, for a third person."),
-    ("explained", "*", "Slices explained", "One slice each, by the first digits of its hash."),
-    ("benchmark", "", "Benchmark", "How fast this machine classifies, and beside what."),
+    Listed(COMPARISONS, "*", "Comparisons", "Two runs side by side: which predictions changed."),
+    Listed(RETRAININGS, "*", "Retrainings", "What was trained, what the gate decided and why."),
+    Listed(
+        "models",
+        "*/*",
+        "Model cards",
+        "What a model is for, how it was measured, where it fails.",
+        "By model, its newest version first.",
+    ),
+    Listed(
+        "audits",
+        "*",
+        "Audits of data",
+        "What is wrong with labelled pictures, with each finding.",
+        titled=True,
+    ),
+    Listed("conflicts", "", "Conflicts", "Slices whose reviewers disagree, for a third person."),
+    Listed(
+        "explained",
+        "*",
+        "Slices explained",
+        "One slice each: the first digits of its hash, and its file.",
+        "By name of the file.",
+        titled=True,
+        by_title=True,
+    ),
+    Listed("benchmark", "", "Benchmark", "How fast this machine classifies, and beside what."),
 )
-"""Other pages below the reports: folder, pattern in it, title, and what they say."""
+"""Other pages below the reports, in the order of the list."""
+
+_TITLE: Final = re.compile(r"<title>(.*?) · Artemis</title>", re.DOTALL)
+_HEAD: Final = 8192  # characters of a page in which its title stands
 
 
 def write_index(runs: Path, reports: Path, mirror: Mirror | None = None) -> Path:
@@ -114,7 +166,7 @@ def _opening(records: Sequence[RunRecord]) -> str:
 
 def _pages(reports_dir: Path) -> set[str]:
     """Return every page below the reports that the list may link, by its path below them."""
-    patterns = {"*", *(f"{key}/{pattern}".rstrip("/") for key, pattern, _, _ in LISTED)}
+    patterns = {"*", *(f"{kind.key}/{kind.pattern}".rstrip("/") for kind in LISTED)}
     found = (page for each in patterns for page in reports_dir.glob(f"{each}/index.html"))
     return {page.relative_to(reports_dir).as_posix() for page in found if page.is_file()}
 
@@ -133,31 +185,44 @@ def _row(
 
 
 def _lists(there: Collection[str], reports_dir: Path, target: Path) -> list[dict[str, Any]]:
-    """Return the other pages by kind, the newest of each first: name in words and address."""
+    """Return the other pages by kind: name in words, what is beside it, and address."""
     found = []
-    for key, pattern, title, caption in LISTED:
-        folder = reports_dir / key
-        depth = len(PurePosixPath(key, pattern, "index.html").parts)
+    for kind in LISTED:
+        folder = reports_dir / kind.key
+        depth = len(PurePosixPath(kind.key, kind.pattern, "index.html").parts)
         below = (PurePosixPath(page) for page in there)
         pages = sorted(
             (
-                folder / page.relative_to(key)
+                folder / page.relative_to(kind.key)
                 for page in below
-                if page.parts[0] == key and len(page.parts) == depth
+                if page.parts[0] == kind.key and len(page.parts) == depth
             ),
             reverse=True,
         )
-        listed = [(_name(page.parent.relative_to(folder), title), page) for page in pages]
-        if listed:
-            found.append(
-                {
-                    "key": key,
-                    "title": title,
-                    "caption": caption,
-                    "pages": [(name, _address(page, target)) for name, page in listed],
-                }
+        listed = [
+            (
+                _name(page.parent.relative_to(folder), kind.title),
+                _title(page) if kind.titled else "",
+                _address(page, target),
             )
+            for page in pages
+        ]
+        if kind.by_title:
+            listed.sort(key=lambda one: (one[1].casefold(), one[0]))
+        if listed:
+            words = f"{kind.caption} {kind.order}" if len(listed) > 1 else kind.caption
+            found.append({"key": kind.key, "title": kind.title, "caption": words, "pages": listed})
     return found
+
+
+def _title(page: Path) -> str:
+    """Return a page's own title without the name of the program; nothing of one not here."""
+    try:
+        with page.open(encoding="utf-8", errors="replace") as text:
+            found = _TITLE.search(text.read(_HEAD))
+    except OSError:  # it is in the store alone, or went meanwhile: its name is enough
+        return ""
+    return visible(unescape(found[1])) if found else ""
 
 
 def _name(place: Path, title: str) -> str:

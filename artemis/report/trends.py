@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from markupsafe import Markup
@@ -17,7 +18,8 @@ TREND_RUNS: Final = 60
 
 _WIDTH: Final = 340
 _HEIGHT: Final = 104
-_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 12, 12, 18
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 12, 18
+_GAP: Final = 9  # from a label of the upright axis to the first mark
 _LEAST_SHARE: Final = 0.1  # top of the axis of a share that stays below it
 _LEAST_DOUBT: Final = 0.25
 
@@ -120,7 +122,7 @@ _MEASURES: Final = (
 def _trend(measure: _Measure, runs: Sequence[RunRecord]) -> Trend:
     values = [measure.value(run) for run in runs]
     known = [value for value in values if value is not None]
-    ends = [f"{run.created:%Y-%m-%d}" for run in (runs[0], runs[-1])]
+    ends = _dates(runs[0].created, runs[-1].created)
     last = measure.words(known[-1]) if known else "not measured"
     span = f"from {measure.words(known[0])} to {last}" if known else "not measured"
     description = (
@@ -130,6 +132,13 @@ def _trend(measure: _Measure, runs: Sequence[RunRecord]) -> Trend:
     labels = [visible(run.run_id) for run in runs]
     plot = _plot(values, labels, top, ends, measure, description)
     return Trend(measure.title, measure.caption, last, plot)
+
+
+def _dates(first: datetime, last: datetime) -> tuple[str, str]:
+    """Return the two ends of the time axis: their days, or their times where the day is one."""
+    one_day = f"{first:%Y-%m-%d}" == f"{last:%Y-%m-%d}"
+    shape = "%Y-%m-%d %H:%M" if one_day else "%Y-%m-%d"
+    return f"{first:{shape}}", f"{last:{shape}}"
 
 
 def _plot(
@@ -150,8 +159,8 @@ def _plot(
     parts = [
         element("line", class_="grid", x1=_LEFT, x2=right, y1=_TOP, y2=_TOP),
         element("line", class_="axis", x1=_LEFT, x2=right, y1=floor, y2=floor),
-        element("text", measure.words(top), class_="end", x=_LEFT - 6, y=_TOP + 4),
-        element("text", "0", class_="end", x=_LEFT - 6, y=floor + 4),
+        element("text", measure.words(top), class_="end", x=_LEFT - _GAP, y=_TOP + 4),
+        element("text", "0", class_="end", x=_LEFT - _GAP, y=floor + 4),
         element("text", ends[0], class_="start", x=_LEFT, y=floor + 14),
         element("text", ends[1], class_="end", x=right, y=floor + 14),
     ]

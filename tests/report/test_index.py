@@ -67,10 +67,10 @@ def test_trends_stand_above_the_list_with_words_for_each_plot(tmp_path: Path) ->
     page = Page(build_index(tmp_path, records, tmp_path / "index.html"))
     plots = [plot.get("aria-label") for plot in page.by_id("trends").iter("svg")]
     assert plots == [
-        "Slices found over 2 runs, 2026-03-01 to 2026-03-01: from 16 to 8.",
-        "Refused or failed over 2 runs, 2026-03-01 to 2026-03-01: from 25% to 50%.",
-        "To review over 2 runs, 2026-03-01 to 2026-03-01: from 17% to 17%.",
-        "Mean doubt over 2 runs, 2026-03-01 to 2026-03-01: from 0.10 to 0.30.",
+        "Slices found over 2 runs, 2026-03-01 12:00 to 2026-03-01 12:00: from 16 to 8.",
+        "Refused or failed over 2 runs, 2026-03-01 12:00 to 2026-03-01 12:00: from 25% to 50%.",
+        "To review over 2 runs, 2026-03-01 12:00 to 2026-03-01 12:00: from 17% to 17%.",
+        "Mean doubt over 2 runs, 2026-03-01 12:00 to 2026-03-01 12:00: from 0.10 to 0.30.",
     ]
     assert [row[10] for row in page.rows("table-runs")] == ["0.30", "0.10"]
 
@@ -102,6 +102,32 @@ def test_every_other_page_is_listed_by_kind_with_a_link(
     page = Page(build_index(tmp_path, [record()], tmp_path / "index.html"))
     (link,) = page.by_id(folder.partition("/")[0]).iter("a")
     assert (text(link), link.get("href")) == (name, f"{folder}/index.html")
+
+
+def test_slices_explained_are_sorted_by_their_files_names_which_stand_beside(
+    tmp_path: Path,
+) -> None:
+    for folder, name in (("aa", "b&quot;.png"), ("bb", "a.png"), ("cc", "c.png")):
+        (tmp_path / "explained" / folder).mkdir(parents=True)
+        page = f"<head><title>{name} · Artemis</title>"
+        (tmp_path / "explained" / folder / "index.html").write_text(page, encoding="utf-8")
+    section = Page(build_index(tmp_path, [], tmp_path / "index.html")).by_id("explained")
+    assert [text(item) for item in section.iter("li")] == ["bb a.png", 'aa b".png', "cc c.png"]
+    assert "By name of the file." in text(section)
+    assert "newest" not in text(section)
+
+
+def test_an_audit_is_listed_with_the_name_of_its_data_the_newest_first(tmp_path: Path) -> None:
+    for name in ("20261124T020000Z-abcdef", "20261125T020000Z-abcdef"):
+        (tmp_path / "audits" / name).mkdir(parents=True)
+        page = tmp_path / "audits" / name / "index.html"
+        page.write_text("<title>Audit of ward · Artemis</title>", encoding="utf-8")
+    section = Page(build_index(tmp_path, [], tmp_path / "index.html")).by_id("audits")
+    assert [text(item) for item in section.iter("li")] == [
+        "20261125T020000Z-abcdef Audit of ward",
+        "20261124T020000Z-abcdef Audit of ward",
+    ]
+    assert "The newest first." in text(section)
 
 
 def test_the_verdict_counts_the_slices_of_all_runs(tmp_path: Path) -> None:

@@ -35,9 +35,21 @@ def test_finished_runs_are_plotted_oldest_first_and_the_rest_is_said() -> None:
 def test_a_trend_has_a_mark_for_each_run_and_its_axis_reaches_the_largest() -> None:
     found = trends(records(4))[0]
     assert found.plot.count("<circle") == 4
-    assert '<text class="end" x="38" y="16">40</text>' in found.plot
+    assert '<text class="end" x="47" y="16">40</text>' in found.plot
     assert found.last == "40"
     assert "<title>0001: 20</title>" in found.plot
+
+
+def test_the_time_axis_names_days_and_times_where_the_day_is_one() -> None:
+    runs = records(3)
+    assert ">2026-03-01</text>" in trends(runs)[0].plot
+    hours = [
+        run.model_copy(update={"created": runs[0].created + timedelta(hours=n)})
+        for n, run in enumerate(runs)
+    ]
+    plot = trends(hours)[0].plot
+    assert ">2026-03-01 12:00</text>" in plot
+    assert ">2026-03-01 14:00</text>" in plot
 
 
 def test_a_run_that_measured_no_doubt_is_a_gap_and_none_at_all_is_said() -> None:
