@@ -136,7 +136,7 @@ def _legend(lines: Sequence[Line]) -> Iterator[Markup]:
             x += 28 + 6.2 * len(line.label)
 
 
-def interval_plot(rows: Sequence[tuple[str, Interval]], description: str) -> Markup:
+def interval_plot(rows: Sequence[tuple[str, Interval]], description: str, order: int = 0) -> Markup:
     """Return differences with their intervals beside a line at zero.
 
     Parameters
@@ -145,6 +145,8 @@ def interval_plot(rows: Sequence[tuple[str, Interval]], description: str) -> Mar
         Label and difference; at least one. The axis reaches as far to either side.
     description : str
         Text alternative.
+    order : int
+        Which mark a difference has, see `Line`.
     """
     ends = [abs(end) for _, one in rows for end in (one.value, one.low, one.high)]
     reach = max(finite(ends), default=0.0) or 1.0
@@ -168,5 +170,5 @@ def interval_plot(rows: Sequence[tuple[str, Interval]], description: str) -> Mar
             parts.append(
                 element("line", class_="link", x1=at(one.low), x2=at(one.high), y1=y, y2=y)
             )
-            parts.append(dot(0, at(one.value), y))
+            parts.append(dot(order, at(one.value), y))
     return picture(_WIDTH, floor + 20, description, *parts)

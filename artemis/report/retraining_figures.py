@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from artemis.labels import CATEGORIES, TUMORS
+from artemis.labels import CATEGORIES, CATEGORY_NAMES, TUMORS
 from artemis.models.manifest import ClassFigures, Evaluation, Interval, Shortcuts
 from artemis.report.comparison import Matrix, matrix_of
 from artemis.report.curves import interval_plot
@@ -44,11 +44,11 @@ def comparison_view(data: RetrainingData) -> dict[str, Any]:
                 "intro": _intro(outcome),
                 "sides": _sides(outcome),
                 "figures": figure_rows(outcome),
-                "plot": _plot(model, outcome),
+                "plot": _plot(model, outcome, data.models.index(model)),
+                "tumor_head": class_head(outcome, TUMORS),
                 "tumors": class_rows(outcome, TUMORS, TUMOR_WORDS, "per_tumor"),
-                "categories": class_rows(
-                    outcome, [c.name for c in CATEGORIES], CATEGORY_WORDS, "per_category"
-                ),
+                "category_head": class_head(outcome, CATEGORY_NAMES),
+                "categories": class_rows(outcome, CATEGORY_NAMES, CATEGORY_WORDS, "per_category"),
                 "sources": source_rows(outcome),
                 "confusions": _confusions(outcome),
                 "shortcuts": shortcut_rows(outcome),
@@ -78,6 +78,25 @@ def figure_rows(outcome: Outcome) -> list[Row]:
     return rows
 
 
+def class_head(outcome: Outcome, names: Sequence[str]) -> list[str]:
+    """Return the heads of `class_rows` after a class and its images."""
+    if outcome.champion is None:
+        return ["Recall", "Precision"]
+    difference = ["Difference"] if _compared(outcome, names) else []
+    return [
+        "Champion\u2019s recall",
+        "Challenger\u2019s recall",
+        *difference,
+        "Champion\u2019s precision",
+        "Challenger\u2019s precision",
+    ]
+
+
+def _compared(outcome: Outcome, names: Sequence[str]) -> bool:
+    """Return whether the gate took the difference of recall of any of these classes."""
+    return any(f"difference_recall_{name}" in outcome.decision.figures for name in names)
+
+
 def class_rows(
     outcome: Outcome, names: Sequence[str], words: Mapping[str, str], table: str
 ) -> list[Row]:
@@ -96,15 +115,19 @@ def class_rows(
     """
     ours: dict[str, ClassFigures] = getattr(outcome.evaluation, table)
     theirs: dict[str, ClassFigures] = getattr(outcome.champion_evaluation, table, {})
+    shown_recalls = 3 if _compared(outcome, names) else 2  # no column of dashes
     rows = []
     for name in names:
         own, other = ours.get(name), theirs.get(name)
         if own is None:
             continue
         change = outcome.decision.figures.get(f"difference_recall_{name}")
-        recall = _beside(outcome, "", own.recall, other.recall if other else None, change)[1:]
+        recall = _beside(outcome, "", own.recall, other.recall if other else None, change)
         precision = [figure(one.precision if one else None) for one in (other, own)]
-        shown = (*recall, *(precision if outcome.champion else precision[1:]))
+        shown = (
+            *recall[1 : 1 + shown_recalls],
+            *(precision if outcome.champion else precision[1:]),
+        )
         rows.append((sentence(words[name]), number(own.images), *shown))
     return rows
 
@@ -198,7 +221,7 @@ def _sides(outcome: Outcome) -> list[str]:
     return [f"Champion {visible(outcome.champion)}", challenger]
 
 
-def _plot(model: str, outcome: Outcome) -> Any:
+def _plot(model: str, outcome: Outcome, order: int) -> Any:
     figures = outcome.decision.figures
     rows = [
         (words, figures[f"difference_{name}"])
@@ -207,7 +230,7 @@ def _plot(model: str, outcome: Outcome) -> Any:
     ]
     told = "; ".join(f"{words} {signed(one)}" for words, one in rows)
     description = f"Challenger minus champion of {visible(model)}: {told}"
-    return interval_plot(rows, description) if rows else None
+    return interval_plot(rows, description, order) if rows else None
 
 
 def _confusions(outcome: Outcome) -> list[tuple[str, Matrix]]:

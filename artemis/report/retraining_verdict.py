@@ -11,6 +11,7 @@ from artemis.report.retraining_words import (
     CONSEQUENCES,
     check_words,
     signed,
+    with_minus,
 )
 from artemis.report.words import counted, moment, number, visible
 from artemis.retrainings import Outcome
@@ -185,8 +186,8 @@ def _decision(data: RetrainingData, model: str, outcome: Outcome) -> dict[str, A
     rows = [
         {
             "name": check_words(check),
-            "expected": visible(check.expected),
-            "received": visible(check.received),
+            "expected": with_minus(check.expected),
+            "received": with_minus(check.received),
             "passed": check.passed,
             "style": "s-ok"
             if check.passed
@@ -200,7 +201,7 @@ def _decision(data: RetrainingData, model: str, outcome: Outcome) -> dict[str, A
     return {
         "style": f"m{data.models.index(model) % 4}",
         "name": f"{name} {version}",
-        "reason": visible(decision.reason),
+        "reason": with_minus(decision.reason),
         "rows": rows,
         "passed": sum(check.passed for check in decision.checks),
         "command": f"artemis-cli models promote {name}@{version} --by NAME --reason WHY"

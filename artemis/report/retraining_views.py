@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from artemis.labels import CATEGORIES, PLANES, TUMORS
+from artemis.report.audit_sections import finding_words
 from artemis.report.comparison import matrix_of
 from artemis.report.curves import Line, Scale, finite, line_plot, loss_scale, share_scale
 from artemis.report.retraining_data import RetrainingData
@@ -59,11 +60,12 @@ def _stage(stage: str, rows: Mapping[int, EpochRow], scale: Scale) -> dict[str, 
     if watched:
         lines.append(Line(1, "held-out macro F1", f1))
     seconds = sum(row.seconds for row in rows.values())
+    took = duration(seconds).replace(" ", "\u00a0")  # a number and its unit stay on one line
     done = f"{number(last)} of {counted(of, 'epoch')}"
     shares = f"training accuracy {_from_to(accuracy)}"
     shares += f"; held-out macro F1 {_from_to(f1)}" if watched else ""
     return {
-        "title": f"{sentence(stage)}: {done}, {duration(seconds)}",
+        "title": f"{sentence(stage)}: {done}, {took}",
         "words": f"Loss {_from_to(losses)}; {shares}"
         + ("" if watched else "; no slices were held out to watch"),
         "watched": watched,
@@ -103,8 +105,7 @@ def data_view(data: RetrainingData) -> dict[str, Any]:
         else [],
         "audit": audit_address(record.audit),
         "findings": [
-            (visible(kind).replace("_", " ").capitalize(), number(count))
-            for kind, count in record.audit_counts.items()
+            (finding_words(kind), number(count)) for kind, count in record.audit_counts.items()
         ],
     }
 

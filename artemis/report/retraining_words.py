@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -53,7 +54,7 @@ METRIC_WORDS: Final[Mapping[str, str]] = {
     "plane_accuracy": "Accuracy, plane",
     "accuracy_surest_80": "Accuracy on the surest 80%",
     "ece": "Calibration error, lower is better",
-    "ece_equal_mass": "Calibration error, bins of equal mass",
+    "ece_equal_mass": "Calibration error, bins of equal mass, lower is better",
     "brier": "Brier score, lower is better",
     "nll": "Negative log likelihood, lower is better",
 }
@@ -101,6 +102,11 @@ CONSEQUENCES: Final[Mapping[Verdict, str]] = {
 def check_words(check: Check) -> str:
     """Return the name of a check in words; a name without words of its own is made readable."""
     return CHECK_WORDS.get(check.name) or visible(check.name).replace("_", " ").capitalize()
+
+
+def with_minus(text: str) -> str:
+    """Return a record's words with a minus sign before each negative number, not a hyphen."""
+    return re.sub(r"(?<![\w.-])-(?=\d)", "\u2212", visible(text))
 
 
 def figure(interval: Interval | None) -> str:

@@ -83,7 +83,7 @@ def test_every_check_is_listed_in_words_and_what_did_not_pass_stands_first(
     assert rows[0][:3] == [
         "Macro F1 against the champion",
         "✗ keeps it out",
-        "a difference of macro F1 whose interval begins above -0.0050",
+        "a difference of macro F1 whose interval begins above \u22120.0050",
     ]
     assert rows[1] == [
         "Change of labels",

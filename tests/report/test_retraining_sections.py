@@ -69,7 +69,9 @@ def test_recall_of_each_tumour_and_figures_of_each_source_are_there(make_page: M
     sources = table(page, "Sources, tumour type only, mobilenet_v2")
     assert [row[:3] for row in sources] == [["br35h", "120", "15"], ["cheng", "360", "45"]]
     assert sources[0][4].startswith(f"{of.evaluation.per_source['br35h'].tumor_accuracy.value:.3f}")
-    assert len(table(page, "Categories, mobilenet_v2")) == 12
+    categories = table(page, "Categories, mobilenet_v2")
+    assert [len(row) for row in categories] == [6] * 12  # the gate takes no difference of these
+    assert "\u2013" not in {cell for row in categories for cell in row}
     assert table(page, "Shortcut tests, mobilenet_v2") == [
         ["Tumour named, picture as it is (300 images)", "\u2013", "0.930 (0.900 to 0.960)"],
         [
@@ -78,6 +80,32 @@ def test_recall_of_each_tumour_and_figures_of_each_source_are_there(make_page: M
             "0.710 (chance 0.50)",
         ],
     ]
+
+
+def test_every_figure_names_its_column_for_screens_too_narrow_for_a_head(
+    make_page: MakePage,
+) -> None:
+    (one,) = (
+        found
+        for found in make_page().all("table", class_="figures")
+        if "Figures of baseline" in text(found)
+    )
+    body = one.find("tbody")
+    assert body is not None
+    assert [cell.get("data-h") for cell in body[0].iter("td")] == [
+        "Champion 20261001-0ddba1",
+        "Challenger 20261124-facade",
+        "Difference",
+    ]
+
+
+def test_differences_have_the_mark_of_their_model(make_page: MakePage) -> None:
+    section = make_page().by_id("comparison")
+    marks = [
+        {style for child in plot.iter() if (style := child.get("class")) in {"m0", "m1"}}
+        for plot in section.iter("svg")
+    ]
+    assert marks == [{"m0"}, {"m1"}]
 
 
 def test_confusions_of_both_models_hold_every_locked_slice(make_page: MakePage) -> None:
@@ -198,8 +226,8 @@ def test_data_are_counted_with_a_link_to_the_audit(make_page: MakePage) -> None:
     links = [link.get("href") for link in page.by_id("data").iter("a")]
     assert links == ["../../audits/20261124T020030Z-abcdef/index.html"]
     assert table(page, "Findings of the audit") == [
-        ["Conflicting copies", "4"],
-        ["Doubtful label", "60"],
+        ["Copies with different labels", "4"],
+        ["Doubtful labels", "60"],
     ]
 
 
