@@ -48,6 +48,10 @@ def test_a_frame_of_a_volume_is_chosen_by_its_number(
     image = samples / "transverse_simulated_glioma_3_pages.tif"
     found = explain_image(image, settings, ["baseline"], tmp_path, frame=2)
     assert (found.slice_row["frame"], found.frames) == (2, 3)
+    (tmp_path / "index.html").write_text(explained_page(found))
+    page = Page(tmp_path / "index.html")
+    assert text(page.all("h1")[0]) == "Slice transverse_simulated_glioma_3_pages.tif, frame 2"
+    assert "2; the file has 3, the first is 0" in text(page.by_id("slice"))
     with pytest.raises(NothingUsableError, match=r"expected a frame from 0 to 2\. Received 3"):
         explain_image(image, settings, ["baseline"], tmp_path, frame=3)
 
@@ -78,6 +82,7 @@ def test_the_page_holds_picture_answers_reasons_and_facts(
     assert [image.get("alt") for image in page.all("img")] == ["MRI slice"]
     assert len(page.by_id("answers").findall(".//ol/li")) == 3
     assert "the header names none" in text(page.by_id("slice"))
+    assert "Frame" not in text(page.by_id("slice"))
     assert found.slice_row["slice_id"] in text(page.by_id("slice"))
     policy = page.all("meta", **{"http-equiv": "Content-Security-Policy"})[0].get("content", "")
     assert policy.startswith("default-src 'none'; img-src data:; style-src 'sha256-")

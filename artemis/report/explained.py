@@ -103,14 +103,15 @@ def evidence_note(explanation: Explanation) -> str:
 
 def facts(explanation: Explanation, item: SliceItem) -> list[tuple[str, str]]:
     """Return what is known of the slice before any model looked at it, as label and value."""
-    of = f" of {explanation.frames}, from 0" if explanation.frames > 1 else ""
+    # Counted from 0 as in --frame; of a file with one, a number would say nothing.
+    place = f"{item.frame}; the file has {explanation.frames}, the first is 0"
     measures = [
         (QUALITY_WORDS[name], DASH if value is None else measured(value))
         for name, value in item.quality.items()
     ]
     return [
         ("Format", visible(str(explanation.slice_row["format"]))),
-        ("Frame", f"{item.frame}{of}"),
+        *([("Frame", place)] if explanation.frames > 1 else []),
         ("Size, pixels", item.size or DASH),
         ("Plane by its header", item.header_plane or "the header names none"),
         ("Slice", item.slice_id),
