@@ -118,6 +118,8 @@ def test_pictures_are_shown_beside_their_mistake_and_a_warning_with_them(
     page = parsed(tmp_path, card_page(card, rows))
     shown = page.all("li", class_="card")
     assert [len(one.findall(".//img")) for one in shown[:3]] == [2, 1, 0]
+    assert "This workspace keeps no picture of it." in text(shown[2])
+    assert shown[2].findall("div[@class='pictures']") == []
     assert "the one that serves says" in text(shown[0])
     assert "the one that serves says" not in text(shown[1])
     assert "must not be passed on" in text(page.root)
