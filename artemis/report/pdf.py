@@ -29,6 +29,7 @@ _FLAGS: Final = (
     "--proxy-server=127.0.0.1:9",
     "--proxy-bypass-list=<-loopback>",
     "--no-pdf-header-footer",
+    "--generate-pdf-document-outline",  # headings as bookmarks
 )
 _NOBODY: Final = "nobody"
 

@@ -64,3 +64,4 @@ def test_the_page_is_printed_on_a4_by_a_browser_that_reaches_nothing(
     assert data.startswith(b"%PDF-")
     assert data.count(b"/MediaBox [0 0 594.95996 841.91998]") or data.count(b"/MediaBox [0 0 595")
     assert len(data) > 20_000
+    assert b"/Outlines" in data
