@@ -56,6 +56,23 @@ def violations(page: Any, rules: list[str] = RULES) -> list[str]:
     ]
 
 
+COLLIDING = """() => [...document.querySelectorAll('.top li')].filter(one => {
+  const said = one.querySelector('.n'), words = document.createRange();
+  words.selectNodeContents(one.firstElementChild);
+  const [a, b] = [words, said].map(box => box?.getBoundingClientRect());
+  return b?.width && a.right > b.left + 0.5 && a.bottom > b.top && a.top < b.bottom;
+}).map(one => one.innerText)"""
+"""Answers whose words run into their confidence."""
+
+CUT = """() => [
+  ...[...document.querySelectorAll('.scroll:has(:is(.figures, .numbers, .words))')]
+    .filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.ariaLabel),
+  ...[...document.querySelectorAll('.words td[data-h]')]
+    .filter(one => getComputedStyle(one).whiteSpace === 'nowrap').map(one => one.dataset.h),
+]"""
+"""Tables cut off at the edge of a narrow screen, and heads there that run into their cells."""
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_axe_finds_no_violation_and_the_page_fits_in_light_dark_narrow_and_print(
     open_page: OpenPage, pages: Pages, kind: str
@@ -67,11 +84,13 @@ def test_axe_finds_no_violation_and_the_page_fits_in_light_dark_narrow_and_print
     page.set_viewport_size({"width": 375, "height": 812})
     found["narrow"] = violations(page, BY_WIDTH)
     assert page.evaluate("document.documentElement.scrollWidth") <= 375
+    assert page.evaluate(COLLIDING) == page.evaluate(CUT) == []
     assert found == {"light": [], "dark": [], "narrow": []}
     page.set_viewport_size({"width": 703, "height": 1000})  # 186 mm, the printed width of A4
     page.emulate_media(media="print")
     page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
     assert page.evaluate("document.documentElement.scrollWidth") <= 703
+    assert page.evaluate(COLLIDING) == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
