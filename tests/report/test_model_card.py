@@ -59,6 +59,13 @@ def test_shipped_page_has_no_picture_and_is_small(tmp_path: Path, name: str) -> 
     assert "For research use only. Not a medical device." in text(page.root)
 
 
+@pytest.mark.parametrize("name", MODEL_NAMES)
+def test_shipped_page_is_what_the_code_writes_of_the_record(tmp_path: Path, name: str) -> None:
+    folder = model_folder(tmp_path, name)
+    shipped = (folder / "MODEL_CARD.html").read_text(encoding="utf-8")
+    assert card_page(read_card(folder)) == shipped, "write it anew: artemis-cli models card"
+
+
 def test_page_and_markdown_tell_the_same_sections(shipped: Path, tmp_path: Path) -> None:
     card = read_card(shipped)
     page = parsed(tmp_path, card_page(card))
