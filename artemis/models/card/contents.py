@@ -206,10 +206,13 @@ def _protocol(manifest: Manifest) -> Section:
 def _flat(recipe: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows = []
     for name, value in recipe.items():
+        words = "as it was in 2022" if name == "original" else name.replace("_", " ")
         if isinstance(value, Mapping):
-            rows += [(f"{name}: {key}".replace("_", " "), str(one)) for key, one in value.items()]
+            rows += [(f"{words}: " + key.replace("_", " "), str(one)) for key, one in value.items()]
+        elif isinstance(value, bool):
+            rows.append((words, "yes" if value else "no"))
         else:
-            rows.append((name.replace("_", " "), str(value)))
+            rows.append((words, str(value)))
     return rows
 
 

@@ -147,3 +147,15 @@ def test_outlines_point_at_sections_that_are_there(shipped: Path) -> None:
             if row[2] == "yes" and ":" not in row[3]:
                 first = row[3].split(";")[0].split(",")[0]
                 assert any(first.startswith(title) for title in titles) or first[0].islower(), row
+
+
+def test_settings_of_a_training_are_said_in_words(full: Manifest) -> None:
+    training = full.training.model_copy(
+        update={"recipe": {"epochs": 12, "original": False, "augmentation": {"box_shift": 0.1}}}
+    )
+    card = build_card(full.model_copy(update={"training": training}))
+    assert tables(section(card, "protocol"))["How it was trained"] == (
+        ("epochs", "12"),
+        ("as it was in 2022", "no"),
+        ("augmentation: box shift", "0.1"),
+    )
