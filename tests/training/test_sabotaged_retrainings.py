@@ -15,6 +15,7 @@ pytest.importorskip("tensorflow", reason="needs the extra `train`")
 from artemis.labels import CATEGORY_NAMES
 from artemis.models.registry import model_folder, promote
 from artemis.retrainings import read_record, retrainings_root
+from artemis.said import CATEGORY_WORDS
 from artemis.settings import Settings
 from artemis.training.network.memory import keep_freed_memory
 from artemis.training.network.recipes import RECIPES
@@ -115,20 +116,20 @@ SPOILT: dict[str, tuple[Sabotage, tuple[str, ...], str]] = {
         f"no {CATEGORY_NAMES[k]}": (
             partial(sabotage.missing, category=k),
             KEPT,
-            f"{MISSING} none of {CATEGORY_NAMES[k]}",
+            f"{MISSING} no images of {CATEGORY_WORDS[CATEGORY_NAMES[k]]}",
         )
         for k in (0, 4, 9)
     },
     "none while trained": (
         partial(sabotage.missing_in_training, category=8),
         KEPT,
-        f"{MISSING} none of pituitary_transverse",
+        f"{MISSING} no images of pituitary, transverse",
     ),
     **{
         f"empty {CATEGORY_NAMES[k]}": (
             partial(sabotage.empty, category=k),
             KEPT,
-            f"{EMPTY} none of {CATEGORY_NAMES[k]}",
+            f"{EMPTY} no images of {CATEGORY_WORDS[CATEGORY_NAMES[k]]}",
         )
         for k in (2, 3, 7, 11)
     },

@@ -9,8 +9,9 @@ import numpy as np
 from artemis.labels import CATEGORIES, CATEGORY_NAMES, PLANES, TUMORS
 from artemis.models.comparison import Agreement
 from artemis.models.decisions import Check, Verdict
+from artemis.said import TUMOR_WORDS
 from artemis.training.gate.evidence import Evidence, Provenance
-from artemis.training.gate.integrity import smallest
+from artemis.training.gate.integrity import listed, smallest
 from artemis.training.gate.policy import Policy
 
 _SUM_TOLERANCE: Final = 1e-3
@@ -55,7 +56,7 @@ def check_predictions(challenger: Evidence) -> list[Check]:
             name="predictions_varied",
             passed=not never,
             expected="every category of the locked set predicted at least once",
-            received=f"never {', '.join(never)}" if never else "all of them",
+            received=f"never {listed(never)}" if never else "all of them",
         ),
         Check(
             name="challenger_unseen",
@@ -105,7 +106,7 @@ def check_locked_set(policy: Policy, challenger: Evidence) -> list[Check]:
             name="locked_tumors",
             passed=bool((tumors >= rules.min_images_per_tumor).all()),
             expected=f"{rules.min_images_per_tumor} locked images or more of each tumour type",
-            received=f"{tumors[rarest]} of {TUMORS[rarest]}",
+            received=f"{tumors[rarest]} images of {TUMOR_WORDS[TUMORS[rarest]]}",
             on_failure=Verdict.NEEDS_HUMAN,
         ),
     ]

@@ -14,6 +14,7 @@ from artemis.labels import TUMORS
 from artemis.models.comparison import Agreement
 from artemis.models.decisions import Check, Decision, Verdict
 from artemis.models.manifest import Interval
+from artemis.said import TUMOR_WORDS
 from artemis.training.figures.bootstrap import Resampled, recall_key, resample
 from artemis.training.gate.evidence import Evidence
 from artemis.training.gate.evidence_checks import (
@@ -214,7 +215,7 @@ def _comparison(policy: Policy, differences: dict[str, Interval]) -> list[Check]
                 Check(
                     name=recall_key(tumor),
                     passed=-fall.value <= rules.max_tumor_recall_fall,
-                    expected=f"a recall of {tumor} that falls by at most "
+                    expected=f"a recall of {TUMOR_WORDS[tumor]} that falls by at most "
                     f"{rules.max_tumor_recall_fall:.3f}",
                     received=_signed(fall),
                 )

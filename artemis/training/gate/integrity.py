@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from artemis.labels import CATEGORY_NAMES
 from artemis.models.decisions import Check, Verdict
 from artemis.models.manifest import Evaluation, Manifest
+from artemis.said import CATEGORY_WORDS
 from artemis.training.gate.evidence import Evidence
 from artemis.training.gate.policy import Policy, WithoutHuman
 
@@ -210,9 +211,14 @@ def recorded_conflicts(evaluation: Evaluation, confident: float) -> float:
 
 
 def smallest(counts: NDArray[np.int64]) -> str:
-    """Say which category has the fewest images, as in ``3 of glioma_coronal``."""
+    """Say which category has the fewest images, as in ``3 images of glioma, coronal``."""
     least = int(counts.argmin())
-    return f"{counts[least] or 'none'} of {CATEGORY_NAMES[least]}"
+    return f"{counts[least] or 'no'} images of {CATEGORY_WORDS[CATEGORY_NAMES[least]]}"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Say several categories, as in ``glioma, coronal; no tumour, sagittal``."""
+    return "; ".join(CATEGORY_WORDS[name] for name in names)
 
 
 def _counted(count: int, what: str, slices: list[str]) -> str:
@@ -302,7 +308,7 @@ def _categories(new: dict[str, int], old: dict[str, int]) -> Check:
         "categories",
         not changed,
         "the categories that the champion was trained on",
-        f"a change of {', '.join(changed)}" if changed else "the same",
+        f"a change of {listed(changed)}" if changed else "the same",
     )
 
 

@@ -125,7 +125,7 @@ def test_category_that_comes_or_goes_needs_a_human(shipped: Manifest, turned: bo
     assert found(*(pair[::-1] if turned else pair)) == {
         "change_categories": (
             "the categories that the champion was trained on",
-            "a change of none_coronal",
+            "a change of no tumour, coronal",
         )
     }
 
