@@ -225,6 +225,25 @@ def quarantine(claimed: Claim, reason: str) -> Path:
     return _move_out(claimed, QUARANTINE)
 
 
+def batch_now(batch: Path) -> Path:
+    """Return where the batch folder that a run's record names lies now.
+
+    The record of a batch of the inbox names its folder in processing/, since that has no name
+    but the claim's id; it is in done/ or quarantine/ by then, under a name that ends with the id.
+
+    Parameters
+    ----------
+    batch : Path
+        As recorded; returned as it is where no batch of the inbox of that id has been moved.
+    """
+    if batch.parent.name != PROCESSING or not _ID.fullmatch(batch.name) or os.path.lexists(batch):
+        return batch
+    workspace = batch.parent.parent
+    moved = (workspace / where for where in (DONE, QUARANTINE))
+    found = (path for folder in moved for path in folder.glob(f"*-{batch.name}") if path.is_dir())
+    return next(found, batch)
+
+
 def _final_name(claimed: Claim) -> str:
     name = os.fsdecode(os.fsencode(claimed.name)[:_LONGEST_NAME])
     return f"{name}-{claimed.id}"

@@ -71,6 +71,18 @@ def test_quarantine_keeps_the_batch_and_says_why_beside_it(workspace: Path) -> N
     assert "move the folder back to inbox/" in reason
 
 
+@pytest.mark.parametrize("end", [inbox.finish, lambda claim: inbox.quarantine(claim, "Why.")])
+def test_a_batch_is_found_by_the_folder_that_its_run_recorded(workspace: Path, end) -> None:
+    drop(workspace, "Mueller Anna")
+    claim = take(workspace)
+    assert inbox.batch_now(claim.folder) == claim.folder
+    lies = end(claim)
+    assert inbox.batch_now(claim.folder) == lies
+    other = workspace / "processing" / "00000000"
+    assert inbox.batch_now(other) == other, "nothing of that id"
+    assert inbox.batch_now(workspace / "scans") == workspace / "scans", "no batch of an inbox"
+
+
 def test_loose_files_become_one_batch(workspace: Path) -> None:
     for name in ("a.png", "b.dcm", ".hidden", "other.ready"):
         (workspace / "inbox" / name).write_bytes(b"x")

@@ -20,6 +20,7 @@ from pydicom.sr.codedict import codes
 from artemis.errors import ExportError
 from artemis.evidence_map import CAPTION, normalised, on_picture, tumor_evidence
 from artemis.files import raw_path
+from artemis.inbox import batch_now
 from artemis.ingest.dicom_file import numbers
 from artemis.ingest.dicom_frames import group
 from artemis.ingest.identity import IdentityKey
@@ -141,7 +142,8 @@ def _pixels(one: SourceSlice, record: RunRecord) -> NDArray[np.uint8]:
     row = one.row
     entry = PlanEntry(raw_path(row["path"]), "dicom", row["frame"])
     nobody = IdentityKey(bytes(32))  # the keys that it makes are not looked at
-    (found,) = read_chunk(Path(record.batch), [entry], record.settings.ingest, nobody)
+    batch = batch_now(Path(record.batch))
+    (found,) = read_chunk(batch, [entry], record.settings.ingest, nobody)
     if found.pixels is None or found.row["slice_id"] != row["slice_id"]:
         raise ExportError(
             f"{visible(row['path'])}: expected the slice that was classified. Received "

@@ -17,6 +17,7 @@ from pydicom.uid import UID
 
 from artemis.errors import ExportError, ScanError
 from artemis.files import raw_path
+from artemis.inbox import batch_now
 from artemis.ingest.border import image_border, open_regular
 from artemis.ingest.dicom_file import open_dicom
 from artemis.ingest.discover import located
@@ -125,7 +126,7 @@ def find_studies(run_dir: Path, record: RunRecord) -> tuple[list[Study], list[st
             "none. Other formats name no patient and no study to export to."
         )
     limit = record.settings.ingest.max_volume_bytes
-    headers, lost = _headers(Path(record.batch), rows, limit)
+    headers, lost = _headers(batch_now(Path(record.batch)), rows, limit)
     if lost:
         listed = "\n".join(f"  {visible(path)}: {why}" for path, why in lost[:_NAMED])
         more = f"\n  and {len(lost) - _NAMED} more" if len(lost) > _NAMED else ""

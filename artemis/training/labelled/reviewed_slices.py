@@ -13,6 +13,7 @@ import pandas as pd
 
 from artemis.errors import RunRecordError
 from artemis.files import printable_path, raw_path, sha256_file
+from artemis.inbox import batch_now
 from artemis.predictions import read_table
 from artemis.runs import read_record
 from artemis.training.labelled.manifest_file import BOX_COLUMNS, LABEL_COLUMNS
@@ -106,7 +107,7 @@ def _find(
 def _read(run: Path) -> Run:
     """Return a run's batch folder and its readable slices; none of a run that is gone."""
     try:
-        batch = Path(read_record(run).batch)
+        batch = batch_now(Path(read_record(run).batch))
     except RunRecordError:
         return run, {}
     slices = read_table(run, "slices")

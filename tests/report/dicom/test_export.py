@@ -173,6 +173,19 @@ def test_files_that_are_gone_or_changed_are_named_and_nothing_is_written(copy: P
     assert not (copy / "workspace" / "exports").exists()
 
 
+def test_a_batch_of_the_inbox_is_found_where_it_was_put(
+    exported: Export, copy: Path, tmp_path: Path
+) -> None:
+    taken = copy / "workspace" / "processing" / "0123abcd"
+    run = run_of(copy)
+    record = read_record(run).model_copy(update={"batch": str(taken)})
+    write_record(RunPaths(copy / "workspace", run.name), record)
+    (copy / "workspace" / "done").mkdir()
+    (copy / "scans").rename(copy / "workspace" / "done" / "Mueller_Anna-0123abcd")
+    again = export_dicom(run, tmp_path / "again", secondary_capture=True)
+    assert [one.files for one in again.studies] == [one.files for one in exported.studies]
+
+
 def test_a_run_without_dicom_has_nothing_to_export(copy: Path) -> None:
     run = run_of(copy)
     frame = read_table(run, "slices")

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from artemis import inbox
 from artemis.batch import plan_chunks, start_run, write_plans
 from artemis.classify import ingest_chunk
 from artemis.labels import category_of
@@ -194,3 +195,20 @@ def test_reviewed_slice_of_a_file_whose_name_is_no_text_is_found(house: House) -
     house.run()
     house.review({"path": "scan\\xff.png"})
     assert house.load().table["path"].tolist()[6:] == [f"{house.run_id}/scan\\xff.png"]
+
+
+def test_slices_of_an_inbox_are_found_where_their_batch_was_put(house: House) -> None:
+    inbox.prepare(house.workspace)
+    dropped = house.workspace / "inbox" / "batch"
+    dropped.mkdir()
+    Image.fromarray(slice_of(100)).save(dropped / "scan.png")
+    (candidate,) = inbox.candidates(house.workspace)
+    claim = inbox.claim(house.workspace, candidate)
+    assert claim is not None
+    house.batch = claim.folder
+    house.run()
+    inbox.finish(claim)
+    house.review({"path": "scan.png"})
+    loaded = house.load()
+    assert loaded.unavailable == 0
+    assert loaded.table.iloc[6:]["path"].tolist() == [f"{house.run_id}/scan.png"]
