@@ -253,6 +253,11 @@ def read_record(run_dir: Path) -> RunRecord:
             f"{path}: expected the record of a run. Received: {os.strerror(error.errno or 0)}. "
             "Give a run id or a folder below <workspace>/runs."
         ) from error
+    except UnicodeDecodeError as error:
+        raise RunRecordError(
+            f"{path}: expected the record of a run. Received bytes that are not UTF-8. "
+            "Restore the file from a backup, or remove the run's folder."
+        ) from error
     except ValidationError as error:
         raise RunRecordError(
             f"{path}: expected the record of a run. Received: {error.error_count()} invalid "

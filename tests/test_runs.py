@@ -12,6 +12,7 @@ from artemis.runs import (
     RunStatus,
     create_run,
     find_run,
+    list_runs,
     new_run_id,
     read_record,
     write_record,
@@ -76,6 +77,16 @@ def test_damaged_record_is_named(tmp_path: Path) -> None:
     paths.record.write_text("{}")
     with pytest.raises(RunRecordError, match=r"run\.json: expected the record of a run"):
         read_record(paths.root)
+
+
+def test_a_record_that_is_no_text_is_named_and_hides_no_other_run(tmp_path: Path) -> None:
+    paths = create_run(tmp_path, "20261122T000000Z-aaaaaa")
+    paths.record.write_bytes(b'{"run_id": "\xff"}')
+    whole = create_run(tmp_path, "20261123T000000Z-bbbbbb")
+    write_record(whole, record(whole.run_id))
+    with pytest.raises(RunRecordError, match=r"run\.json: expected the record of a run"):
+        read_record(paths.root)
+    assert [found.run_id for found in list_runs(tmp_path / "runs")] == [whole.run_id]
 
 
 def test_counts_of_chunks_add_up() -> None:
