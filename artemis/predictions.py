@@ -277,12 +277,13 @@ def read_part(path: Path, schema: pa.Schema) -> pa.Table:
     Raises
     ------
     RunRecordError
-        If it is missing, unreadable, or lacks a column of the schema.
+        If it is missing, unreadable, lacks a column of the schema, or has one of another type.
     """
     try:
         # The file itself, not a data set: a folder named model=... must not add a column.
         table = pq.ParquetFile(path).read()
-    except (OSError, pa.ArrowInvalid) as error:
+        table.validate(full=True)  # a flipped bit in a text is found nowhere else
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise RunRecordError(
             f"{path}: expected a Parquet file. Received: {error}. "
             "Delete it and run the batch again."
@@ -293,4 +294,10 @@ def read_part(path: Path, schema: pa.Schema) -> pa.Table:
             f"{path}: expected the columns of this version of Artemis. "
             f"Received a table without: {', '.join(missing)}."
         )
-    return table.select(schema.names).cast(schema)
+    try:
+        return table.select(schema.names).cast(schema)
+    except (ValueError, pa.ArrowException) as error:
+        raise RunRecordError(
+            f"{path}: expected columns of the types of this version of Artemis. "
+            f"Received: {error}. Delete it and run the batch again."
+        ) from error

@@ -7,6 +7,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -120,6 +121,24 @@ def test_table_of_another_version_is_named(run_dir: Path) -> None:
     part = run_dir / "slices" / "part-00000.parquet"
     pq.write_table(pq.ParquetFile(part).read().drop_columns(["contrast"]), part)
     with pytest.raises(RunRecordError, match="a table without: contrast"):
+        read_table(run_dir, "slices")
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        ("width", pa.array(["wide"])),
+        ("width", pa.array([[1]])),
+        ("status", pa.array([None], pa.string())),
+        ("reason", pa.array([b"\xff"]).view(pa.string())),
+    ],
+)
+def test_part_with_values_of_another_type_is_named(run_dir: Path, column, values) -> None:
+    part = run_dir / "slices" / "part-00000.parquet"
+    table = pq.ParquetFile(part).read().slice(0, 1)
+    at = table.schema.get_field_index(column)
+    pq.write_table(table.set_column(at, column, values), part)
+    with pytest.raises(RunRecordError, match=r"part-00000\.parquet: expected"):
         read_table(run_dir, "slices")
 
 
