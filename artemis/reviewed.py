@@ -181,12 +181,13 @@ def _stored(workspace: Path) -> list[dict[str, Any]]:
     for path in sorted((workspace / "labels").glob("part-*.parquet")):
         try:
             table = pq.ParquetFile(path).read().select(LABELS_SCHEMA.names).cast(LABELS_SCHEMA)
+            found = table.to_pylist()
         except (OSError, KeyError, ValueError, pa.ArrowException) as error:
             raise LabelsError(
                 f"{path}: expected reviewed labels as Artemis writes them. "
                 f"Received: {type(error).__name__}. Restore the file from a backup."
             ) from error
-        for label in table.to_pylist():
+        for label in found:
             # Two imports of one file at the same time may each have written its labels.
             labels.setdefault(_facts(label), label)
     return list(labels.values())

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -304,6 +305,17 @@ def test_damaged_part_is_named(workspace: Path) -> None:
     bring(workspace, label(1))
     (part,) = parts(workspace)
     part.write_bytes(b"PAR1")
+    with pytest.raises(LabelsError, match=part.name):
+        read_reviewed(workspace)
+
+
+def test_part_with_a_damaged_text_is_named(workspace: Path) -> None:
+    bring(workspace, label(1))
+    (part,) = parts(workspace)
+    table = pq.ParquetFile(part).read()
+    at = table.schema.get_field_index("note")
+    broken = pa.array([b"\xff"] * len(table)).view(pa.string())
+    pq.write_table(table.set_column(at, table.schema.field(at), broken), part)
     with pytest.raises(LabelsError, match=part.name):
         read_reviewed(workspace)
 
