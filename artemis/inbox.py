@@ -126,16 +126,17 @@ def candidates(workspace: Path) -> list[Candidate]:
         entries = sorted(listed, key=lambda entry: os.fsencode(entry.name))
     loose = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
     scans = tuple(n for n in loose if not n.startswith(".") and not n.endswith(READY))
+    files = set(loose)
     found = []
     for entry in entries:
-        if entry.name in loose or entry.name.startswith("."):
+        if entry.name in files or entry.name.startswith("."):
             continue
-        marked = f"{entry.name}{READY}" in loose or _has_marker(inbox / entry.name)
+        marked = f"{entry.name}{READY}" in files or _has_marker(inbox / entry.name)
         listing = _listing(inbox, (entry.name,))
         found.append(Candidate(entry.name, (entry.name,), False, marked, listing))
     if scans:
         listing = _listing(inbox, scans)
-        found.append(Candidate(_LOOSE, scans, True, READY in loose, listing))
+        found.append(Candidate(_LOOSE, scans, True, READY in files, listing))
     return found
 
 
