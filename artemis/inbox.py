@@ -22,6 +22,7 @@ import secrets
 import stat
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -157,6 +158,8 @@ def claim(workspace: Path, candidate: Candidate) -> Claim | None:
     try:
         moved = _move_in(inbox, candidate, taken.folder)
     except OSError as error:
+        if not os.path.lexists(taken.folder):
+            taken.note.unlink()
         raise _failed(inbox, error) from error
     if moved:
         return taken
@@ -265,10 +268,11 @@ def _move_in(inbox: Path, candidate: Candidate, folder: Path) -> bool:
     if not candidate.loose:
         return _rename(inbox / candidate.entries[0], folder)
     folder.mkdir()
-    moved = [_rename(inbox / name, folder / name) for name in candidate.entries]
-    if not any(moved):
-        folder.rmdir()
-    return any(moved)
+    try:
+        return any([_rename(inbox / name, folder / name) for name in candidate.entries])
+    finally:
+        with suppress(OSError):
+            folder.rmdir()  # only if it is empty
 
 
 def _rename(source: Path, target: Path) -> bool:
@@ -280,7 +284,10 @@ def _rename(source: Path, target: Path) -> bool:
 
 
 def _has_marker(folder: Path) -> bool:
-    return not folder.is_symlink() and (folder / READY).is_file()
+    try:
+        return not folder.is_symlink() and (folder / READY).is_file()
+    except OSError:
+        return False  # a folder that may not be entered; it holds nothing to be seen, and waits
 
 
 def _remove_markers(inbox: Path, candidate: Candidate) -> None:

@@ -14,7 +14,7 @@ from prefect.exceptions import PrefectException
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from artemis import RESEARCH_USE, inbox
-from artemis.errors import BusyError, InboxError, NothingUsableError
+from artemis.errors import BusyError, InboxError, NothingUsableError, WorkspaceError
 from artemis.inbox import Claim
 from artemis.locks import exclusive
 from artemis.models.registry import MODEL_NAMES
@@ -67,14 +67,18 @@ def classify_inbox(workspace: str | None = None, models: list[str] | None = None
     ------
     InboxError
         If a batch could not be classified for another reason than what it holds.
+    WorkspaceError
+        If a batch cannot be moved out of the inbox; the others are classified before.
     """
     settings = load_settings(Path(workspace) if workspace else None)
     inbox.prepare(settings.workspace)
     outcomes: list[Outcome] = []
+    untaken: list[WorkspaceError] = []
     try:
         with exclusive(settings.workspace / inbox.PROCESSING_LOCK, "a look into the inbox"):
             names = models or list(MODEL_NAMES)
-            outcomes.extend(_classify(claim, settings, names) for claim in _claims(settings))
+            claims = _claims(settings, untaken)
+            outcomes.extend(_classify(claim, settings, names) for claim in claims)
     except BusyError:
         get_run_logger().info("Another run is at work in this inbox; nothing was taken.")
         return _counts(outcomes, 0)
@@ -84,18 +88,25 @@ def classify_inbox(workspace: str | None = None, models: list[str] | None = None
     if outcomes:
         _publish(outcomes, counts)
     _fail_if_any(outcomes)
+    if untaken:
+        raise untaken[0]
     return counts
 
 
-def _claims(settings: Settings) -> Iterator[Claim]:
+def _claims(settings: Settings, untaken: list[WorkspaceError]) -> Iterator[Claim]:
     """Yield one batch at a time: what was left behind, then what is ready.
 
-    Each is claimed only when it is its turn, so that a crash leaves one behind, not all.
+    Each is claimed only when it is its turn, so that a crash leaves one behind, not all. One
+    that may not be moved, such as another user's folder, adds its error and is passed over.
     """
     yield from inbox.orphans(settings.workspace)
     for candidate in inbox.candidates(settings.workspace):
         if candidate.is_ready(settings.schedule.quiet_period, time.time()):
-            claim = inbox.claim(settings.workspace, candidate)
+            try:
+                claim = inbox.claim(settings.workspace, candidate)
+            except WorkspaceError as error:
+                untaken.append(error)
+                continue
             if claim is not None:
                 yield claim
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -307,6 +308,43 @@ def test_several_file_systems_are_a_named_error(workspace: Path) -> None:
         target.rmdir()
     assert "batch" not in str(caught.value).replace("a batch moves", "")
     assert tree(workspace / "inbox") == {"batch", "batch/0.png", "batch/1.png"}
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, method: str, path: Path) -> None:
+    """Let one path be another user's, for a test that may be run by root."""
+    real = getattr(Path, method)
+
+    def refused(self: Path, *rest: Path) -> object:
+        if self == path:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(self, *rest)
+
+    monkeypatch.setattr(Path, method, refused)
+
+
+def test_a_folder_that_may_not_be_entered_hides_no_other_batch(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop(workspace, "a")
+    drop(workspace, "b")
+    refuse(monkeypatch, "is_file", workspace / "inbox" / "a" / ".ready")
+    assert [found.name for found in inbox.candidates(workspace)] == ["a", "b"]
+
+
+@pytest.mark.parametrize("name", ["batch", "scan.png"])
+def test_what_may_not_be_moved_is_a_named_error_and_leaves_nothing_behind(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    if name == "batch":
+        drop(workspace, name)
+    else:
+        (workspace / "inbox" / name).write_bytes(b"x")
+    [candidate] = inbox.candidates(workspace)
+    refuse(monkeypatch, "rename", workspace / "inbox" / name)
+    with pytest.raises(WorkspaceError, match="Permission denied") as caught:
+        inbox.claim(workspace, candidate)
+    assert name not in str(caught.value).replace("a batch", "").replace("batches", "")
+    assert not list((workspace / "processing").iterdir())
 
 
 def test_names_of_any_bytes_survive(workspace: Path) -> None:

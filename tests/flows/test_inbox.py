@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -13,7 +14,7 @@ import httpx
 import pytest
 
 from artemis import inbox
-from artemis.errors import InboxError, ModelError
+from artemis.errors import InboxError, ModelError, WorkspaceError
 from artemis.locks import exclusive
 from artemis.runs import list_runs
 from flows.server import PrefectApi
@@ -166,6 +167,25 @@ def test_a_batch_that_fails_is_tried_twice_and_keeps_no_other_waiting(
     assert look(workspace) == {"done": 0, "quarantined": 0, "failed": 0, "waiting": 0}
     flow_runs = everything_in_prefect(api)["flow_runs"]
     assert [run["state_type"] for run in flow_runs].count("FAILED") >= 2
+
+
+def test_a_batch_that_may_not_be_moved_keeps_no_other_waiting(
+    workspace: Path, scan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked, real = drop(workspace, NAME, scan), Path.rename
+
+    def rename(path: Path, target: Path) -> Path:
+        if path == locked:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path, target)
+
+    drop(workspace, "Z", scan)
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(WorkspaceError, match="Permission denied") as caught:
+        look(workspace)
+    assert NAME not in str(caught.value)
+    assert [path.name[:2] for path in (workspace / "done").iterdir()] == ["Z-"]
+    assert locked.is_dir()
 
 
 def test_the_batch_of_a_killed_run_is_classified_by_the_next(
