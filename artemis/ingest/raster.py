@@ -140,6 +140,8 @@ class RasterScan:
             pixels = joined(high, self._decode_as(low_bytes, index), raw)
             return with_transparency(pixels, image.info.get("transparency"))
         pixels = np.asarray(_turned(_plain(image)))
+        if image.mode.startswith("I;16"):
+            pixels = with_transparency(pixels, image.info.get("transparency"))
         return np.iinfo(pixels.dtype).max - pixels if inverted else pixels
 
     def _decode_as(self, mode: str, index: int) -> NDArray[np.uint8]:
@@ -199,6 +201,8 @@ def _is_white_zero_16(image: Image.Image) -> bool:
 def _plain(image: Image.Image) -> Image.Image:
     """Return an image of one of the modes L, LA, RGB, RGBA, I;16, I, F."""
     mode = image.mode
+    if mode in ("L", "RGB") and "transparency" in image.info:
+        return image.convert("LA" if mode == "L" else "RGBA")
     if mode in ("L", "LA", "RGB", "RGBA", "I", "F") or mode.startswith("I;16"):
         return image
     if mode == "1":

@@ -97,10 +97,15 @@ def joined(high: NDArray[np.uint8], low: NDArray[np.uint8], raw: str) -> NDArray
 
 
 def with_transparency(pixels: NDArray[np.uint16], colour: Any) -> NDArray[np.uint16]:
-    """Return RGB with an alpha channel that hides one colour (PNG, chunk ``tRNS``)."""
-    if pixels.shape[2] != 3 or not isinstance(colour, tuple) or len(colour) != 3:
+    """Return grey or RGB with an alpha channel that hides one colour (PNG, chunk ``tRNS``)."""
+    if pixels.ndim == 2:
+        if not isinstance(colour, int):
+            return pixels
+        hidden = pixels == colour
+    elif pixels.shape[2] != 3 or not isinstance(colour, tuple) or len(colour) != 3:
         return pixels
-    hidden = (pixels == np.array(colour, dtype=np.int64)).all(axis=2)
+    else:
+        hidden = (pixels == np.array(colour, dtype=np.int64)).all(axis=2)
     return np.dstack([pixels, np.where(hidden, 0, 65_535).astype(np.uint16)])
 
 

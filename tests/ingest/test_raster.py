@@ -158,6 +158,21 @@ def test_transparent_pixels_become_black(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read.pixels, head8())
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB", "P"])
+def test_a_colour_that_is_transparent_becomes_black(tmp_path: Path, mode: str) -> None:
+    picture = Image.fromarray(np.where(head8() > 0, head8(), 255).astype(np.uint8)).convert(mode)
+    colour = (255, 255, 255) if mode == "RGB" else 255
+    read = ingest_one(tmp_path, "a.png", picture_bytes(picture, "PNG", transparency=colour))
+    np.testing.assert_array_equal(read.pixels, head8())
+
+
+def test_a_16_bit_grey_that_is_transparent_becomes_black(tmp_path: Path) -> None:
+    picture = np.where(grey16() > 0, grey16(), 60_000)
+    expected = ingest_one(tmp_path / "plain", "a.png", picture_bytes(grey16(), "PNG")).pixels
+    data = picture_bytes(picture, "PNG", transparency=60_000)
+    np.testing.assert_array_equal(ingest_one(tmp_path / "b", "a.png", data).pixels, expected)
+
+
 def test_exif_orientation_is_applied(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # to be shown turned clockwise
