@@ -25,6 +25,8 @@ from artemis.settings import IngestSettings
 
 _PILLOW_NAMES: Final = {"png": "PNG", "jpeg": "JPEG", "bmp": "BMP", "tiff": "TIFF"}
 _PHOTOMETRIC: Final = 262  # TIFF 6.0 section 8; 0 is WhiteIsZero
+_BITS_PER_SAMPLE: Final = 258
+_SAMPLE_FORMAT: Final = 339  # TIFF 6.0 section 19; 1 is unsigned, 2 two's complement, 3 IEEE
 _ORIENTATION: Final = 0x0112  # Exif 2.3 section 4.6.4
 _TURNS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -111,7 +113,7 @@ class RasterScan:
         Returns
         -------
         ndarray, (h, w) or (h, w, c)
-            (h, w) of uint8, uint16, int32 or float32; two channels are grey and alpha,
+            (h, w) of 8 to 32 bits, integers or float32; two channels are grey and alpha,
             three RGB, four RGB and alpha, all uint8 or uint16.
 
         Raises
@@ -132,7 +134,8 @@ class RasterScan:
         if self._multipage or index:
             image.seek(index)
         refuse_oversized(image.width, image.height, self._settings)
-        inverted = self._multipage and _is_white_zero_16(image)
+        inverted = self._multipage and _is_white_zero(image)
+        kind = _misread_kind(image) if self._multipage else None
         raw, low_bytes = raw_mode(image), low_byte_mode(image)
         image.load()
         if low_bytes is not None:
@@ -142,7 +145,11 @@ class RasterScan:
         pixels = np.asarray(_turned(_plain(image)))
         if image.mode.startswith("I;16"):
             pixels = with_transparency(pixels, image.info.get("transparency"))
-        return np.iinfo(pixels.dtype).max - pixels if inverted else pixels
+        if kind is not None:
+            pixels = pixels.view(kind)
+        if not inverted:
+            return pixels
+        return -pixels if pixels.dtype.kind == "f" else np.iinfo(pixels.dtype).max - pixels
 
     def _decode_as(self, mode: str, index: int) -> NDArray[np.uint8]:
         again = self._open()
@@ -192,10 +199,21 @@ class RasterScan:
             )
 
 
-def _is_white_zero_16(image: Image.Image) -> bool:
-    # Pillow inverts WhiteIsZero of 1 to 8 bits itself, of 16 bits not.
+def _is_white_zero(image: Image.Image) -> bool:
+    # Pillow inverts WhiteIsZero of 1 to 8 bits itself, of 16 bits and of floats not.
     tags = getattr(image, "tag_v2", {})
-    return image.mode.startswith("I;16") and tags.get(_PHOTOMETRIC) == 0
+    return (image.mode.startswith("I;16") or image.mode == "F") and tags.get(_PHOTOMETRIC) == 0
+
+
+def _misread_kind(image: Image.Image) -> type[np.integer[Any]] | None:
+    """Return the type of a TIFF's integers where Pillow's mode takes them for another one."""
+    tags = getattr(image, "tag_v2", {})
+    signed = 2 in tags.get(_SAMPLE_FORMAT, (1,))
+    if image.mode == "L" and signed:
+        return np.int8
+    if image.mode == "I" and not signed and tags.get(_BITS_PER_SAMPLE) == (32,):
+        return np.uint32
+    return None
 
 
 def _plain(image: Image.Image) -> Image.Image:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import zlib
 from pathlib import Path
 
@@ -20,6 +21,16 @@ from tests.ingest.builders import (
     png_chunk,
     tiff16,
 )
+
+SIGNED = {"tiffinfo": {339: 2}}
+
+
+def unsigned(pixels: np.ndarray) -> bytes:
+    """A TIFF of 32-bit integers without a sign, which Pillow does not write."""
+    formats = [struct.pack("<HHIHH", 339, 3, 1, kind, 0) for kind in (2, 1)]
+    data = picture_bytes(pixels.view(np.int32), "TIFF")
+    assert formats[0] in data
+    return data.replace(*formats)
 
 
 @pytest.mark.parametrize(
@@ -142,6 +153,29 @@ def test_white_is_zero_16_bit_tiff_is_inverted(tmp_path: Path) -> None:
     first = ingest_one(tmp_path / "a", "a.tif", plain)
     second = ingest_one(tmp_path / "b", "a.tif", inverted)
     np.testing.assert_array_equal(first.pixels, second.pixels)
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (
+            picture_bytes((4000 - head()).astype(np.float32), "TIFF", tiffinfo={262: 0}),
+            picture_bytes(head().astype(np.float32), "TIFF"),
+        ),
+        (
+            picture_bytes((head8().astype(np.int16) - 128).astype(np.uint8), "TIFF", **SIGNED),
+            picture_bytes(head8().astype(np.int32) - 128, "TIFF"),
+        ),
+        (
+            unsigned((head().astype(np.int64) << 20).astype(np.uint32)),
+            picture_bytes(head().astype(np.int32), "TIFF"),
+        ),
+    ],
+    ids=["float, white is zero", "signed 8 bits", "unsigned 32 bits"],
+)
+def test_values_of_a_tiff_are_what_its_tags_say(tmp_path: Path, data, expected) -> None:
+    read = ingest_one(tmp_path / "a", "a.tif", data)
+    np.testing.assert_array_equal(read.pixels, ingest_one(tmp_path / "b", "b.tif", expected).pixels)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "P", "RGBA", "LA", "CMYK"])
