@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from artemis.errors import PrefectServerError, SettingsError
 from artemis.runs import check_workspace
 from artemis.settings import ScheduleSettings, Settings, load_settings
-from flows.server import LOOPBACK, SERVER_ENVIRONMENT, PrefectApi
+from flows.server import LOOPBACK, SERVER_ENVIRONMENT, PrefectApi, without_proxy
 
 if TYPE_CHECKING:
     from prefect.deployments.runner import RunnerDeployment
@@ -53,8 +53,7 @@ class SchedulingServer(PrefectApi):
     def _start(self) -> None:
         _check_free(self._port)
         self.url = f"http://{LOOPBACK}:{self._port}/api"
-        hosts = [host for host in os.environ.get("NO_PROXY", "").split(",") if host]
-        os.environ["NO_PROXY"] = ",".join(dict.fromkeys([*hosts, LOOPBACK]))
+        without_proxy(LOOPBACK)
         environment = os.environ | SERVER_ENVIRONMENT
         environment["PREFECT_UI_ENABLED"] = "1"
         environment["PREFECT_UI_API_URL"] = self.url

@@ -164,9 +164,7 @@ class PrefectApi:
     def _start(self) -> None:
         port = _free_port(self._host)
         self.url = f"http://{f'[{self._host}]' if ':' in self._host else self._host}:{port}/api"
-        for name in ("NO_PROXY", "no_proxy"):  # a proxy cannot reach this machine's loopback
-            hosts = [host for host in os.environ.get(name, "").split(",") if host]
-            os.environ[name] = ",".join(dict.fromkeys([*hosts, self._host]))
+        without_proxy(self._host)
         # -P and a path, not -m: the working directory may hold other people's code.
         program = str(Path(__file__).with_name("embedded.py"))
         self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and file
@@ -194,6 +192,17 @@ class PrefectApi:
         self._errors.seek(0)
         words = self._errors.read().decode("utf-8", "replace").strip()
         return words.splitlines()[-1] if words else "no message."
+
+
+def without_proxy(host: str) -> None:
+    """Let this process and those it starts reach an address of this machine directly.
+
+    A proxy cannot reach this machine's loopback. Of the two spellings the lower one counts
+    wherever it is set.
+    """
+    for name in ("NO_PROXY", "no_proxy"):
+        hosts = [known for known in os.environ.get(name, "").split(",") if known]
+        os.environ[name] = ",".join(dict.fromkeys([*hosts, host]))
 
 
 def answers(url: str) -> bool:

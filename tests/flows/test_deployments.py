@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -163,6 +164,21 @@ def test_both_deployments_carry_the_settings(api: PrefectApi, tmp_path: Path) ->
         assert deployment.concurrency_limit == 1
         assert deployment.concurrency_options.collision_strategy == "CANCEL_NEW"
         assert "artemis" in deployment.tags
+
+
+def test_its_own_server_is_reached_past_a_proxy_whichever_spelling_is_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("no_proxy", "example.org")
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: SimpleNamespace(stdin=None, wait=int))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with SchedulingServer(port):
+        assert urllib.request.proxy_bypass(f"127.0.0.1:{port}")
+        assert urllib.request.proxy_bypass("example.org")
 
 
 @pytest.fixture(scope="module")
