@@ -163,9 +163,11 @@ def open_dicom(
 def _elements(stream: BinaryIO, size: int, **options: Any) -> Dataset:
     metered = MeteredReader(stream, size)
     try:
-        return read_dataset(cast("BinaryIO", metered), **options)
+        found = read_dataset(cast("BinaryIO", metered), **options)
     except OSError as error:
         raise metered.problem or error from error
+    metered.check_end()
+    return found
 
 
 def _beyond_file_meta(tag: BaseTag, vr: str | None, length: int) -> bool:

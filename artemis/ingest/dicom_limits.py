@@ -53,6 +53,7 @@ class MeteredReader:
         self._reads_left = _READS_OF_ANY_FILE + size // _BYTES_A_READ
         self._bytes_left = _MOST_HEADER_BYTES
         self.problem: ScanError | None = None
+        self._size, self._ends = size, 0
         self.tell = stream.tell
         self.seek = stream.seek
 
@@ -62,9 +63,15 @@ class MeteredReader:
         Raises
         ------
         ScanReadError
-            ``bad_header`` once there were too many reads or bytes.
+            ``bad_header`` once there were too many reads or bytes; ``truncated`` where the
+            stream ends within an element, which pydicom takes for the end of the data set.
         """
         data = self._stream.read(size)
+        # At a proper end the next element's start is asked for in vain, once.
+        self._ends += not data and size > 0
+        if 0 < len(data) < size or self._ends > 1:
+            self.problem = _cut()
+            raise self.problem
         self._reads_left -= _READS_OF_A_DEAR_ONE if data.startswith(_DEAR) else 1
         self._bytes_left -= len(data)
         if self._reads_left < 0 or self._bytes_left < 0:
@@ -75,6 +82,21 @@ class MeteredReader:
             )
             raise self.problem
         return data
+
+    def check_end(self) -> None:
+        """Raise if the last element, which was skipped, ends beyond the stream.
+
+        Raises
+        ------
+        ScanReadError
+            With reason ``truncated``.
+        """
+        if self.tell() > self._size:
+            raise _cut()
+
+
+def _cut() -> ScanError:
+    return scan_error(Reason.TRUNCATED, "a whole header", "one that ends within an element")
 
 
 class AscendingTags:

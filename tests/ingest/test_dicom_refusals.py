@@ -125,6 +125,20 @@ def test_truncated_dicom_becomes_a_failed_row(tmp_path: Path) -> None:
     assert read.row["reason"].startswith("a.dcm: expected 8,192 bytes for the first frame.")
 
 
+def test_a_dicom_that_ends_within_its_header_is_truncated_wherever_it_ends(tmp_path: Path) -> None:
+    ds = mr(StudyDescription="a long description " * 3)
+    data = dicom_bytes(ds)
+    named = data.index(b"a long description")
+    for end in (
+        data.index(b"MR", 300) + 1,  # within a value that is read
+        named + 20,  # within one that is skipped
+        data.index(b"PATIENT-0815"),  # before a value
+        len(data) - 8192 - 4,  # within the pixel data's own start
+    ):
+        read = ingest_one(tmp_path, "a.dcm", data[:end])
+        assert (read.row["status"], read.row["reason_code"]) == ("failed", "truncated"), end
+
+
 def test_missing_frames_are_failed_rows(tmp_path: Path) -> None:
     data = dicom_bytes(mr(np.stack([head()] * 4), sop_class=ENHANCED_MR, NumberOfFrames=4))
     (tmp_path / "a.dcm").write_bytes(data[:-9000])
