@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Final, cast
 
 from pydicom.datadict import tag_for_keyword
@@ -20,6 +20,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
+from artemis.ingest.dicom_fragments import Fragment
 from artemis.ingest.dicom_limits import AscendingTags, MeteredReader, inflated
 from artemis.ingest.reasons import Reason, scan_error
 
@@ -108,12 +109,16 @@ class DicomFile:
         As stated; as found where the file states none.
     pixels : PixelElement or None
         None without a Pixel Data element.
+    frames : list
+        Where compressed frames lie, once that has been found; see
+        `artemis.ingest.dicom_fragments.frames_of`.
     """
 
     stream: BinaryIO
     header: Dataset
     transfer_syntax: UID
     pixels: PixelElement | None
+    frames: list[list[list[Fragment]] | None] = field(default_factory=list)
 
 
 def open_dicom(

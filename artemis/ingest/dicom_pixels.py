@@ -19,6 +19,7 @@ from pydicom.uid import (
 
 from artemis.ingest.codestream import codestream_size
 from artemis.ingest.dicom_file import DicomFile, PixelElement, number, text
+from artemis.ingest.dicom_fragments import encapsulated, frame_alone, frames_of
 from artemis.ingest.quality import refuse_oversized
 from artemis.ingest.reasons import Reason, scan_error
 from artemis.settings import IngestSettings
@@ -194,13 +195,15 @@ def stored_values(file: DicomFile, layout: PixelLayout, index: int) -> NDArray[A
         raise scan_error(
             Reason.BAD_HEADER, "pixel data as the transfer syntax says", "pixel data that are not"
         )
-    options = _options(file, layout, pixels)
-    file.stream.seek(pixels.offset)
+    options = _options(layout, pixels)
+    stream = file.stream
     if pixels.encapsulated:
-        _refuse_other_size(file, layout, index, options.get("extended_offsets"))
-        file.stream.seek(pixels.offset)
+        frame = _compressed_frame(file, pixels, layout, index)
+        _refuse_other_size(file, layout, frame)
+        stream, index, options["number_of_frames"] = encapsulated(frame), 0, 1
     else:
         _refuse_missing(pixels, layout, index)
+        stream.seek(pixels.offset)
     if syntax not in _CODESTREAMS:
         options["correct_unused_bits"] = False
     if syntax == RLELossless:
@@ -210,7 +213,7 @@ def stored_values(file: DicomFile, layout: PixelLayout, index: int) -> NDArray[A
     elif syntax in JPEGLSTransferSyntaxes:
         # One decoder, whichever others are installed: highdicom brings another.
         options["decoding_plugin"] = "pylibjpeg"
-    values, _ = decoder.as_array(file.stream, index=index, raw=True, **options)
+    values, _ = decoder.as_array(stream, index=index, raw=True, **options)
     if values.ndim != 2:
         raise scan_error(Reason.COLOUR_DICOM, "one sample a pixel", "several")
     native: NDArray[Any] = values.astype(values.dtype.newbyteorder("="), copy=False)
@@ -237,8 +240,8 @@ def stored_bits(words: NDArray[Any], layout: PixelLayout) -> NDArray[Any]:
     return shifted
 
 
-def _options(file: DicomFile, layout: PixelLayout, pixels: PixelElement) -> dict[str, Any]:
-    options: dict[str, Any] = {
+def _options(layout: PixelLayout, pixels: PixelElement) -> dict[str, Any]:
+    return {
         "rows": layout.rows,
         "columns": layout.columns,
         "number_of_frames": layout.frames,
@@ -250,23 +253,33 @@ def _options(file: DicomFile, layout: PixelLayout, pixels: PixelElement) -> dict
         "pixel_keyword": "PixelData",
         "pixel_vr": pixels.vr,
     }
+
+
+def _compressed_frame(
+    file: DicomFile, pixels: PixelElement, layout: PixelLayout, index: int
+) -> bytes:
     offsets = file.header.get("ExtendedOffsetTable")
     lengths = file.header.get("ExtendedOffsetTableLengths")
-    if isinstance(offsets, bytes) and isinstance(lengths, bytes):
-        options["extended_offsets"] = (offsets, lengths)
-    return options
+    extended = isinstance(offsets, bytes) and isinstance(lengths, bytes)
+    if not extended and not file.frames:
+        file.frames.append(frames_of(file.stream, pixels.offset, layout.frames))
+    if extended or file.frames[0] is None:
+        file.stream.seek(pixels.offset)
+        return get_frame(
+            file.stream,
+            index,
+            number_of_frames=layout.frames,
+            extended_offsets=(offsets, lengths) if extended else None,
+        )
+    if index >= len(file.frames[0]):
+        raise scan_error(
+            Reason.TRUNCATED, f"{index + 1:,} compressed frames", f"{len(file.frames[0]):,}"
+        )
+    return frame_alone(file.stream, file.frames[0][index])
 
 
-def _refuse_other_size(
-    file: DicomFile, layout: PixelLayout, index: int, extended_offsets: Any
-) -> None:
+def _refuse_other_size(file: DicomFile, layout: PixelLayout, frame: bytes) -> None:
     # A decoder allocates what the codestream says, whatever the header does.
-    frame = get_frame(
-        file.stream,
-        index,
-        number_of_frames=layout.frames,
-        extended_offsets=extended_offsets,
-    )
     most = _LARGEST_HEADER + 2 * layout.frame_bytes
     if file.transfer_syntax == RLELossless and len(frame) > most:
         raise scan_error(
