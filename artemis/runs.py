@@ -168,7 +168,7 @@ def check_batch(batch: Path) -> None:
             f"{batch}: expected a folder of scans. Received "
             f"{'a file' if batch.exists() else 'nothing of that name'}. Give the folder."
         )
-    if any("\ud800" <= char <= "\udfff" for char in str(batch.resolve())):
+    if not _is_text(batch):
         raise NothingUsableError(
             f"{printable_path(batch)}: expected a folder whose path is valid text. Received bytes "
             "that are not. Rename it; names inside it may be anything."
@@ -183,6 +183,11 @@ def check_workspace(workspace: Path) -> None:
     WorkspaceError
         If not.
     """
+    if not _is_text(workspace):
+        raise WorkspaceError(
+            f"{printable_path(workspace)}: expected a folder whose path is valid text. Received "
+            "bytes that are not. Choose another with --workspace or ARTEMIS_WORKSPACE."
+        )
     existing = workspace.resolve()
     while not existing.exists():
         existing = existing.parent
@@ -191,6 +196,11 @@ def check_workspace(workspace: Path) -> None:
             f"{workspace}: expected a folder that can be written. Received: {existing} cannot. "
             "Choose another with --workspace or ARTEMIS_WORKSPACE."
         )
+
+
+def _is_text(path: Path) -> bool:
+    """Return whether a path, which a run's record names, can be written as UTF-8."""
+    return not any("\ud800" <= char <= "\udfff" for char in str(path.resolve()))
 
 
 def new_run_id() -> str:
@@ -274,19 +284,26 @@ def find_run(workspace: Path, run: str) -> Path:
         If there is no such run.
     """
     as_path = Path(run)
-    if (as_path / "run.json").is_file():
+    if _has_record(as_path):
         return as_path
     runs = workspace / "runs"
     if run == "latest":
         found = sorted(path.parent for path in runs.glob("*/run.json"))
         if found:
             return found[-1]
-    elif Path(run).name == run and (runs / run / "run.json").is_file():
+    elif Path(run).name == run and _has_record(runs / run):
         return runs / run
     raise RunRecordError(
         f"{runs}: expected the run {run!r}. Received no folder of that id with a run.json. "
         "List runs with `ls` there, or say `latest`."
     )
+
+
+def _has_record(folder: Path) -> bool:
+    try:
+        return (folder / "run.json").is_file()
+    except OSError:
+        return False  # no name that a file can have, or a folder that may not be entered
 
 
 def list_runs(runs: Path) -> list[RunRecord]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from artemis.runs import (
     Counts,
     RunRecord,
     RunStatus,
+    check_workspace,
     create_run,
     find_run,
     list_runs,
@@ -57,6 +59,13 @@ def test_workspace_that_is_a_file_is_named(tmp_path: Path) -> None:
         create_run(tmp_path / "file", "a")
 
 
+def test_a_workspace_that_no_record_could_name_is_refused(tmp_path: Path) -> None:
+    workspace = tmp_path / os.fsdecode(b"work\xff")
+    with pytest.raises(WorkspaceError, match=r"work\\xff: expected a folder whose path is valid"):
+        check_workspace(workspace)
+    assert not workspace.exists()
+
+
 def test_run_is_found_by_id_by_path_and_as_latest(tmp_path: Path) -> None:
     for run_id in ("20261122T000000Z-aaaaaa", "20261123T000000Z-bbbbbb"):
         write_record(create_run(tmp_path, run_id), record(run_id))
@@ -66,7 +75,7 @@ def test_run_is_found_by_id_by_path_and_as_latest(tmp_path: Path) -> None:
     assert find_run(tmp_path, str(newest)) == newest
 
 
-@pytest.mark.parametrize("name", ["latest", "../runs", "nothing"])
+@pytest.mark.parametrize("name", ["latest", "../runs", "nothing", "n" * 300])
 def test_unknown_run_is_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(RunRecordError, match=f"expected the run '{name}'"):
         find_run(tmp_path, name)
