@@ -163,10 +163,17 @@ def check_batch(batch: Path) -> None:
     NothingUsableError
         If it is a file, or nothing.
     """
-    if not batch.is_dir():
+    try:
+        is_folder, is_there = batch.is_dir(), batch.exists()
+    except OSError as error:  # such as of a folder above it that may not be entered
+        raise NothingUsableError(
+            f"{batch}: expected a folder of scans. Received: "
+            f"{os.strerror(error.errno or 0).lower()}. Give the path of a folder that you may list."
+        ) from error
+    if not is_folder:
         raise NothingUsableError(
             f"{batch}: expected a folder of scans. Received "
-            f"{'a file' if batch.exists() else 'nothing of that name'}. Give the folder."
+            f"{'a file' if is_there else 'nothing of that name'}. Give the folder."
         )
     if not _is_text(batch):
         raise NothingUsableError(
@@ -189,8 +196,15 @@ def check_workspace(workspace: Path) -> None:
             "bytes that are not. Choose another with --workspace or ARTEMIS_WORKSPACE."
         )
     existing = workspace.resolve()
-    while not existing.exists():
-        existing = existing.parent
+    try:
+        while not existing.exists():
+            existing = existing.parent
+    except OSError as error:
+        raise WorkspaceError(
+            f"{workspace}: expected a folder that can be written. Received: "
+            f"{os.strerror(error.errno or 0).lower()}. "
+            "Choose another with --workspace or ARTEMIS_WORKSPACE."
+        ) from error
     if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
         raise WorkspaceError(
             f"{workspace}: expected a folder that can be written. Received: {existing} cannot. "

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from artemis.errors import RunRecordError, WorkspaceError
+from artemis.errors import NothingUsableError, RunRecordError, WorkspaceError
 from artemis.runs import (
     Counts,
     RunRecord,
     RunStatus,
+    check_batch,
     check_workspace,
     create_run,
     find_run,
@@ -64,6 +65,14 @@ def test_a_workspace_that_no_record_could_name_is_refused(tmp_path: Path) -> Non
     with pytest.raises(WorkspaceError, match=r"work\\xff: expected a folder whose path is valid"):
         check_workspace(workspace)
     assert not workspace.exists()
+
+
+def test_paths_that_cannot_be_looked_at_are_named(tmp_path: Path) -> None:
+    path = tmp_path / ("n" * 300)  # raises as a folder that may not be entered does
+    with pytest.raises(NothingUsableError, match=r"folder of scans\. Received: file name too long"):
+        check_batch(path)
+    with pytest.raises(WorkspaceError, match=r"can be written\. Received: file name too long"):
+        check_workspace(path / "workspace")
 
 
 def test_run_is_found_by_id_by_path_and_as_latest(tmp_path: Path) -> None:
