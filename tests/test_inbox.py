@@ -331,6 +331,15 @@ def test_a_folder_that_may_not_be_entered_hides_no_other_batch(
     assert [found.name for found in inbox.candidates(workspace)] == ["a", "b"]
 
 
+def test_links_are_counted_beside_what_may_not_be_looked_at(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = drop(workspace, "batch")
+    (folder / "out.png").symlink_to("/etc/hostname")
+    refuse(monkeypatch, "is_symlink", folder / "0.png")
+    assert inbox.links_outside(folder) == 1
+
+
 @pytest.mark.parametrize("name", ["batch", "scan.png"])
 def test_what_may_not_be_moved_is_a_named_error_and_leaves_nothing_behind(
     workspace: Path, monkeypatch: pytest.MonkeyPatch, name: str
