@@ -80,8 +80,12 @@ def main() -> None:
         import os
         import traceback
 
+        from artemis.commands.disk import disk_words
+
         if os.environ.get("ARTEMIS_TRACEBACK"):
             traceback.print_exc()
+        if isinstance(error, OSError) and (words := disk_words(error)):
+            _fail(words, 1)
         _fail(
             f"Unexpected {type(error).__name__}: {error}. Set ARTEMIS_TRACEBACK=1 and run again to "
             "see where, and report it with that text.",
