@@ -80,8 +80,12 @@ def main() -> None:
         import os
         import traceback
 
+        from artemis.commands.disk import disk_words
+
         if os.environ.get("ARTEMIS_TRACEBACK"):
             traceback.print_exc()
+        if isinstance(error, OSError) and (words := disk_words(error)):
+            _fail(words, 1)
         _fail(
             f"Unexpected {type(error).__name__}: {error}. Set ARTEMIS_TRACEBACK=1 and run again to "
             "see where, and report it with that text.",
@@ -223,20 +227,22 @@ def _classify(
 ) -> tuple[RunRecord, int]:
     """Run the flow with a Prefect API of its own, if none is configured, until a signal."""
     from artemis.commands.signals import ending_by_signal, interruption
-    from artemis.runs import check_workspace
+    from artemis.runs import check_workspace, run_folders
     from flows.engines import this_machine_towards
     from flows.server import LOOPBACK, PrefectApi
 
     check_workspace(settings.workspace)
+    before = run_folders(settings.workspace)
     # Its server starts while the rest is imported, where those who do the work can reach it.
     host = LOOPBACK if address is None else this_machine_towards(address)
     with ending_by_signal(), PrefectApi(host) as api:
         from artemis.console import progress_bar, talk
-        from flows.interactive import classify
 
         console = talk(quiet=quiet)
         try:
             with progress_bar(console, "starting"):
+                from flows.interactive import classify
+
                 return classify(
                     api,
                     directory,
@@ -249,8 +255,26 @@ def _classify(
         except BaseException as error:
             if (ended := interruption()) is None:
                 raise
-            console.print("Interrupted. `artemis-cli report latest` shows what was finished.")
+            begun = run_folders(settings.workspace) - before
+            where = _named_workspace(options.get("store") or str(settings.workspace))
+            console.print(
+                f"Interrupted. `artemis-cli report latest{where}` shows what was finished."
+                if begun
+                else "Interrupted before anything was classified. No run was begun.",
+                soft_wrap=True,
+                markup=False,
+            )
             raise ended from error
+
+
+def _named_workspace(workspace: str) -> str:
+    """Return the option that a command wants to find a workspace; nothing for the default one."""
+    import shlex
+
+    from artemis.settings import Settings
+
+    default = str(Settings.model_fields["workspace"].default)
+    return "" if workspace == default else f" --workspace {shlex.quote(workspace)}"
 
 
 @app.command(epilog="Example: artemis-cli retrain --data brain-mri/")

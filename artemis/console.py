@@ -135,13 +135,9 @@ def _how(record: RunRecord, recorded: int | None) -> dict[str, str]:
     lines = {"Shard": f"{record.shard} of the batch"} if record.shard else {}
     if record.settings.runtime != "litert" or "probe" in record.runtime:
         lines["Networks"] = record.runtime
-    rate = _rate(record.counts.ok, record.timings)
+    ok = record.counts.ok
+    rate = f" ({ok / seconds:.0f} slices a second)" if ok and seconds else ""
     return lines | {
         "Time": f"{seconds:.1f} s to find and classify{rate}",
         "Prefect": f"{recorded} of {record.tasks} task runs recorded",
     }
-
-
-def _rate(classified: int, timings: dict[str, float]) -> str:
-    seconds = timings.get("classify", 0.0)
-    return f" ({classified / seconds:.0f} slices a second)" if classified and seconds else ""

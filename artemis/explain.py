@@ -171,7 +171,9 @@ def explain_image(
     ingest_chunk(run, record, 0, sorted({model.side for model in record.models}))
     slice_row = next(plain_rows(read_table(run.root, "slices")))
     if slice_row["status"] != "ok":
-        raise NothingUsableError(slice_row["reason"])
+        raise NothingUsableError(
+            printable_path(image) + slice_row["reason"].removeprefix(slice_row["path"])
+        )
     for model in record.models:
         predict_chunk(run, record, 0, model.name, model.folder)
     conclude_chunk(run, record, 0)

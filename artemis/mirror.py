@@ -135,6 +135,12 @@ class Mirror:
             if Path(name).name == name and self._pull(runs / name / RECORD):
                 self.pull_run(name)
                 return runs / name
+        if run == "latest":
+            raise RunRecordError(
+                f"{self.store.address_of('runs')}: expected the run 'latest'. Received no run at "
+                "all. Classify a batch first, with `artemis-cli classify-batch DIR`, or name its "
+                "workspace with --workspace."
+            )
         raise RunRecordError(
             f"{self.store.address_of('runs')}: expected the run {run!r}. Received no object "
             f"{RECORD} of that id. Give the id of a run of this store, or say `latest`."

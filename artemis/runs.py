@@ -305,7 +305,11 @@ def find_run(workspace: Path, run: str) -> Path:
         found = sorted(path.parent for path in runs.glob("*/run.json"))
         if found:
             return found[-1]
-    elif Path(run).name == run and _has_record(runs / run):
+        raise RunRecordError(
+            f"{runs}: expected the run 'latest'. Received no run at all. Classify a batch first, "
+            "with `artemis-cli classify-batch DIR`, or name its workspace with --workspace."
+        )
+    if Path(run).name == run and _has_record(runs / run):
         return runs / run
     raise RunRecordError(
         f"{runs}: expected the run {run!r}. Received no folder of that id with a run.json. "
@@ -318,6 +322,11 @@ def _has_record(folder: Path) -> bool:
         return (folder / "run.json").is_file()
     except OSError:
         return False  # no name that a file can have, or a folder that may not be entered
+
+
+def run_folders(workspace: Path) -> set[Path]:
+    """Return the folders of a workspace's runs, also of those that have no record yet."""
+    return set((workspace / "runs").glob("*"))
 
 
 def list_runs(runs: Path) -> list[RunRecord]:

@@ -45,6 +45,14 @@ def test_help_of_each_command_has_an_example(command: list[str]) -> None:
     assert "Example: artemis-cli" in answer.output
 
 
+@pytest.mark.parametrize(
+    ("command", "usage"), [(["data", "fetch"], "[DIR]\n"), (["merge"], "{RUN}...\n")]
+)
+def test_usage_says_once_what_is_optional_or_many(command: list[str], usage: str) -> None:
+    answer = CliRunner().invoke(cli.app, [*command, "--help"])
+    assert answer.output.split("[OPTIONS] ")[1].startswith(usage)
+
+
 def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys, cli\n"
@@ -230,7 +238,7 @@ def test_explain_says_what_stands_in_the_place_of_a_confidence(
     image = str(samples / "coronal_simulated_meningioma.png")
     answer = CliRunner().invoke(cli.app, ["explain", image, "--workspace", str(tmp_path / "ws")])
     first, second = answer.stdout.split("\nbaseline ")
-    assert "  Plausible    meningioma, coronal (nine times in ten the truth is among" in first
+    assert "  Plausible    meningioma, coronal (over all slices, nine such sets in ten" in first
     assert "  Evidence     for meningioma, drawn on the page" in first
     assert "  Confidence   unlike the training images, so it means nothing here" in second
     assert "farther than its limit of 2.12" in second
@@ -281,6 +289,13 @@ def test_training_without_labels_is_named(tmp_path: Path) -> None:
     assert answer.returncode == 1
     assert "expected a manifest.csv, or folders named by category" in answer.stderr
     assert "Received no labelled picture" in answer.stderr
+
+
+def test_conflicts_of_which_there_are_none_are_said_to_be_none(tmp_path: Path) -> None:
+    answer = CliRunner().invoke(cli.app, ["labels", "conflicts", "--workspace", str(tmp_path)])
+    assert answer.exit_code == 0
+    assert answer.stderr == "No reviewers disagree.\n"
+    assert answer.stdout == f"{tmp_path / 'reports' / 'conflicts' / 'index.html'}\n"
 
 
 def test_unexpected_error_is_one_message_without_a_trace(tmp_path: Path) -> None:

@@ -40,6 +40,15 @@ def test_summary_states_counts_and_unbroken_paths() -> None:
     assert "For research use only. Not a medical device." in shown
 
 
+def test_slices_a_second_are_those_of_the_time_beside_them() -> None:
+    done = record("20261123T000000Z-aaaaaa").model_copy(
+        update={"counts": Counts(files=28, slices=28, ok=28), "timings": {"plan": 1, "classify": 3}}
+    )
+    console = Console(file=io.StringIO())
+    print_summary(console, done, recorded=5)
+    assert "4.0 s to find and classify (7 slices a second)" in text(console)
+
+
 def test_progress_is_shown_with_counts_on_a_terminal() -> None:
     console = terminal()
     with progress_bar(console, "starting"):

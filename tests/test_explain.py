@@ -63,6 +63,15 @@ def test_an_image_that_is_refused_says_why(
         explain_image(samples / "refused_ct.dcm", settings, ["baseline"], tmp_path)
 
 
+def test_an_image_that_is_refused_is_named_as_it_was_given(
+    samples: Path, settings: Settings, tmp_path: Path
+) -> None:
+    image = samples / "refused_ct.dcm"
+    with pytest.raises(NothingUsableError) as raised:
+        explain_image(image, settings, ["baseline"], tmp_path)
+    assert str(raised.value).startswith(f"{image}: expected ")
+
+
 def test_a_folder_is_sent_to_classify_batch(
     samples: Path, settings: Settings, tmp_path: Path
 ) -> None:

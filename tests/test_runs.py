@@ -90,6 +90,13 @@ def test_unknown_run_is_named(tmp_path: Path, name: str) -> None:
         find_run(tmp_path, name)
 
 
+def test_latest_of_a_workspace_without_runs_is_not_answered_with_latest(tmp_path: Path) -> None:
+    with pytest.raises(RunRecordError, match="Received no run at all") as raised:
+        find_run(tmp_path, "latest")
+    assert "classify-batch DIR" in str(raised.value)
+    assert "say `latest`" not in str(raised.value)
+
+
 def test_damaged_record_is_named(tmp_path: Path) -> None:
     paths = create_run(tmp_path, "a")
     paths.record.write_text("{}")

@@ -22,7 +22,7 @@ data_app = typer.Typer(
 def fetch(
     target: Annotated[
         Path | None,
-        typer.Argument(metavar="[DIR]", help="New folder; else datasets/ in the workspace."),
+        typer.Argument(metavar="DIR", help="New folder; else datasets/ in the workspace."),
     ] = None,
     source: Annotated[str, typer.Option(help="github or kaggle (extra `kaggle`).")] = "github",
     workspace: Workspace = None,

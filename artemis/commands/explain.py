@@ -113,7 +113,7 @@ def _said_of(model: ModelRecord, answer: dict[str, Any], far: bool) -> list[tupl
 
     reasons = [REVIEW_REASON_WORDS.get(code, code) for code in answer["review_reasons"]]
     plausible = "; ".join(CATEGORY_WORDS[name] for name in answer["set_90"])
-    among = f"{plausible} (nine times in ten the truth is among these)"
+    among = f"{plausible} (over all slices, nine such sets in ten hold the truth)"
     where = "farther than" if far else "within"
     score, limit = answer["ood_score"], model.ood_threshold
     evidence = f"for {TUMOR_WORDS[answer['tumor']]}, drawn on the page"

@@ -81,6 +81,8 @@ def list_conflicts(workspace: Workspace = None, as_json: AsJson = False) -> None
         said = "; ".join(f"{by.reviewer}: {by.words}" for by in one.judgements)
         path = one.item.path if one.item else f"run {one.run_id} is gone"
         typer.echo(f"{one.slice_id[:12]}  {path}  {said}")
+    if not found.conflicts:
+        typer.echo("No reviewers disagree.", err=True)
     typer.echo(found.page)
 
 

@@ -21,7 +21,7 @@ from artemis.errors import NothingUsableError
 def merge(
     runs: Annotated[
         list[str],
-        typer.Argument(metavar="RUN...", help="Every shard's run, by id or folder, in any order."),
+        typer.Argument(metavar="RUN", help="Every shard's run, by id or folder, in any order."),
     ],
     workspace: WorkspaceOrStore = None,
     as_json: AsJson = False,

@@ -53,7 +53,13 @@ class Listed(NamedTuple):
 
 
 LISTED: Final = (
-    Listed(COMPARISONS, "*", "Comparisons", "Two runs side by side: which predictions changed."),
+    Listed(
+        COMPARISONS,
+        "*",
+        "Comparisons",
+        "Two runs side by side: which predictions changed.",
+        "By their first run, the newest first.",
+    ),
     Listed(RETRAININGS, "*", "Retrainings", "What was trained, what the gate decided and why."),
     Listed(
         "models",

@@ -73,7 +73,8 @@ SECTIONS: Final = (
         "training images, against its header or of poor quality before the rest. Bars show the "
         "three most probable categories of each model, from 0 to 100%; the mark across each is "
         "at {min_confidence}. An answer of {first_model} below it is sent here; the others\u2019 "
-        "answers are sent only where they differ from it.",
+        "answers are sent only where they differ from it. Sets of plausible categories hold the "
+        "truth of nine slices in ten, over all slices and not of each that is doubtful.",
         build=review_view,
     ),
     Section(
@@ -159,10 +160,12 @@ SECTIONS: Final = (
         key="studies",
         title="Series and studies",
         caption="One answer for the slices that belong together: the mean of the slices that "
-        "most probably show some tumour, by the rule named with each. Pictures are the slices that "
-        "speak most for it, most first. The line is the probability of the answer along the "
-        "slices, from first to last, a line for each model, in its colour; discs mark the "
-        "pictured slices. A tumour is a hill of several slices; a lone peak is doubtful.",
+        "most probably show some tumour, as many as is said with each. Pictures are the slices "
+        "that speak most for the answer of {first_model}, most first, each with the probability "
+        "of it, however low. The lines are the probability of that same answer along the slices, "
+        "from first to last, one for each model, in its colour; discs mark the pictured slices. "
+        "A tumour is a hill of several slices, or a dip where the answer is no tumour; a lone "
+        "peak is doubtful.",
         build=studies_view,
         present=lambda data: bool(data.studies),
     ),

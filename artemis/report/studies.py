@@ -42,6 +42,8 @@ class StudyCard:
         The supporting slices of the first model, and the probability of its answer in each.
     trace : Markup or None
         The probability along the slices of a series; slices of several have no order.
+    rule : str
+        How the slices' answers became one, in words.
     """
 
     entry: StudyEntry
@@ -49,6 +51,7 @@ class StudyCard:
     where: str
     strip: list[tuple[SliceItem, str]]
     trace: Markup | None
+    rule: str
 
 
 def studies_view(data: RunData) -> dict[str, Any]:
@@ -69,9 +72,18 @@ def studies_view(data: RunData) -> dict[str, Any]:
                 where=members[0].path,
                 strip=_strip(entry, members),
                 trace=None if whole else _trace(entry, members, steps),
+                rule=_rule_words(entry.rule),
             )
         )
     return {"cards": cards, "found": len(data.studies), "tumors": TUMORS, "steps": steps}
+
+
+def _rule_words(rule: str) -> str:
+    """Return how a rule of `artemis.study_rules.RULES` makes one answer, in words."""
+    head, _, count = rule.rpartition("_")
+    if head == "mean_of_top" and count.isdecimal():
+        return "by one slice" if count == "1" else f"by the mean of up to {count} slices"
+    return visible(f"by {rule.replace('_', ' ')}")
 
 
 def _members(

@@ -88,7 +88,8 @@ def _cells(file: Path) -> pd.DataFrame:
     try:
         return pd.read_csv(file, dtype="string", encoding="utf-8-sig", keep_default_na=False)
     except (OSError, ValueError) as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        said = isinstance(error, OSError) and error.strerror
+        first = said or (str(error).strip() or type(error).__name__).splitlines()[0]
         raise LabelsError(
             f"{file}: expected labels as CSV in UTF-8. Received: {first}. "
             "Give a file with the columns path and category, or a review's export."

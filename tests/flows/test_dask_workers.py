@@ -252,7 +252,9 @@ def test_one_interrupt_ends_the_command_and_its_workers(api: PrefectApi, tmp_pat
             ]
             time.sleep(0.1)
     assert process.returncode == 130
-    assert talk.strip() == "Interrupted. `artemis-cli report latest` shows what was finished."
+    assert talk.strip() == (
+        f"Interrupted. `artemis-cli report latest --workspace {workspace}` shows what was finished."
+    )
     assert read_record(new_run(workspace, set())).status == "failed"
 
 

@@ -41,7 +41,9 @@ def test_interrupt_ends_the_command_and_is_recorded_everywhere(
     process.send_signal(signal.SIGINT)
     _, talk = process.communicate(timeout=120)
     assert process.returncode == 130
-    assert talk.strip() == "Interrupted. `artemis-cli report latest` shows what was finished."
+    assert talk.strip() == (
+        f"Interrupted. `artemis-cli report latest --workspace {tmp_path}` shows what was finished."
+    )
     record = read_record(next((tmp_path / "runs").iterdir()))
     assert (record.status, record.error) == ("failed", "Interrupted by the user.")
     with sqlite3.connect(home / "prefect.db") as database:
@@ -107,8 +109,37 @@ def test_one_signal_ends_the_command_in_the_middle_of_a_long_read(
         finally:
             process.kill()
     assert process.returncode == code
-    assert talk.strip() == "Interrupted. `artemis-cli report latest` shows what was finished."
+    assert talk.strip() == (
+        f"Interrupted. `artemis-cli report latest --workspace {workspace}` shows what was finished."
+    )
     assert read_record(next((workspace / "runs").iterdir())).status == "failed"
     assert servers_of(home) == []
     with sqlite3.connect(home / "prefect.db") as database:
         assert database.execute("select state_type from flow_run").fetchall() == [("CRASHED",)]
+
+
+def test_interrupt_before_a_run_is_begun_speaks_of_no_run(
+    new_home: Callable[[], Path], tmp_path: Path
+) -> None:
+    home, workspace = new_home(), tmp_path / "data"
+    (tmp_path / "batch").mkdir()
+    environment = {k: v for k, v in os.environ.items() if k != "PREFECT_API_URL"}
+    with subprocess.Popen(
+        [sys.executable, "cli.py", "classify-batch", tmp_path / "batch", "--workspace", workspace],
+        cwd=ROOT,
+        env=environment | {"PREFECT_HOME": str(home)},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            while len(servers_of(home)) < 2:  # the command, and the server that it waits for
+                assert process.poll() is None, process.communicate()[1]
+                time.sleep(0.05)
+            time.sleep(2)  # that server takes longer to start
+            process.send_signal(signal.SIGINT)
+            _, talk = process.communicate(timeout=120)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert talk.strip() == "Interrupted before anything was classified. No run was begun."
+    assert not (workspace / "runs").exists()

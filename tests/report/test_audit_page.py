@@ -107,6 +107,12 @@ def test_the_page_says_that_the_features_may_know_the_answer(
         assert "no out-of-fold predictions" in words
 
 
+def test_the_page_says_where_the_tables_lie(page: Page, audited: AuditResult) -> None:
+    words = text(page.by_id("method"))
+    assert f"folder audits/{audited.folder.name} hold every finding" in words
+    assert "beside this page" not in words
+
+
 def test_the_same_tables_give_the_same_bytes(audited: AuditResult, tmp_path: Path) -> None:
     first = build_audit_page(audited.folder, tmp_path / "a.html").read_bytes()
     assert build_audit_page(audited.folder, tmp_path / "b.html").read_bytes() == first

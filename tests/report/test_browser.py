@@ -211,6 +211,14 @@ def test_words_of_plots_have_one_size_and_are_on_paper(open_page: OpenPage, repo
     assert not [style for style in styles if style.startswith("none")]
 
 
+def test_paper_does_not_tell_people_to_use_the_bar(open_page: OpenPage, report: Path) -> None:
+    page = open_page(report)
+    told = page.get_by_text("Judge each in the bar at the foot of the page")
+    assert told.is_visible()
+    page.emulate_media(media="print")
+    assert told.is_hidden()
+
+
 def test_paper_gets_a_thousand_rows_and_no_button(
     open_page: OpenPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -130,6 +130,15 @@ def test_an_audit_is_listed_with_the_name_of_its_data_the_newest_first(tmp_path:
     assert "The newest first." in text(section)
 
 
+def test_comparisons_stand_by_their_first_run_and_say_so(tmp_path: Path) -> None:
+    for name in ("20261124T020000Z-a--20261126T020000Z-c", "20261125T020000Z-b--20261125T02Z-d"):
+        (tmp_path / "comparisons" / name).mkdir(parents=True)
+        (tmp_path / "comparisons" / name / "index.html").touch()
+    section = Page(build_index(tmp_path, [], tmp_path / "index.html")).by_id("comparisons")
+    assert [text(item)[:8] for item in section.iter("li")] == ["20261125", "20261124"]
+    assert "By their first run, the newest first." in text(section)
+
+
 def test_the_verdict_counts_the_slices_of_all_runs(tmp_path: Path) -> None:
     records = [record(), record("20260302T080000Z-ffffff")]
     page = Page(build_index(tmp_path, records, tmp_path / "index.html"))

@@ -72,6 +72,11 @@ def test_an_entry_gives_every_model_s_answer_and_why_to_look(page: Page) -> None
     assert "baselineNo tumour 9" in entry
 
 
+def test_the_rule_of_an_entry_is_said_in_words(page: Page) -> None:
+    assert "by the mean of up to 8 slices" in text(page.by_id("study-2"))
+    assert "mean_of_top" not in text(page.by_id("studies"))
+
+
 def test_the_strip_leads_to_the_slices_that_speak_most_for_the_answer(page: Page) -> None:
     strip = page.by_id("study-2").findall(".//ol/li")
     assert [text(item) for item in strip] == [f"{n} 92%" for n in (3, 4, 5, 6, 7)]

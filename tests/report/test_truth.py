@@ -176,5 +176,12 @@ def test_what_is_wrong_with_a_file_of_labels_is_said(
     assert not (tmp_path / "index.html").exists()
 
 
+def test_a_file_of_labels_that_is_not_there_is_named_without_a_code(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    with pytest.raises(LabelsError, match=r"Received: No such file or directory\. Give a"):
+        build_report(make_run(), tmp_path / "index.html", tmp_path / "nothing.csv")
+
+
 def test_every_category_may_be_the_truth() -> None:
     assert all(from_folders("/").of(f"{c.name}/a.png", 0, None) == c for c in CATEGORIES)
