@@ -167,7 +167,9 @@ def load_run(run_dir: Path, truth: Truth | None = None) -> RunData:
         views=pictures["view_jpeg"],
         view_evidence=pictures["view_evidence"],
         studies=study_entries([*plain_rows(read_studies(run_dir))], tuple(models)),
-        truth_words=truth.words,
+        truth_words=truth.words_for(
+            (row["path"], row["frame"], row["slice_id"]) for row in plain_rows(slices)
+        ),
     )
 
 

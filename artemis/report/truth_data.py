@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 
@@ -17,6 +17,10 @@ from artemis.reviewed_file import DECIDING, read_rows
 
 _HASH_DIGITS: Final = 12
 _REVIEWED: Final = frozenset({"slice_id", "verdict"})
+
+
+SliceKey = tuple[str, int, str | None]
+"""Path relative to the batch folder, frame, slice id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +34,21 @@ class Truth:
     of : callable
         Gives the category of a path relative to the batch folder, a frame and a slice id;
         None where it is not known.
+    unused : callable
+        Gives the number of labels that name none of some slices.
     """
 
     words: str
     of: Callable[[str, int, str | None], Category | None]
+    unused: Callable[[Iterable[SliceKey]], int] = lambda slices: 0
+
+    def words_for(self, slices: Iterable[SliceKey]) -> str:
+        """Return the source, and how many of its labels name none of these slices."""
+        left = self.unused(slices)
+        if not left:
+            return self.words
+        which = "one label of which names" if left == 1 else f"{left:,} labels of which name"
+        return f"{self.words}, {which} no slice of this run"
 
 
 def from_folders(batch: str) -> Truth:
@@ -76,11 +91,25 @@ def from_file(file: Path) -> Truth:
         words = f"the reviewed labels {name}"
         if left_out:
             words += f", without {counted(left_out, 'slice')} on which reviewers disagree"
-        return Truth(words, lambda path, frame, slice_id: by_slice.get(slice_id or ""))
+        return _by_key(words, by_slice, lambda path, frame, slice_id: slice_id or "")
     by_path = _listed(file, cells)
+
+    def key(path: str, frame: int, slice_id: str | None) -> tuple[str, str]:
+        exact = (path, str(frame))
+        return exact if exact in by_path else (path, "")
+
+    return _by_key(f"the labels {name}", by_path, key)
+
+
+def _by_key(
+    words: str,
+    labels: Mapping[Any, Category],
+    key: Callable[[str, int, str | None], Hashable],
+) -> Truth:
     return Truth(
-        f"the labels {name}",
-        lambda path, frame, slice_id: by_path.get((path, str(frame)), by_path.get((path, ""))),
+        words,
+        lambda path, frame, slice_id: labels.get(key(path, frame, slice_id)),
+        lambda slices: len(labels.keys() - {key(*one) for one in slices}),
     )
 
 

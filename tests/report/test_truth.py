@@ -154,6 +154,25 @@ def test_a_review_is_read_as_truth_without_what_reviewers_disagree_on(
     assert truth.words.endswith("without 1 slice on which reviewers disagree")
 
 
+def test_labels_that_name_no_slice_are_counted_on_the_page(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    run = make_run()
+    path = load_run(run).ok[0].path
+    file = tmp_path / "labels.csv"
+    for mistyped, words in (
+        (["a.png"], ", one label of which names no slice of this run."),
+        (["a.png", "b.png"], ", 2 labels of which name no slice of this run."),
+    ):
+        lines = [f"{name},glioma_coronal\n" for name in mistyped]
+        file.write_text(f"path,category\n{path},none_coronal\n" + "".join(lines))
+        page = build_report(run, tmp_path / "index.html", file).read_text(encoding="utf-8")
+        assert words in page
+    file.write_text(f"path,category\n{path},none_coronal\n", encoding="utf-8")
+    page = build_report(run, tmp_path / "index.html", file).read_text(encoding="utf-8")
+    assert "no slice of this run" not in page
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
