@@ -47,7 +47,7 @@ class RefusalGroup:
     """The inputs of one reason: how many, what to do, and those that are shown."""
 
     status: str
-    code: str
+    reason: str
     remedy: str | None
     count: int
     rows: list[tuple[SliceItem, str]]
@@ -93,7 +93,7 @@ def _reasons(rows: Sequence[SliceItem]) -> list[tuple[str, str]]:
     others = {item.reason_code for item in rows if item.status != "ok" and item.reason_code}
     return [
         *((code, REVIEW_REASON_WORDS[code]) for code in known),
-        *((code, visible(code).replace("_", " ")) for code in sorted((review | others) - {*known})),
+        *((code, _words(code)) for code in sorted((review | others) - {*known})),
     ]
 
 
@@ -129,6 +129,11 @@ def table_view(data: RunData, rows: Sequence[SliceItem] | None = None) -> dict[s
     }
 
 
+def _words(reason_code: str) -> str:
+    """Return a reason as people read it; the tables hold it with underscores."""
+    return visible(reason_code).replace("_", " ")
+
+
 def _is_shortened(item: SliceItem) -> bool:
     """Return whether the table of slices leaves out a part of a name or sentence."""
     if len(item.path) > limits.ROW_NAME:
@@ -155,7 +160,7 @@ def refusals_view(data: RunData) -> dict[str, Any]:
     for (status, code), items in sorted(grouped, key=lambda group: (-len(group[1]), group[0])):
         rows = [(item, happened(item)) for item in items[:left]]
         left -= len(rows)
-        groups.append(RefusalGroup(status, visible(code), _REMEDIES.get(code), len(items), rows))
+        groups.append(RefusalGroup(status, _words(code), _REMEDIES.get(code), len(items), rows))
     shown = sum(len(group.rows) for group in groups)
     return {"groups": groups, "found": len(data.rejected), "shown": shown}
 
