@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,7 @@ from artemis.commands.data import data_app
 from artemis.commands.explain import explain
 from artemis.commands.export import export
 from artemis.commands.labels import labels_app
+from artemis.commands.listing import SHORTLY, InOrder
 from artemis.commands.merge import merge
 from artemis.commands.models import models_app
 from artemis.commands.options import (
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from artemis.settings import Settings
 
 app = typer.Typer(
+    cls=InOrder,
     name="artemis-cli",
     help=f"Tumour type and anatomical plane of brain MRI slices, batch by batch. {RESEARCH_USE}",
     epilog="Example: artemis-cli classify-batch scans/",
@@ -53,16 +56,25 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(models_app, name="models")
-app.add_typer(labels_app, name="labels", invoke_without_command=True)
-app.add_typer(data_app, name="data")
-app.command(epilog="Example: artemis-cli explain scan.dcm --rival")(explain)
-app.command(epilog="Example: artemis-cli report latest --pdf")(report)
-app.command(epilog="Example: artemis-cli export latest --dicom --secondary-capture")(export)
-app.command(epilog="Example: artemis-cli merge RUN RUN RUN")(merge)
-app.command(epilog="Example: artemis-cli benchmark brain-mri/ --images 200")(benchmark)
-app.command(epilog="Example: artemis-cli train --data brain-mri/ --model baseline")(train)
-app.command(epilog="Example: artemis-cli evaluate patient --data brain-mri/")(evaluate)
+
+
+def _command(name: str, example: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    return app.command(
+        name, short_help=SHORTLY[name], epilog=f"Example: artemis-cli {name} {example}".rstrip()
+    )
+
+
+for _name, _group in (("models", models_app), ("labels", labels_app), ("data", data_app)):
+    app.add_typer(
+        _group, name=_name, short_help=SHORTLY[_name], invoke_without_command=_name == "labels"
+    )
+_command("explain", "scan.dcm --rival")(explain)
+_command("report", "latest --pdf")(report)
+_command("export", "latest --dicom --secondary-capture")(export)
+_command("merge", "RUN RUN RUN")(merge)
+_command("benchmark", "brain-mri/ --images 200")(benchmark)
+_command("train", "--data brain-mri/ --model baseline")(train)
+_command("evaluate", "patient --data brain-mri/")(evaluate)
 
 
 def main() -> None:
@@ -119,7 +131,7 @@ def _root(
     pass
 
 
-@app.command(epilog="Example: artemis-cli classify-batch data/samples")
+@_command("classify-batch", "data/samples")
 def classify_batch(
     directory: Annotated[
         Path, typer.Argument(metavar="DIR", help="Folder of scans, searched recursively.")
@@ -277,7 +289,7 @@ def _named_workspace(workspace: str) -> str:
     return "" if workspace == default else f" --workspace {shlex.quote(workspace)}"
 
 
-@app.command(epilog="Example: artemis-cli retrain --data brain-mri/")
+@_command("retrain", "--data brain-mri/")
 def retrain(
     data: Labelled = None,
     workspace: Workspace = None,
@@ -324,7 +336,7 @@ def retrain(
     typer.echo(f"Report        {result['report']}")
 
 
-@app.command(epilog="Example: artemis-cli serve")
+@_command("serve", "")
 def serve(
     workspace: Workspace = None,
     quiet: Quiet = False,
@@ -344,7 +356,7 @@ def serve(
     )
 
 
-@app.command(epilog="Example: artemis-cli doctor")
+@_command("doctor", "")
 def doctor(workspace: Workspace = None, as_json: AsJson = False) -> None:
     """Check the installation, models, Prefect and disk, and say how to mend what is wrong."""
     from artemis.settings import load_settings

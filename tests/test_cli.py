@@ -24,6 +24,15 @@ COMMANDS = (
     ["models", "list"],
     ["models", "show"],
     ["labels"],
+    ["labels", "import"],
+    ["data"],
+    ["data", "fetch"],
+    ["data", "audit"],
+    ["merge"],
+    ["evaluate"],
+    ["retrain"],
+    ["serve"],
+    ["benchmark"],
 )
 
 
@@ -51,6 +60,14 @@ def test_help_of_each_command_has_an_example(command: list[str]) -> None:
 def test_usage_says_once_what_is_optional_or_many(command: list[str], usage: str) -> None:
     answer = CliRunner().invoke(cli.app, [*command, "--help"])
     assert answer.output.split("[OPTIONS] ")[1].startswith(usage)
+
+
+def test_help_lists_every_command_in_a_line_of_80_columns_the_first_to_be_used_first() -> None:
+    answer = CliRunner().invoke(cli.app, ["--help"], env={"COLUMNS": "80"})
+    listed = answer.output.split("Commands:\n")[1].split("\n\n")[0].splitlines()
+    assert listed[0].split()[0] == "classify-batch"
+    assert {line.split()[0] for line in listed} == {command[0] for command in COMMANDS}
+    assert all(line.endswith(".") and not line.endswith("...") for line in listed)
 
 
 def test_help_imports_nothing_heavy() -> None:
