@@ -215,8 +215,8 @@ def classify_batch(
         raise NothingUsableError(
             f"{directory}: expected at least one slice to classify. Received "
             + (
-                f"{counts.slices}, of which {counts.refused} were refused and {counts.failed} "
-                "failed; the report says why."
+                f"{counts.slices}, {counts.refused} of them refused and {counts.failed} failed; "
+                "the report says why."
                 if counts.slices
                 else "a folder without files."
             )

@@ -24,6 +24,7 @@ from artemis import RESEARCH_USE
 from artemis.progress import Listener, listening, report_progress
 from artemis.progress import Progress as Report
 from artemis.runs import RunRecord
+from artemis.said import counted, number
 
 
 def talk(*, quiet: bool = False) -> Console:
@@ -109,9 +110,10 @@ def print_summary(console: Console, record: RunRecord, recorded: int | None = No
     counts = record.counts
     lines = {
         "Run": record.run_id,
-        "Slices": f"{counts.slices} found in {counts.files} files: {counts.ok} classified, "
+        "Slices": f"{number(counts.slices)} found in {counted(counts.files, 'file')}: "
+        f"{counts.ok} classified, "
         f"{counts.refused} refused, {counts.failed} failed",
-        "Review": f"{counts.needs_review} need a look",
+        "Review": counted(counts.needs_review, "needs a look", "need a look"),
         **_how(record, recorded),
         "Predictions": f"{record.store}/runs/{record.run_id}"
         if record.store

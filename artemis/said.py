@@ -57,6 +57,16 @@ def visible(text: str) -> str:
     )
 
 
+def number(count: int) -> str:
+    """Return a count with thousands separated by commas."""
+    return f"{count:,}"
+
+
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """Return a count with its noun in the singular or plural, ``1 slice``, ``2 slices``."""
+    return f"{number(count)} {noun if count == 1 else plural or noun + 's'}"
+
+
 def percent(share: float, step: int = 1) -> str:
     """Return a share in [0, 1] in steps of whole per cent, ``41%``.
 

@@ -19,6 +19,7 @@ from artemis.inbox import Claim
 from artemis.locks import exclusive
 from artemis.models.registry import MODEL_NAMES
 from artemis.runs import RunRecord
+from artemis.said import counted
 from artemis.settings import Settings, load_settings
 
 _WORKERS = 4  # as in classify-batch, whose import costs seconds that an empty inbox need not pay
@@ -164,8 +165,8 @@ def _give_up(claim: Claim, error: Exception) -> Outcome:
 def _none_usable(record: RunRecord) -> str:
     counts = record.counts
     return (
-        f"Expected at least one slice to classify. Received {counts.slices} slices, of which "
-        f"{counts.refused} were refused and {counts.failed} failed. The report says why: "
+        f"Expected at least one slice to classify. Received {counted(counts.slices, 'slice')}, "
+        f"{counts.refused} of them refused and {counts.failed} failed. The report says why: "
         f"{record.report}"
     )
 

@@ -40,6 +40,19 @@ def test_summary_states_counts_and_unbroken_paths() -> None:
     assert "For research use only. Not a medical device." in shown
 
 
+@pytest.mark.parametrize(
+    ("count", "found", "review"),
+    [(1, "1 found in 1 file: 1 classified", "1 needs a look"), (2, "in 2 files", "2 need a look")],
+)
+def test_summary_counts_one_as_one(count: int, found: str, review: str) -> None:
+    counts = Counts(files=count, slices=count, ok=count, needs_review=count)
+    done = record("20261123T000000Z-aaaaaa").model_copy(update={"counts": counts})
+    console = Console(file=io.StringIO())
+    print_summary(console, done, recorded=5)
+    assert found in text(console)
+    assert review in text(console)
+
+
 def test_slices_a_second_are_those_of_the_time_beside_them() -> None:
     done = record("20261123T000000Z-aaaaaa").model_copy(
         update={"counts": Counts(files=28, slices=28, ok=28), "timings": {"plan": 1, "classify": 3}}

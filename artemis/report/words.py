@@ -13,6 +13,8 @@ from typing import Final
 from artemis.said import CATEGORY_WORDS as CATEGORY_WORDS
 from artemis.said import TUMOR_WORDS as TUMOR_WORDS
 from artemis.said import confidence_step as confidence_step
+from artemis.said import counted as counted
+from artemis.said import number as number
 from artemis.said import percent as percent
 from artemis.said import sentence as sentence
 from artemis.said import visible as visible
@@ -76,19 +78,9 @@ def share_of(part: int, whole: int) -> str:
     return percent(part / whole) if whole else DASH
 
 
-def number(count: int) -> str:
-    """Return a count with thousands separated by commas."""
-    return f"{count:,}"
-
-
 def measured(value: float) -> str:
     """Return a measure with three digits, ``0.384``, ``72.5``; from 1,000 on as whole number."""
     return number(round(value)) if abs(value) >= 1000 else f"{value:.3g}"
-
-
-def counted(count: int, noun: str, plural: str | None = None) -> str:
-    """Return a count with its noun in the singular or plural, ``1 slice``, ``2 slices``."""
-    return f"{number(count)} {noun if count == 1 else plural or noun + 's'}"
 
 
 def shortened(text: str, most: int) -> str:

@@ -127,7 +127,10 @@ def test_a_batch_of_nothing_usable_is_quarantined_with_the_reason(
     drop(workspace, "batch").joinpath("notes.txt").write_text("no scan")
     assert look(workspace)["quarantined"] == 1
     [reason] = (workspace / "quarantine").glob("*.reason.txt")
-    assert "Expected at least one slice to classify. Received 1 slices" in reason.read_text()
+    assert (
+        "Expected at least one slice to classify. Received 1 slice, 1 of them refused"
+        in reason.read_text()
+    )
     assert list_runs(workspace / "runs")[0].report in reason.read_text()
     assert "| in quarantine | 1 | 0 |" in newest_artifact(api)
 
