@@ -25,6 +25,11 @@ class Augmentation:
         Largest standard deviation of Gaussian noise, share of the grey range.
     erase : float
         Probability that a rectangle of up to a third of each edge is blanked.
+    remap : float
+        Probability that grey values are sent through a random curve from black, which may
+        fall, as the contrast of another sequence does.
+    blur : float
+        Probability of a Gaussian blur, its standard deviation 1/384 to 1/64 of the edge.
     """
 
     rotation: float = 15.0
@@ -37,3 +42,5 @@ class Augmentation:
     brightness: float = 0.08
     noise: float = 0.04
     erase: float = 0.25
+    remap: float = 0.0
+    blur: float = 0.0

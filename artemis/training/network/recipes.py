@@ -89,21 +89,26 @@ class Recipe:
         )
 
 
+_MOBILENET_V2: Final = Recipe(
+    model="mobilenet_v2",
+    side=192,
+    epochs=12,
+    learning_rate=6e-4,
+    weight_decay=0.02,
+    label_smoothing=0.1,
+    balance=0.35,
+    dropout=0.4,
+    augmentation=Augmentation(),
+    draws=12,
+    mixup=0.4,
+    box_weight=0.3,
+    place_weight=0.3,
+)
+
 RECIPES: Final = {
-    "mobilenet_v2": Recipe(
-        model="mobilenet_v2",
-        side=192,
-        epochs=12,
-        learning_rate=6e-4,
-        weight_decay=0.02,
-        label_smoothing=0.1,
-        balance=0.35,
-        dropout=0.4,
-        augmentation=Augmentation(),
-        draws=12,
-        mixup=0.4,
-        box_weight=0.3,
-        place_weight=0.3,
+    "mobilenet_v2": _MOBILENET_V2,
+    "mobilenet_v2_other_looks": replace(
+        _MOBILENET_V2, augmentation=Augmentation(remap=0.35, blur=0.25)
     ),
     "baseline": Recipe(
         model="baseline",
@@ -121,4 +126,5 @@ RECIPES: Final = {
         model="baseline", side=150, epochs=40, original=True, warmup_epochs=0.0
     ),
 }
-"""Recipes by name: the two that are shipped, and the baseline as it was in 2022."""
+"""Recipes by name: the two that are shipped, one for blurred pictures and other grey values, and
+the baseline as it was in 2022."""
