@@ -40,7 +40,7 @@ from artemis.commands.options import (
 from artemis.commands.report import report
 from artemis.commands.training import evaluate, train
 from artemis.engine import Engine
-from artemis.errors import ArtemisError, InputsRefusedError, NothingUsableError
+from artemis.errors import ArtemisError, EngineError, InputsRefusedError, NothingUsableError
 
 if TYPE_CHECKING:
     from artemis.runs import RunRecord
@@ -182,7 +182,10 @@ def classify_batch(
 
     check_batch(directory)
     part, names = chosen_shard(shard), model_names(models)
-    check_engine(engine, address)
+    try:
+        check_engine(engine, address)
+    except EngineError as error:
+        raise typer.BadParameter(str(error)) from error
     with workspace_of(workspace) as (settings, mirror):
         if mirror is not None:
             mirror.pull_champions(names)

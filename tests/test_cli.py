@@ -349,3 +349,18 @@ def test_doctor_says_how_to_mend_a_damaged_model(tmp_path: Path) -> None:
     failed = [c for c in examine_models(Settings(workspace=tmp_path)) if c.verdict == "fail"]
     assert [check.name for check in failed] == ["Model baseline"]
     assert "Delete the file to use the shipped model" in failed[0].finding
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--address", "tcp://127.0.0.1:1"], "--address: expected --engine dask with it. Received"),
+        (["--engine", "dask", "--address", "here"], "expected that of a Dask scheduler, such as"),
+    ],
+)
+def test_an_address_that_no_engine_takes_is_wrong_usage(
+    samples: Path, options: list[str], message: str
+) -> None:
+    answer = invoke("classify-batch", str(samples), *options)
+    assert answer.returncode == 2
+    assert message in answer.stderr
