@@ -16,9 +16,12 @@ import uvicorn
 
 
 class _Server(uvicorn.Server):
-    """A server that frees memory again once it has started."""
+    """A server that frees memory again once it has started, and knows when it touches files."""
+
+    importing = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self.importing = False  # from here on there is a database that wants to be left whole
         await super().startup(sockets)
         gc.freeze()
         gc.enable()
@@ -40,6 +43,8 @@ def serve(port: int, host: str) -> None:
 
     def end_with_parent() -> None:
         sys.stdin.buffer.read()
+        if server.importing:
+            os._exit(0)  # else whoever waits for the end waits for imports
         server.should_exit = True
 
     threading.Thread(target=end_with_parent, daemon=True).start()

@@ -105,6 +105,19 @@ def test_embedded_server_listens_on_loopback_only_and_ends_with_its_parent() -> 
 
 
 @pytest.mark.slow
+def test_embedded_server_that_is_not_needed_any_more_ends_before_it_has_made_a_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    with PrefectApi() as api:
+        process = api._process
+        assert process is not None
+    assert process.returncode == 0  # by itself: it was not waited for until it had to be killed
+    assert not (tmp_path / "prefect.db").exists()
+
+
+@pytest.mark.slow
 def test_embedded_server_runs_no_code_of_the_working_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
