@@ -130,7 +130,11 @@ def _use(manifest: Manifest) -> Section:
                     ("Name and version", f"{manifest.name} {manifest.version}"),
                     ("Made", f"{manifest.created:%Y-%m-%d}"),
                     ("Input", f"grey slice of {manifest.input.side} x {manifest.input.side} px"),
-                    ("Preprocessing", manifest.input.preprocessing),
+                    (
+                        "Preprocessing",
+                        "8-bit grey, cut to the head, padded to a square, resized bilinearly "
+                        f"({manifest.input.preprocessing})",
+                    ),
                     ("Output", f"{len(manifest.categories)} probabilities; the network gives "
                      f"{', '.join(manifest.outputs)}"),
                     ("SHA-256 of the weights", manifest.sha256),

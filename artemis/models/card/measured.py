@@ -27,7 +27,7 @@ from artemis.models.figures import (
     tumor_confusion,
 )
 from artemis.models.manifest import Interval, Manifest
-from artemis.said import confidence_step
+from artemis.said import class_words, confidence_step
 
 _RIGHT: Final = (
     "accuracy",
@@ -133,7 +133,7 @@ def prediction_sets(manifest: Manifest) -> Section:
         f"Sets of {level}, by true tumour type",
         ("tumour type", "share of slices whose set holds the truth", "threshold"),
         [
-            (name, f"{share:.3f}", f"{sets.thresholds[name]:.3f}")
+            (class_words(name), f"{share:.3f}", f"{sets.thresholds[name]:.3f}")
             for name, share in sets.tumor_coverage.items()
         ],
     )
@@ -143,8 +143,9 @@ def prediction_sets(manifest: Manifest) -> Section:
         (
             Paragraph(
                 f"A set of categories is to hold the truth of {level} of the slices of unseen "
-                f"patients ({sets.method}, fitted on {sets.fitted_on}). A category is in it if one "
-                "minus its probability is at most the threshold. Measured on patient groups that "
+                "patients. A category is in it if one minus its probability is at most the "
+                "threshold of its tumour type (least ambiguous sets, Sadinle et al., JASA 2019; "
+                f"here {sets.method}), fitted on {sets.fitted_on}. Measured on patient groups that "
                 "the thresholds were not fitted on."
             ),
             Figures(
@@ -169,7 +170,9 @@ def out_of_distribution(manifest: Manifest) -> Section:
     blocks = (
         Paragraph(
             f"A slice that lies further than {far.threshold:.2f} from the training slices "
-            f"({far.method}) is sent to review, and its confidence is not shown. "
+            "(Mahalanobis distances of the network's features and of the picture's own grey "
+            f"levels and layout, together; here {far.method}) is sent to review, and its "
+            "confidence is not shown. "
             f"{100 * far.held_out_false_refusals:.0f}% of held-out slices lie beyond it."
         ),
         Paragraph(
