@@ -248,38 +248,45 @@ def _classify(
 
     check_workspace(settings.workspace)
     before = run_folders(settings.workspace)
-    # Its server starts while the rest is imported, where those who do the work can reach it.
     host = LOOPBACK if address is None else this_machine_towards(address)
-    with ending_by_signal(), PrefectApi(host) as api:
-        from artemis.console import progress_bar, talk
-
-        console = talk(quiet=quiet)
+    with ending_by_signal():
         try:
-            with progress_bar(console, "starting"):
-                from flows.interactive import classify
+            # Its server starts while the rest is imported, where those who do the work reach it.
+            with PrefectApi(host) as api:
+                from artemis.console import progress_bar, talk
 
-                return classify(
-                    api,
-                    directory,
-                    settings,
-                    models,
-                    command=command_line(),
-                    address=address,
-                    **options,
-                )
+                with progress_bar(talk(quiet=quiet), "starting"):
+                    from flows.interactive import classify
+
+                    return classify(
+                        api,
+                        directory,
+                        settings,
+                        models,
+                        command=command_line(),
+                        address=address,
+                        **options,
+                    )
         except BaseException as error:
             if (ended := interruption()) is None:
                 raise
             begun = run_folders(settings.workspace) - before
             where = _named_workspace(options.get("store") or str(settings.workspace))
-            console.print(
-                f"Interrupted. `artemis-cli report latest{where}` shows what was finished."
-                if begun
-                else "Interrupted before anything was classified. No run was begun.",
-                soft_wrap=True,
-                markup=False,
-            )
+            _say_interrupted(where if begun else None, quiet=quiet)
             raise ended from error
+
+
+def _say_interrupted(where: str | None, *, quiet: bool) -> None:
+    """Say what an interrupted batch left: a run in the workspace of an option, or none (None)."""
+    from artemis.console import talk
+
+    talk(quiet=quiet).print(
+        "Interrupted before anything was classified. No run was begun."
+        if where is None
+        else f"Interrupted. `artemis-cli report latest{where}` shows what was finished.",
+        soft_wrap=True,
+        markup=False,
+    )
 
 
 def _named_workspace(workspace: str) -> str:

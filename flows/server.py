@@ -16,6 +16,7 @@ import time
 import tomllib
 import urllib.error
 import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -105,7 +106,10 @@ class PrefectApi:
     def __enter__(self) -> Self:
         os.environ.update(CLIENT_ENVIRONMENT)
         if self.embedded:
-            self._start()
+            with ExitStack() as undone:
+                undone.callback(self.stop)  # a signal may come before it is entered
+                self._start()
+                undone.pop_all()
         return self
 
     def __exit__(

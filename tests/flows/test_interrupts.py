@@ -8,8 +8,8 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import nibabel
@@ -23,23 +23,39 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.shared
-def test_interrupt_ends_the_command_and_is_recorded_everywhere(
-    brain_mri: Path, new_home: Callable[[], Path], tmp_path: Path
-) -> None:
-    environment, home = {k: v for k, v in os.environ.items() if k != "PREFECT_API_URL"}, new_home()
-    process = subprocess.Popen(
-        [sys.executable, "cli.py", "classify-batch", str(brain_mri), "--workspace", str(tmp_path)],
+@contextmanager
+def classifying(batch: Path, workspace: Path, home: Path) -> Iterator[subprocess.Popen[str]]:
+    """A command that classifies, with a Prefect server of its own."""
+    environment = {k: v for k, v in os.environ.items() if k != "PREFECT_API_URL"}
+    with subprocess.Popen(
+        [sys.executable, "cli.py", "classify-batch", batch, "--workspace", workspace],
         cwd=ROOT,
         env=environment | {"PREFECT_HOME": str(home)},
         stderr=subprocess.PIPE,
         text=True,
-    )
-    deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("runs/*/slices/*.parquet")) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    _, talk = process.communicate(timeout=120)
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def wait_for(process: subprocess.Popen[str], ready: Callable[[], object]) -> None:
+    """Wait for something that comes of a process while it runs."""
+    while not ready():
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.05)
+
+
+@pytest.mark.shared
+def test_interrupt_ends_the_command_and_is_recorded_everywhere(
+    brain_mri: Path, new_home: Callable[[], Path], tmp_path: Path
+) -> None:
+    home = new_home()
+    with classifying(brain_mri, tmp_path, home) as process:
+        wait_for(process, lambda: list(tmp_path.glob("runs/*/slices/*.parquet")))
+        process.send_signal(signal.SIGINT)
+        _, talk = process.communicate(timeout=120)
     assert process.returncode == 130
     assert talk.strip() == (
         f"Interrupted. `artemis-cli report latest --workspace {tmp_path}` shows what was finished."
@@ -91,23 +107,14 @@ def test_one_signal_ends_the_command_in_the_middle_of_a_long_read(
     scan, home = tmp_path / "batch" / "a.nii", new_home()
     scan.parent.mkdir()
     endless_scan(scan)
-    environment = {k: v for k, v in os.environ.items() if k != "PREFECT_API_URL"}
     workspace = tmp_path / "data"
-    with subprocess.Popen(
-        [sys.executable, "cli.py", "classify-batch", str(scan.parent), "--workspace", workspace],
-        cwd=ROOT,
-        env=environment | {"PREFECT_HOME": str(home)},
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            while not (list(workspace.glob("runs/*/plan/*")) and is_open_in(process.pid, scan)):
-                assert process.poll() is None, process.communicate()[1]
-                time.sleep(0.1)
-            process.send_signal(number)
-            _, talk = process.communicate(timeout=120)
-        finally:
-            process.kill()
+    with classifying(scan.parent, workspace, home) as process:
+        wait_for(
+            process,
+            lambda: list(workspace.glob("runs/*/plan/*")) and is_open_in(process.pid, scan),
+        )
+        process.send_signal(number)
+        _, talk = process.communicate(timeout=120)
     assert process.returncode == code
     assert talk.strip() == (
         f"Interrupted. `artemis-cli report latest --workspace {workspace}` shows what was finished."
@@ -123,23 +130,11 @@ def test_interrupt_before_a_run_is_begun_speaks_of_no_run(
 ) -> None:
     home, workspace = new_home(), tmp_path / "data"
     (tmp_path / "batch").mkdir()
-    environment = {k: v for k, v in os.environ.items() if k != "PREFECT_API_URL"}
-    with subprocess.Popen(
-        [sys.executable, "cli.py", "classify-batch", tmp_path / "batch", "--workspace", workspace],
-        cwd=ROOT,
-        env=environment | {"PREFECT_HOME": str(home)},
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            while len(servers_of(home)) < 2:  # the command, and the server that it waits for
-                assert process.poll() is None, process.communicate()[1]
-                time.sleep(0.05)
-            time.sleep(2)  # that server takes longer to start
-            process.send_signal(signal.SIGINT)
-            _, talk = process.communicate(timeout=120)
-        finally:
-            process.kill()
+    with classifying(tmp_path / "batch", workspace, home) as process:
+        # The command, and the server that it waits for.
+        wait_for(process, lambda: len(servers_of(home)) == 2)
+        process.send_signal(signal.SIGINT)
+        _, talk = process.communicate(timeout=120)
     assert process.returncode == 130
     assert talk.strip() == "Interrupted before anything was classified. No run was begun."
     assert not (workspace / "runs").exists()
