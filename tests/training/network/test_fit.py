@@ -25,7 +25,7 @@ from artemis.training.network.memory import keep_freed_memory
 from artemis.training.network.weights import save_weights
 from tests.training.small import draw_boxed, eagerly, samples_of, small, tiny
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(seconds=150)
 keep_freed_memory()  # as every training does
 
 
@@ -57,6 +57,18 @@ def test_each_step_is_taken_at_the_rate_of_the_schedule() -> None:
     warmup = [0.01 + 0.09 * step / 4 for step in range(4)]
     cosine = [0.05 * (1 + np.cos(np.pi * step / 8)) for step in range(8)]
     assert rates == pytest.approx(warmup + cosine, rel=1e-5)
+
+
+def test_a_step_is_traced_once(shapes: TrainingSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    traced, train_step = [], keras.Model.train_step
+
+    def noted(model: keras.Model, data: object) -> object:
+        traced.append(model)
+        return train_step(model, data)
+
+    monkeypatch.setattr(keras.Model, "train_step", noted)
+    fit(small(epochs=2, augmentation=None, batch_size=48), samples_of(shapes), np.arange(96))
+    assert len(traced) == 1
 
 
 def test_same_seed_trains_the_same_network(shapes: TrainingSet) -> None:
