@@ -5,10 +5,11 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # On all cores, where pip takes one. Not left to the first use: where Python may not write what it
 # compiles (PYTHONDONTWRITEBYTECODE), TensorFlow starts in 19 s instead of 10. Some packages hold
-# templates that are no Python: those fail, and need not do otherwise.
-COMPILE := $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
-# Two processes, each with a Prefect server and a browser of its own; a file's tests stay together.
-SIDE_BY_SIDE := --numprocesses 2 --dist loadfile
+# templates that are no Python: those fail, and need not do otherwise. Their own tests nobody runs.
+COMPILE := $(BIN)/python -m compileall -qq -j 0 -x '/tests?/' $(VENV)/lib || true
+# Two processes, each with a Prefect server and a browser of its own (three take longer on two cores).
+# A file's tests stay together, in the order of tests/conftest.py.
+SIDE_BY_SIDE := --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 .PHONY: help demo setup train-setup dask-setup openvino-setup dev-setup test check format lock samples screenshots clean
 
@@ -25,8 +26,7 @@ openvino-setup: $(VENV)/.openvino  ## Install what ARTEMIS_RUNTIME=openvino need
 dev-setup: $(VENV)/.dev         ## Install what the checks and tests need as well.
 
 test: $(VENV)/.dev $(VENV)/.chromium $(VENV)/.axe  ## Set up and pass all tests, fast ones first.
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not slow"
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m slow
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 check: $(VENV)/.dev             ## ruff, and mypy in strict mode.
 	$(BIN)/ruff check .
@@ -80,11 +80,13 @@ $(VENV)/.openvino: requirements/openvino.txt $(VENV)/.base
 	@$(COMPILE)
 	@touch $@
 
-$(VENV)/.dev: requirements/dev.txt $(VENV)/.train $(VENV)/.dask $(VENV)/.openvino
-	@echo "Installing the tools of the checks and tests ..."
-	$(PIP) install --no-compile --require-hashes --no-deps -r requirements/dev.txt
+# All at once: each start of pip, and each look for what is to be compiled, takes seconds.
+EXTRAS := train dask openvino dev
+$(VENV)/.dev: $(EXTRAS:%=requirements/%.txt) $(VENV)/.base
+	@echo "Installing TensorFlow, Dask, OpenVINO and the tools of the checks and tests ..."
+	$(PIP) install --no-compile --require-hashes --no-deps $(EXTRAS:%=-r requirements/%.txt)
 	@$(COMPILE)
-	@touch $@
+	@touch $(EXTRAS:%=$(VENV)/.%)
 
 # The accessibility tests use axe-core, of a pinned hash; without npm they are skipped and say so.
 $(VENV)/.axe: tests/node/package-lock.json $(VENV)/bin/python

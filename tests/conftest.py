@@ -1,4 +1,4 @@
-"""What several tests need: the shared real images, and a quiet, private Prefect home."""
+"""The order of all tests, and what several need: the shared real images, a private Prefect home."""
 
 from __future__ import annotations
 
@@ -8,8 +8,28 @@ from pathlib import Path
 
 import pytest
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # a core each: more threads would wait for each other
+    os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put fast tests first, and of the slow files those first that take longest.
+
+    Fast and slow tests of a file are a group each, which one worker runs, for their fixtures.
+    """
+    groups, longest = [], dict[str, float]()
+    for item in items:
+        slow = item.get_closest_marker("slow")
+        groups.append(f"{item.path.relative_to(ROOT)}{' slow' if slow else ''}")
+        seconds = slow.kwargs.get("seconds", 1.0) if slow else 0.0
+        longest[groups[-1]] = max(longest.get(groups[-1], 0.0), seconds)
+        if config.pluginmanager.hasplugin("xdist"):
+            item.add_marker(pytest.mark.xdist_group(groups[-1]))
+    by_item = dict(zip(items, (longest[group] for group in groups), strict=True))
+    items.sort(key=lambda item: (by_item[item] > 0, -by_item[item]))
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ from tests.runs_alike import assert_same_rows
 __all__ = ["local_run", "pictures", "workspace"]  # fixtures
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.slow(seconds=35),
     pytest.mark.skipif(find_spec("prefect_dask") is None, reason="needs the extra `dask`"),
     pytest.mark.skipif(shutil.which("ip") is None, reason="needs iproute2"),
 ]

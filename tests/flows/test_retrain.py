@@ -17,7 +17,7 @@ from artemis.retrainings import read_record, retrainings_root
 from flows.server import PrefectApi
 from tests.training.labelled_pictures import write_labelled, write_policy
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(seconds=75)
 
 
 def run_cli(*arguments: str, workspace: Path) -> subprocess.CompletedProcess[str]:

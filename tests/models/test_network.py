@@ -141,7 +141,7 @@ def greys(brain_mri: Path) -> list[np.ndarray]:
     return [np.asarray(Image.open(path).convert("L")) for path in paths[:: len(paths) // 500][:500]]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=50)
 def test_runtimes_agree_on_500_real_pictures(greys: list[np.ndarray], name: str) -> None:
     pytest.importorskip("tensorflow", reason="needs the extra `train`")
     folder = model_folder(Path("nowhere"), name)
