@@ -62,6 +62,10 @@ def report(
         named = [str(run)] if compare is None else compare
         folders = [run_folder(settings, mirror, each) for each in named]
         if compare is not None:
+            if folders[0] == folders[1]:
+                raise typer.BadParameter(
+                    f"--compare: expected two runs. Received {folders[0].name} as both of them."
+                )
             _compare(folders[0], folders[1], mirror, as_json)
         elif form == "html":
             _write_page(folders[0], mirror, labels, pdf, as_json)

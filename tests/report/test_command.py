@@ -64,6 +64,7 @@ def test_a_comparison_prints_page_and_tables_or_counts(workspace: Path) -> None:
         (["latest", "--format", "csv", "--pdf"], "leave it out"),
         (["--compare", "a", "b", "--pdf"], "expected one RUN"),
         (["latest", "--output", "x"], "expected --format json or csv"),
+        (["--compare", "latest", RUN_ID], f"expected two runs. Received {RUN_ID} as both"),
     ],
 )
 def test_wrong_usage_is_named(workspace: Path, arguments: list[str], words: str) -> None:
