@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -22,6 +23,7 @@ from artemis.settings import Settings
 Verdict = Literal["ok", "warn", "fail"]
 
 _LOW_DISK: Final = 1 << 30
+_BLOCK: Final = 4096
 _DECODERS: Final = ("pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle")
 _PINS: Final[dict[str, Callable[[tuple[int, ...]], bool]]] = {
     "prefect": lambda v: v[:3] == (3, 8, 8),
@@ -88,12 +90,20 @@ def examine_models(settings: Settings) -> list[Check]:
 
 
 def examine_workspace(settings: Settings) -> list[Check]:
-    """Check that the workspace can be written and has space."""
+    """Check that the workspace can be written, by writing there, and has space."""
     folder = _existing(settings.workspace.resolve())
     try:
         check_workspace(settings.workspace)
     except WorkspaceError as error:
         return [Check("Workspace", "fail", str(error))]
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(_BLOCK))
+            file.flush()
+    except OSError as error:  # rights allow it, and a quota or a full disk does not
+        finding = f"{folder}: expected that files can be written there. Received: {error.strerror}."
+        remedy = "Free some space, or choose another with --workspace or ARTEMIS_WORKSPACE."
+        return [Check("Workspace", "fail", finding, remedy)]
     free = shutil.disk_usage(folder).free
     finding = f"{settings.workspace.resolve()}, {free / (1 << 30):.1f} GiB free"
     if free < _LOW_DISK:
