@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -69,7 +70,7 @@ class Evidence:
 def read_evidence(
     root: Path, paths: Sequence[str], model: ClassificationModel, settings: IngestSettings
 ) -> Evidence:
-    """Read pictures and ask a model of them, 256 at a time.
+    """Read pictures and ask a model of them, 256 at a time: of those read while others are read.
 
     About 15 kB a picture are kept: 1,024 numbers of the fingerprint, the features and a
     thumbnail. Progress is reported as `artemis.progress` has it.
@@ -99,19 +100,22 @@ def read_evidence(
     rows: list[dict[str, Any]] = []
     readable: list[int] = []
     thumbnails: list[bytes] = []
-    parts: list[_Part] = []
-    for start in range(0, len(paths), _PART):
-        report_progress(STAGE, start, len(paths))
-        pictures = []
-        for found in _read(root, paths[start : start + _PART], settings):
-            if found.pixels is not None:
-                readable.append(len(rows))
-                pictures.append(found.pixels)
-                thumbnails.append(_thumbnail(found.pixels))
-            rows.append(found.row)
-        parts.append(_ask(pictures, model))
+    asked: list[Future[_Part]] = []
+    with ThreadPoolExecutor(1) as asking:
+        for start in range(0, len(paths) or 1, _PART):
+            report_progress(STAGE, start, len(paths))
+            pictures = []
+            for found in _read(root, paths[start : start + _PART], settings):
+                if found.pixels is not None:
+                    readable.append(len(rows))
+                    pictures.append(found.pixels)
+                    thumbnails.append(_thumbnail(found.pixels))
+                rows.append(found.row)
+            if asked:
+                asked[-1].result()  # no more than two parts of pictures are held
+            asked.append(asking.submit(_ask, pictures, model))
+        parts = [part.result() for part in asked]
     report_progress(STAGE, len(paths), len(paths))
-    parts = parts or [_ask([], model)]
     return Evidence(
         rows=rows,
         readable=np.array(readable, dtype=np.int64),
