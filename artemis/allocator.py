@@ -51,7 +51,7 @@ def share_heaps() -> bool:
 
 
 def give_back() -> bool:
-    """Give the system back what was freed and is kept, before work of another kind begins.
+    """Give the system back what was freed and is kept: after a chunk, and before other work.
 
     Returns
     -------

@@ -307,6 +307,7 @@ def _collect(in_flight: deque[_Chunk], counts: Counts, total: int) -> Counts:
     counts += found + Counts(needs_review=concluded.result())
     for stored in pushed:
         stored.result()
+    give_back()
     report_progress("classifying", counts.slices, total)
     return counts
 
