@@ -28,8 +28,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         longest[groups[-1]] = max(longest.get(groups[-1], 0.0), seconds)
         if config.pluginmanager.hasplugin("xdist"):
             item.add_marker(pytest.mark.xdist_group(groups[-1]))
-    by_item = dict(zip(items, (longest[group] for group in groups), strict=True))
-    items.sort(key=lambda item: (by_item[item] > 0, -by_item[item]))
+    seconds_of = dict(zip(items, (longest[group] for group in groups), strict=True))
+    items.sort(key=lambda item: (seconds_of[item] > 0, -seconds_of[item]))
 
 
 @pytest.fixture(scope="session")
