@@ -26,7 +26,7 @@ from artemis.labels import CATEGORY_NAMES, PLANES, PROBABILITY_COLUMNS, TUMORS
 from artemis.models.registry import load_model
 from artemis.models.runtime import tumor_probabilities
 from artemis.overlay import overlay_jpeg
-from artemis.predictions import QUALITY_COLUMNS, plain_rows, read_table
+from artemis.predictions import QUALITY_COLUMNS, table_rows
 from artemis.preprocess import model_input, square_box
 from artemis.runs import (
     IDENTITY_KEY,
@@ -169,7 +169,7 @@ def explain_image(
     )
     write_plans(run, [[entry]])
     ingest_chunk(run, record, 0, sorted({model.side for model in record.models}))
-    slice_row = next(plain_rows(read_table(run.root, "slices")))
+    slice_row = next(table_rows(run.root, "slices"))
     if slice_row["status"] != "ok":
         raise NothingUsableError(
             printable_path(image) + slice_row["reason"].removeprefix(slice_row["path"])
@@ -178,7 +178,7 @@ def explain_image(
         predict_chunk(run, record, 0, model.name, model.folder)
     conclude_chunk(run, record, 0)
     write_record(run, record)
-    by_model = {row["model"]: row for row in plain_rows(read_table(run.root, "predictions"))}
+    by_model = {row["model"]: row for row in table_rows(run.root, "predictions")}
     return Explanation(
         run_dir=run.root,
         frames=frames,

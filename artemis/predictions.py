@@ -166,7 +166,7 @@ def write_table(target: Path, table: pa.Table) -> None:
         pq.write_table(table, temporary, compression="zstd")
 
 
-def read_table(run_dir: Path, name: str) -> pd.DataFrame:
+def read_table(run_dir: Path, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """Read all parts of one table of a run, in the order of the chunks.
 
     Parameters
@@ -175,6 +175,8 @@ def read_table(run_dir: Path, name: str) -> pd.DataFrame:
         ``<workspace>/runs/<run_id>``.
     name : {'slices', 'predictions', 'thumbnails', 'studies'}
         Which table.
+    columns : sequence of str, optional
+        Which of its columns; all by default.
 
     Returns
     -------
@@ -186,11 +188,30 @@ def read_table(run_dir: Path, name: str) -> pd.DataFrame:
     RunRecordError
         If a part is unreadable or lacks a column of the schema.
     """
-    schema = SCHEMAS[name]
-    tables = [read_part(path, schema) for path in sorted((run_dir / name).rglob("part-*.parquet"))]
-    table = pa.concat_tables(tables) if tables else schema.empty_table()
-    frame: pd.DataFrame = table.to_pandas()
+    empty = SCHEMAS[name].empty_table()
+    wanted = columns or empty.column_names
+    tables = [part.select(wanted) for part in _parts(run_dir, name)]
+    frame: pd.DataFrame = pa.concat_tables([empty.select(wanted), *tables]).to_pandas()
     return frame
+
+
+def table_rows(run_dir: Path, name: str) -> Iterator[dict[str, Any]]:
+    """Yield the rows of `read_table` as `plain_rows` does, holding one part at a time."""
+    for part in _parts(run_dir, name):
+        for values in zip(*map(_plain_values, part.columns), strict=True):
+            yield dict(zip(part.column_names, values, strict=True))
+
+
+def _plain_values(column: pa.ChunkedArray) -> list[Any]:
+    if pa.types.is_floating(column.type):
+        column = pc.if_else(pc.is_nan(column), None, column)
+    values: list[Any] = column.to_pylist()
+    return values
+
+
+def _parts(run_dir: Path, name: str) -> Iterator[pa.Table]:
+    for path in sorted((run_dir / name).rglob("part-*.parquet")):
+        yield read_part(path, SCHEMAS[name])
 
 
 def plain_rows(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:

@@ -27,7 +27,7 @@ SUPPORTING: Final = 5
 
 _FILE_SERIES: Final = "file-"
 _FILE_DIGITS: Final = 16
-_SLICE_COLUMNS: Final = [
+SLICE_COLUMNS: Final = (
     "slice_id",
     "path",
     "frame",
@@ -39,7 +39,13 @@ _SLICE_COLUMNS: Final = [
     "series_index",
     "header_plane",
     "status",
-]
+)
+"""What `with_series` and `study_rows` need of the table `slices`."""
+
+_ANSWER_COLUMNS: Final = (
+    *("slice_id", "path", "frame", "model", "model_version", "plane", "review_reasons"),
+    *PROBABILITY_COLUMNS,
+)
 
 
 class StudyReason(StrEnum):
@@ -60,10 +66,11 @@ def write_studies(run: RunPaths, record: RunRecord) -> int:
     target = run.studies / part_name(0)
     if target.exists():
         return int(pq.ParquetFile(target).metadata.num_rows)
-    slices = read_table(run.root, "slices")
+    slices = read_table(run.root, "slices", SLICE_COLUMNS)
     if not any(_groups(_with_parents(slices))):  # single pictures: their answers are not read
         return 0
-    rows = study_rows(slices, read_table(run.root, "predictions"), record.settings.review)
+    answers = read_table(run.root, "predictions", _ANSWER_COLUMNS)
+    rows = study_rows(slices, answers, record.settings.review)
     if rows:
         write_part(target, [row | {"run_id": run.run_id} for row in rows], STUDIES_SCHEMA)
     return len(rows)
@@ -80,7 +87,7 @@ def study_rows(
     Parameters
     ----------
     slices, predictions : pandas.DataFrame
-        The tables of a run.
+        The tables of a run, of slices at least `SLICE_COLUMNS`.
     settings : ReviewSettings
         `min_confidence` is used.
     rule : str
@@ -116,7 +123,7 @@ def with_series(slices: pd.DataFrame) -> pd.DataFrame:
 
     A NIfTI volume, whose header names no series, is one: ``file-`` and 16 digits of its hash.
     """
-    known = slices[_SLICE_COLUMNS].copy()
+    known = slices[list(SLICE_COLUMNS)].copy()
     volume = (
         known["series_key"].isna() & (known["format"] == "nifti") & known["file_sha256"].notna()
     )

@@ -19,6 +19,7 @@ from artemis.predictions import (
     plain_rows,
     read_run,
     read_table,
+    table_rows,
     write_part,
 )
 
@@ -151,3 +152,25 @@ def test_plain_rows_hold_none_for_what_is_missing_and_lists_for_arrays() -> None
         {"a": None, "b": None, "c": None},
     ]
     assert len([*plain_rows(pd.concat([frame] * 1001))]) == 2002
+
+
+def test_rows_of_a_table_are_plain_part_by_part_and_keep_whole_numbers(run_dir: Path) -> None:
+    part = run_dir / "slices" / "part-00000.parquet"
+    known = slice_row("c.png") | {"width": 256, "contrast": 0.1, "entropy": float("nan")}
+    write_part(part.with_name("part-00009.parquet"), [known], SLICES_SCHEMA)
+    rows = [*table_rows(run_dir, "slices")]
+    assert [row["path"] for row in rows] == read_table(run_dir, "slices")["path"].tolist()
+    assert list(rows[0]) == SLICES_SCHEMA.names
+    assert {name: rows[-1][name] for name in ("width", "contrast", "entropy", "height")} == {
+        "width": 256,
+        "contrast": float(np.float32(0.1)),
+        "entropy": None,
+        "height": None,
+    }
+    assert type(rows[-1]["width"]) is int
+
+
+def test_columns_that_are_asked_for_alone_are_read(run_dir: Path, tmp_path: Path) -> None:
+    whole = read_table(run_dir, "slices")
+    assert read_table(run_dir, "slices", ["path", "frame"]).equals(whole[["path", "frame"]])
+    assert read_table(tmp_path / "none", "slices", ["path"]).columns.tolist() == ["path"]

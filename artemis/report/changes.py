@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from artemis.errors import RunRecordError
 from artemis.labels import CATEGORY_NAMES
-from artemis.predictions import plain_rows, read_table
+from artemis.predictions import plain_rows, read_table, table_rows
 from artemis.runs import RunRecord, read_record
 
 _ANSWER_FIELDS: Final = (
@@ -181,7 +181,7 @@ def compare_runs(run_a: Path, run_b: Path) -> RunChanges:
 def _side(run_dir: Path) -> _Side:
     side = _Side(read_record(run_dir))
     identities: dict[tuple[str, int], _Identity] = {}
-    for row in plain_rows(read_table(run_dir, "slices")):
+    for row in table_rows(run_dir, "slices"):
         place = row["path"], row["frame"]
         identity = ("", *place) if row["slice_id"] is None else (row["slice_id"], "", 0)
         identities[place] = identity

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
+from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 
 from artemis.errors import RunRecordError
 from artemis.labels import CATEGORIES, CATEGORY_NAMES, PROBABILITY_COLUMNS
-from artemis.predictions import QUALITY_COLUMNS, plain_rows, read_studies, read_table
+from artemis.predictions import QUALITY_COLUMNS, plain_rows, read_studies, read_table, table_rows
 from artemis.report.items import Answer, SliceItem
 from artemis.report.stored_pictures import stored_pictures
 from artemis.report.study_data import StudyEntry, study_entries
@@ -25,7 +26,7 @@ from artemis.report.words import (
     visible,
 )
 from artemis.runs import RunRecord, read_record
-from artemis.studies import with_series
+from artemis.studies import SLICE_COLUMNS, with_series
 
 _ANCHOR_DIGITS: Final = 16
 _COPIES_NAMED: Final = 5
@@ -156,19 +157,18 @@ def load_run(run_dir: Path, truth: Truth | None = None) -> RunData:
     answers, answering = _answers(run_dir, steps)
     models = dict.fromkeys([*(model.name for model in record.models), *answering])
     pictures = stored_pictures(run_dir)
-    slices = read_table(run_dir, "slices")
-    slices["series_key"] = with_series(slices)["series_key"]
+    known = with_series(read_table(run_dir, "slices", SLICE_COLUMNS))
     return RunData(
         record=record,
         models=tuple(models),
-        items=tuple(_items(slices, answers, tuple(models), truth)),
+        items=tuple(_items(run_dir, known["series_key"], answers, tuple(models), truth)),
         thumbnails=pictures["jpeg"],
         overlays=pictures["overlay"],
         views=pictures["view_jpeg"],
         view_evidence=pictures["view_evidence"],
         studies=study_entries([*plain_rows(read_studies(run_dir))], tuple(models)),
         truth_words=truth.words_for(
-            (row["path"], row["frame"], row["slice_id"]) for row in plain_rows(slices)
+            (row["path"], row["frame"], row["slice_id"]) for row in plain_rows(known)
         ),
     )
 
@@ -176,7 +176,8 @@ def load_run(run_dir: Path, truth: Truth | None = None) -> RunData:
 def _answers(run_dir: Path, steps: Mapping[str, int]) -> tuple[_AnswersBySlice, list[str]]:
     by_slice: _AnswersBySlice = {}
     models: dict[str, None] = {}
-    for row in plain_rows(read_table(run_dir, "predictions")):
+    shared: dict[tuple[Any, ...], tuple[Any, ...]] = {}  # most slices say one of a few
+    for row in table_rows(run_dir, "predictions"):
         if row["category"] not in CATEGORY_NAMES:
             raise RunRecordError(
                 f"{run_dir / 'predictions'}: expected the twelve categories of this version of "
@@ -184,14 +185,16 @@ def _answers(run_dir: Path, steps: Mapping[str, int]) -> tuple[_AnswersBySlice, 
                 "made the run, or classify again."
             )
         models[row["model"]] = None
+        reasons = tuple(row["review_reasons"])
+        set_90 = tuple(CATEGORIES[CATEGORY_NAMES.index(name)] for name in row["set_90"])
         by_slice.setdefault((row["path"], row["frame"]), {})[row["model"]] = Answer(
             category=CATEGORIES[CATEGORY_NAMES.index(row["category"])],
             confidence=row["confidence"],
-            probabilities=tuple(row[column] for column in PROBABILITY_COLUMNS),
+            probabilities=array("f", (row[column] for column in PROBABILITY_COLUMNS)),
             ood_score=row["ood_score"],
             needs_review=row["needs_review"],
-            review_reasons=tuple(row["review_reasons"]),
-            set_90=tuple(CATEGORIES[CATEGORY_NAMES.index(name)] for name in row["set_90"]),
+            review_reasons=shared.setdefault(reasons, reasons),
+            set_90=shared.setdefault(set_90, set_90),
             doubt=row["doubt"],
             step=steps.get(row["model"], confidence_step(None)),
         )
@@ -199,10 +202,15 @@ def _answers(run_dir: Path, steps: Mapping[str, int]) -> tuple[_AnswersBySlice, 
 
 
 def _items(
-    slices: pd.DataFrame, answers: _AnswersBySlice, models: tuple[str, ...], truth: Truth
+    run_dir: Path,
+    series_keys: Iterable[Any],
+    answers: _AnswersBySlice,
+    models: tuple[str, ...],
+    truth: Truth,
 ) -> Iterator[SliceItem]:
     copies: Counter[str] = Counter()
-    for number, row in enumerate(plain_rows(slices), start=1):
+    rows = zip(table_rows(run_dir, "slices"), series_keys, strict=True)
+    for number, (row, series_key) in enumerate(rows, start=1):
         slice_id = row["slice_id"] or ""
         stem = _NOT_HEXADECIMAL.sub("", slice_id)[:_ANCHOR_DIGITS] or "unread"
         copies[stem] += 1
@@ -214,7 +222,7 @@ def _items(
             path=visible(row["path"]),
             frame=row["frame"],
             study_key=row["study_key"],
-            series_key=row["series_key"],
+            series_key=None if pd.isna(series_key) else series_key,
             series_index=None if row["series_index"] is None else int(row["series_index"]),
             header_plane=visible(row["header_plane"]) if row["header_plane"] else None,
             format=visible(row["format"]) if row["format"] else None,
@@ -228,6 +236,7 @@ def _items(
         )
 
 
+@lru_cache(256)  # one text for the many slices of a size
 def _size(width: float | None, height: float | None) -> str | None:
     # pandas holds whole numbers with gaps as floats.
     return f"{int(width)}\u00a0\u00d7\u00a0{int(height)}" if width and height else None

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from artemis.labels import CATEGORIES, Category
 from artemis.report.words import REVIEW_REASON_WORDS, UNLIKE, joined, percent, visible
@@ -21,7 +20,7 @@ class Answer:
         The answer.
     confidence : float
         Calibrated probability of the answer, in [0, 1].
-    probabilities : tuple of float, (12,)
+    probabilities : sequence of float, (12,)
         In the order of `artemis.labels.CATEGORIES`, summing to 1.
     ood_score : float
         Distance from the training images; higher is stranger.
@@ -39,7 +38,7 @@ class Answer:
 
     category: Category
     confidence: float
-    probabilities: tuple[float, ...]
+    probabilities: Sequence[float]
     ood_score: float
     needs_review: bool
     review_reasons: tuple[str, ...]
@@ -62,7 +61,7 @@ class Answer:
         return [(category, self.probabilities[category.index]) for category in ranked[:count]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SliceItem:
     """One slice found in the batch, classified or not.
 
@@ -134,7 +133,7 @@ class SliceItem:
         """
         return next((answer.doubt for answer in self.answers.values()), 0.0)
 
-    @cached_property
+    @property
     def disagreement(self) -> str | None:
         """What the models disagree on: ``tumour``, ``plane``, ``both``, or None."""
         tumor = len({answer.category.tumor for answer in self.answers.values()}) > 1

@@ -6,7 +6,7 @@ A page embeds a few hundred of them; held in memory all at once, those of 20,000
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -34,13 +34,18 @@ class StoredPictures(Mapping[str, bytes]):
         self._column, self._read = column, read
         self._places: dict[str, tuple[Path, int]] = {}
 
-    def add(self, part: Path, table: pa.Table) -> None:
-        """Note where the pictures of a part lie; of copies the last is shown."""
+    def add(self, places: Sequence[tuple[str, tuple[Path, int]]], table: pa.Table) -> None:
+        """Note where the pictures of a part lie; of copies the last is shown.
+
+        Parameters
+        ----------
+        places : sequence of tuple
+            Slice id and place of each row; the columns share them, for they are many.
+        table : pyarrow.Table
+            The part.
+        """
         rows = pc.indices_nonzero(pc.is_valid(table[self._column]))
-        ids = table["slice_id"].take(rows).to_pylist()
-        self._places.update(
-            (slice_id, (part, row)) for slice_id, row in zip(ids, rows.to_pylist(), strict=True)
-        )
+        self._places.update(places[row] for row in rows.to_pylist())
 
     def __getitem__(self, slice_id: str) -> bytes:
         part, row = self._places[slice_id]
@@ -71,6 +76,8 @@ def stored_pictures(run_dir: Path) -> dict[str, StoredPictures]:
     pictures = {column: StoredPictures(column, read) for column in columns}
     for part in sorted((run_dir / "thumbnails").rglob("part-*.parquet")):
         table = read(part)
+        ids = table["slice_id"].to_pylist()
+        places = [(slice_id, (part, row)) for row, slice_id in enumerate(ids)]
         for stored in pictures.values():
-            stored.add(part, table)
+            stored.add(places, table)
     return pictures

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 
 from artemis.errors import ExportError
 from artemis.files import atomic_path, sha256_file, write_text_atomic
-from artemis.predictions import plain_rows, read_studies, read_table
+from artemis.predictions import plain_rows, read_studies, table_rows
 from artemis.report.dicom.capture import captures, mapping_model
 from artemis.report.dicom.originals import Study, find_studies
 from artemis.report.dicom.structured_report import StudyAnswers, structured_report
@@ -126,7 +126,7 @@ def export_dicom(
 def _predictions(run_dir: Path) -> dict[tuple[str, int], dict[str, dict[str, Any]]]:
     """Return the rows of `predictions` by path and frame, then by model."""
     found: dict[tuple[str, int], dict[str, dict[str, Any]]] = {}
-    for row in plain_rows(read_table(run_dir, "predictions")):
+    for row in table_rows(run_dir, "predictions"):
         found.setdefault((row["path"], row["frame"]), {})[row["model"]] = row
     return found
 

@@ -22,7 +22,7 @@ from artemis.ingest.border import image_border, open_regular
 from artemis.ingest.dicom_file import open_dicom
 from artemis.ingest.discover import located
 from artemis.ingest.quiet import mute_readers
-from artemis.predictions import plain_rows, read_table
+from artemis.predictions import table_rows
 from artemis.report.words import counted, visible
 from artemis.runs import RunRecord
 
@@ -117,7 +117,7 @@ def find_studies(run_dir: Path, record: RunRecord) -> tuple[list[Study], list[st
     mute_readers()
     rows = [
         row
-        for row in plain_rows(read_table(run_dir, "slices"))
+        for row in table_rows(run_dir, "slices")
         if row["format"] == "dicom" and row["status"] == "ok"
     ]
     if not rows:
