@@ -43,6 +43,8 @@ from artemis.engine import Engine
 from artemis.errors import ArtemisError, EngineError, InputsRefusedError, NothingUsableError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from artemis.runs import RunRecord
     from artemis.settings import Settings
 
@@ -327,23 +329,41 @@ def retrain(
     settings = load_settings(workspace)
     pictures, names = labelled_data(data, settings), model_names(model)
     check_workspace(settings.workspace)
-    from artemis.commands.signals import ending_by_signal
-    from flows.server import PrefectApi
+    from artemis.console import talk
 
-    with ending_by_signal(), PrefectApi() as api:
-        from artemis.console import progress_bar, talk
-        from flows.interactive import retrain as run
-
-        with progress_bar(talk(quiet=quiet), "starting"):
-            result = run(
-                api, pictures, settings, names, start=start, epochs=epochs, verbose=verbose
-            )
+    result = _retrain(
+        pictures, settings, names, talk(quiet=quiet), start=start, epochs=epochs, verbose=verbose
+    )
     if as_json:
         print_json(result)
         return
     for name in names:
         typer.echo(f"{name:<13} {result[name]}")
     typer.echo(f"Report        {result['report']}")
+
+
+def _retrain(
+    pictures: Path, settings: Settings, names: list[str], console: Console, **options: Any
+) -> dict[str, str]:
+    """Run the flow with a Prefect API of its own, if none is configured, until a signal."""
+    from artemis.commands.signals import ending_by_signal, interruption
+    from flows.server import PrefectApi
+
+    with ending_by_signal():
+        try:
+            with PrefectApi() as api:
+                from artemis.console import progress_bar
+                from flows.interactive import retrain as run
+
+                with progress_bar(console, "starting"):
+                    return run(api, pictures, settings, names, **options)
+        except BaseException as error:
+            if (ended := interruption()) is None:
+                raise
+            console.print(
+                "Interrupted. The same command goes on where it was ended.", soft_wrap=True
+            )
+            raise ended from error
 
 
 @_command("serve", "")

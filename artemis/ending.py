@@ -1,4 +1,4 @@
-"""Runs that were ended, so that steps still at work on them stop soon.
+"""Runs and retrainings that were ended, so that steps still at work on them stop soon.
 
 Steps in the process that ended a run are told by `end`; those in another process, or on
 another machine, look now and then, see `watching`.
@@ -29,8 +29,18 @@ _WATCH: Final[ContextVar[_Watch | None]] = ContextVar("artemis_watch", default=N
 
 
 def end(run_id: str) -> None:
-    """Say that a run was ended before it was done."""
+    """Say that a run or a retraining was ended before it was done."""
     _ENDED.add(run_id)
+
+
+def go_on(run_id: str) -> None:
+    """Say that what was ended in this process is taken up again."""
+    _ENDED.discard(run_id)
+
+
+def has_ended(run_id: str) -> bool:
+    """Return whether this process ended a run or a retraining."""
+    return run_id in _ENDED
 
 
 @contextmanager
@@ -43,8 +53,13 @@ def watching(has_ended: Callable[[], bool]) -> Iterator[None]:
         _WATCH.reset(token)
 
 
-def check_goes_on(run_id: str) -> None:
-    """Raise if a run was ended; a step asks between slices.
+def check_goes_on(run_id: str | None = None) -> None:
+    """Raise if a run was ended; a step asks between slices, a training between its steps.
+
+    Parameters
+    ----------
+    run_id : str, optional
+        Which; without it, what `watching` watches alone is asked.
 
     Raises
     ------
@@ -53,8 +68,8 @@ def check_goes_on(run_id: str) -> None:
     """
     if run_id in _ENDED or _watch_says_ended():
         raise RunEndedError(
-            f"{run_id}: expected a run that goes on. Received one that was ended. "
-            "Start the batch again."
+            f"{run_id or 'This step'}: expected a run that goes on. Received one that was ended. "
+            "Start it again."
         )
 
 

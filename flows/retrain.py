@@ -14,6 +14,7 @@ from prefect.exceptions import PrefectException
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from artemis import RESEARCH_USE
+from artemis.ending import end, go_on
 from artemis.errors import ArtemisError
 from artemis.locks import exclusive
 from artemis.models.registry import MODEL_NAMES, check_names
@@ -138,6 +139,7 @@ def _retrain(arguments: dict[str, Any]) -> dict[str, str]:
 
     inputs, models = _inputs(arguments), arguments["models"]
     identity = collect(arguments)
+    go_on(identity)
     try:
         audited = audit.submit(arguments, identity)
         trained = {model: train.submit(arguments, identity, model) for model in models}
@@ -150,6 +152,10 @@ def _retrain(arguments: dict[str, Any]) -> dict[str, str]:
         words = str(error) if isinstance(error, ArtemisError) else type(error).__name__
         record = retraining.finish(inputs, identity, reason=words)
         _publish(record, Path(report(arguments, identity)))
+        raise
+    except BaseException:  # a signal: the flow waits for its steps, which stop at their next one
+        end(identity)
+        retraining.finish(inputs, identity, reason="Interrupted by the user.")
         raise
     record = retraining.finish(inputs, identity)
     page = report(arguments, identity)

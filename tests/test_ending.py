@@ -6,7 +6,7 @@ import pytest
 
 from artemis.batch import plan_chunks, recording_failure, start_run, write_plans
 from artemis.classify import ingest_chunk
-from artemis.ending import check_goes_on, watching
+from artemis.ending import check_goes_on, end, go_on, has_ended, watching
 from artemis.errors import RunEndedError
 from artemis.runs import read_record
 from artemis.settings import Settings
@@ -34,3 +34,17 @@ def test_a_step_elsewhere_looks_whether_the_run_has_ended_and_not_at_every_slice
     with watching(lambda: True), pytest.raises(RunEndedError, match="a run that goes on"):
         check_goes_on("elsewhere")
     check_goes_on("elsewhere")
+
+
+def test_what_was_ended_may_be_taken_up_again() -> None:
+    with watching(lambda: has_ended("again")):
+        check_goes_on()
+    end("again")
+    with (
+        watching(lambda: has_ended("again")),
+        pytest.raises(RunEndedError, match=r"This step: expected .* Start it again\."),
+    ):
+        check_goes_on()
+    go_on("again")
+    with watching(lambda: has_ended("again")):
+        check_goes_on()

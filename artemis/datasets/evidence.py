@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from artemis.datasets.copies import Fingerprints, fingerprint
+from artemis.ending import check_goes_on
 from artemis.errors import TrainingDataError
 from artemis.ingest.identity import IdentityKey
 from artemis.ingest.plan import PlanEntry
@@ -103,6 +104,7 @@ def read_evidence(
     asked: list[Future[_Part]] = []
     with ThreadPoolExecutor(1) as asking:
         for start in range(0, len(paths) or 1, _PART):
+            check_goes_on()
             report_progress(STAGE, start, len(paths))
             pictures = []
             for found in _read(root, paths[start : start + _PART], settings):

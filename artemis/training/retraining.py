@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from artemis import __version__
+from artemis.ending import has_ended, watching
 from artemis.errors import ModelError, TrainingDataError
 from artemis.labels import CATEGORY_NAMES
 from artemis.models.manifest import START_NAME, load_manifest
@@ -122,7 +123,7 @@ def audit(inputs: Inputs, retraining: str) -> Path:
     record = read_record(retrainings_root(inputs.workspace) / retraining)
     if record.audit is not None and (folder / record.audit).is_dir():
         return folder / record.audit
-    with _timed(inputs, record, "audit"):
+    with _timed(inputs, record, "audit"), watching(lambda: has_ended(retraining)):
         result = audit_labelled(inputs.data, inputs.settings)
         with _changing(inputs, retraining) as changed:
             changed.audit, changed.audit_counts = result.folder.name, result.record.findings
@@ -137,7 +138,7 @@ def train(inputs: Inputs, retraining: str, model: str) -> str:
     record = read_record(retrainings_root(inputs.workspace) / retraining)
     if model in record.trained:
         return record.trained[model]
-    with _timed(inputs, record, f"train {model}"):
+    with _timed(inputs, record, f"train {model}"), watching(lambda: has_ended(retraining)):
         data = read_data(inputs)
         chosen = choose_start(inputs, model, data)
         recipe = inputs.recipe(model)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,27 +15,19 @@ pytest.importorskip("tensorflow", reason="needs the extra `train`")
 
 from artemis.models.decisions import read_decisions
 from artemis.models.registry import model_folder
-from artemis.retrainings import read_record, retrainings_root
+from artemis.retrainings import RetrainingRecord, read_record, retrainings_root
 from flows.server import PrefectApi
 from tests.training.labelled_pictures import write_labelled, write_policy
 
 pytestmark = pytest.mark.slow(seconds=75)
 
 
+COMMAND = [sys.executable, "-m", "tests.flows.small_retrain"]
+
+
 def run_cli(*arguments: str, workspace: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "tests.flows.small_retrain",
-            *arguments,
-            "--workspace",
-            str(workspace),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
+    command = [*COMMAND, *arguments, "--workspace", str(workspace)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=900)
 
 
 def test_retraining_trains_judges_reports_and_is_not_repeated(
@@ -77,6 +71,46 @@ def test_retraining_trains_judges_reports_and_is_not_repeated(
     assert resumed.trained == record.trained
     assert len(resumed.epochs) == 4
     assert resumed.outcomes["baseline"].version == outcome.version
+
+
+def test_a_signal_stops_a_retraining_at_its_next_step_and_it_goes_on_from_there(
+    api: PrefectApi, tmp_path: Path
+) -> None:
+    workspace, data = tmp_path / "workspace", tmp_path / "labelled"
+    write_labelled(data, patients=20)
+    arguments = ["--data", data, "--model", "baseline", "--epochs", "100000"]
+    done = 0
+    for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        with subprocess.Popen(
+            [*COMMAND, "retrain", *arguments, "--workspace", workspace],
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            try:
+                while epochs_in(workspace) <= done:
+                    assert process.poll() is None, process.communicate()[1]
+                    time.sleep(0.2)
+                process.send_signal(number)
+                _, talk = process.communicate(timeout=300)
+            finally:
+                process.kill()
+        # By itself: what ends it after half a minute otherwise would not say so.
+        # (This module has TensorFlow talk before the command can keep it from it.)
+        assert talk.splitlines()[-1] == "Interrupted. The same command goes on where it was ended."
+        assert "Traceback" not in talk
+        assert process.returncode == code
+        (record,) = records(workspace)
+        assert (record.status, record.reason) == ("failed", "Interrupted by the user.")
+        assert [row.number for row in record.epochs] == [*range(1, len(record.epochs) + 1)]
+        done = len(record.epochs)
+
+
+def records(workspace: Path) -> list[RetrainingRecord]:
+    return [read_record(folder) for folder in retrainings_root(workspace).glob("*/")]
+
+
+def epochs_in(workspace: Path) -> int:
+    return sum(len(record.epochs) for record in records(workspace))
 
 
 def test_retraining_without_data_says_where_to_get_it(api: PrefectApi, tmp_path: Path) -> None:

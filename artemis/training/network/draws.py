@@ -20,6 +20,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from artemis.ending import check_goes_on
 from artemis.models.architectures import MAP_STRIDE, STEM_END, build_stem
 from artemis.models.network import open_network
 from artemis.training.network.augment import augment_with_boxes, seed_of
@@ -139,6 +140,7 @@ def _write(
     areas = np.zeros((*total, places, places), dtype=np.float16)
     for draw in range(total[1]):
         for start in range(0, len(pictures), _BATCH):
+            check_goes_on()
             of = slice(start, start + _BATCH)
             seed = seed_of(recipe.seed, draw, start) if draw else None
             changed, area = _change(pictures[of], boxes[of], recipe, seed)

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from artemis.ending import check_goes_on
 from artemis.models.architectures import build_baseline, build_stem, build_trunk, join
 from artemis.training.figures.evaluate import macro_f1
 from artemis.training.network.draws import make_draws
@@ -130,6 +131,11 @@ def fit(
         Folder for the state after each epoch. If it holds one, training goes on there.
     on_epoch : callable, optional
         Called after each epoch.
+
+    Raises
+    ------
+    RunEndedError
+        If what is watched was ended, see `artemis.ending.watching`.
     """
     keras.utils.set_random_seed(recipe.seed)
     model = _build(recipe, imagenet)
@@ -156,6 +162,7 @@ def fit(
     feed: Feed = (ChangedPictures if samples.draws is None else StemDraws)(recipe, samples, rows)
     _make_state(trained, feed)
     callbacks: list[keras.callbacks.Callback] = [
+        _Ender(),
         _Beginner(feed, steps),
         Pacer(schedule_of(recipe, steps)),
         _Watcher(fitted, samples, watched, on_epoch),
@@ -237,6 +244,14 @@ class Pacer(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no t
         """Set the rate of the step that comes next."""
         optimizer = self.model.optimizer
         optimizer.learning_rate = self._schedule(optimizer.iterations)
+
+
+class _Ender(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
+    """Stop before the next step if what the training is part of was ended."""
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Ask, see `artemis.ending.watching`."""
+        check_goes_on()
 
 
 class _Beginner(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
