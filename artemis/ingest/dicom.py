@@ -92,8 +92,8 @@ class DicomScan:
         layout = self._checked_layout()
         greyscale = greyscale_of(self._file, index, layout.signed, layout.bits_allocated)
         picture = greyscale.render(pixels, self._settings.min_grey_levels)
-        spacing = spacing_of(self._file.header, index)
-        return square_pixels(picture, spacing, self._settings.max_pixels)
+        spacing, limits = spacing_of(self._file.header, index), self._settings
+        return square_pixels(picture, spacing, limits.max_pixels, limits.max_side)
 
     def _checked_layout(self) -> PixelLayout:
         if self._layout is None:

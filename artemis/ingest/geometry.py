@@ -49,7 +49,10 @@ def plane_of_normal(normal: NDArray[np.float64] | None) -> str | None:
 
 
 def square_pixels(
-    picture: NDArray[np.uint8], spacing: tuple[float, float] | None, max_pixels: int
+    picture: NDArray[np.uint8],
+    spacing: tuple[float, float] | None,
+    max_pixels: int,
+    max_side: int,
 ) -> NDArray[np.uint8]:
     """Resample a picture to square pixels, at its finer spacing.
 
@@ -62,8 +65,9 @@ def square_pixels(
     spacing : (float, float) or None
         Distance in mm between rows and between columns. None, non-finite values, and
         ratios below 1 % or above 10 (a broken header) leave the picture as it is.
-    max_pixels : int
-        A larger result is not made either.
+    max_pixels, max_side : int
+        A larger result, or one with a longer side, is not made either: what follows makes a
+        square of the longer side.
 
     Returns
     -------
@@ -79,7 +83,7 @@ def square_pixels(
         return picture
     new_height = round(height * ratio) if ratio > 1 else height
     new_width = round(width / ratio) if ratio < 1 else width
-    if new_height * new_width > max_pixels:
+    if new_height * new_width > max_pixels or max(new_height, new_width) > max_side:
         return picture
     image = Image.fromarray(picture).resize((new_width, new_height), Image.Resampling.BILINEAR)
     return np.asarray(image, dtype=np.uint8)

@@ -83,7 +83,8 @@ class NiftiScan:
         """Return stored values as 8-bit grey, scaled by the range of the whole volume."""
         volume, _ = self._split(index)
         picture = to_uint8(self._real(pixels), self._volume_range(volume))
-        return square_pixels(picture, self._spacing(), self._settings.max_pixels)
+        limits = self._settings
+        return square_pixels(picture, self._spacing(), limits.max_pixels, limits.max_side)
 
     @property
     def _canonical_axis(self) -> int:

@@ -58,11 +58,12 @@ def test_the_plane_of_a_normal(normal, plane) -> None:
         ((1e-9, 1), (40, 60)),
         ((-1, 1), (40, 60)),
         ((9, 1), (40, 60)),  # would have more pixels than allowed
+        ((1, 4), (40, 60)),  # would have a longer side than allowed
         (None, (40, 60)),
     ],
 )
 def test_pixels_are_made_square_within_reason(spacing, shape) -> None:
-    assert square_pixels(np.zeros((40, 60), np.uint8), spacing, 10_000).shape == shape
+    assert square_pixels(np.zeros((40, 60), np.uint8), spacing, 10_000, 200).shape == shape
 
 
 def test_slice_ids_do_not_depend_on_byte_order_but_on_all_else() -> None:
