@@ -147,12 +147,15 @@ def claim(workspace: Path, candidate: Candidate) -> Claim | None:
     Raises
     ------
     WorkspaceError
-        If it cannot be renamed, such as across file systems.
+        If it or its marker cannot be moved, such as across file systems or of another user.
     """
     inbox = workspace / INBOX
     if not candidate.marked and _listing(inbox, candidate.entries) != candidate.listing:
         return None
-    _remove_markers(inbox, candidate)
+    try:
+        _remove_markers(inbox, candidate)
+    except OSError as error:
+        raise _failed(inbox, error) from None
     taken = Claim(workspace, secrets.token_hex(4), candidate.name, attempts=1)
     _write_note(taken)
     try:
@@ -160,7 +163,7 @@ def claim(workspace: Path, candidate: Candidate) -> Claim | None:
     except OSError as error:
         if not os.path.lexists(taken.folder):
             taken.note.unlink()
-        raise _failed(inbox, error) from error
+        raise _failed(inbox, error) from None
     if moved:
         return taken
     taken.note.unlink()
@@ -225,7 +228,10 @@ def quarantine(claimed: Claim, reason: str) -> Path:
     )
     # First the reason: a batch is never in quarantine without one.
     safe = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    write_text_atomic(target.with_name(f"{target.name}.reason.txt"), safe)
+    try:
+        write_text_atomic(target.with_name(f"{target.name}.reason.txt"), safe)
+    except OSError as error:
+        raise _failed(target.parent, error) from None
     return _move_out(claimed, QUARANTINE)
 
 
@@ -258,7 +264,7 @@ def _move_out(claimed: Claim, where: str) -> Path:
     try:
         claimed.folder.rename(target)
     except OSError as error:
-        raise _failed(claimed.workspace / where, error) from error
+        raise _failed(claimed.workspace / where, error) from None
     claimed.note.unlink(missing_ok=True)
     return target
 
@@ -348,7 +354,10 @@ def _read_note(workspace: Path, claim_id: str) -> Claim:
 
 
 def _failed(folder: Path, error: OSError) -> WorkspaceError:
-    """Return the named error; it does not name the batch, since it may reach logs."""
+    """Return the named error; it does not name the batch, since it may reach logs.
+
+    It is raised from None: what the system said names the batch, and a log holds that too.
+    """
     if error.errno == errno.EXDEV:
         return WorkspaceError(
             f"{printable_path(folder)}: expected inbox/, processing/, done/ and quarantine/ on one "

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+import traceback
 from pathlib import Path
 
 import pytest
@@ -314,10 +315,10 @@ def refuse(monkeypatch: pytest.MonkeyPatch, method: str, path: Path) -> None:
     """Let one path be another user's, for a test that may be run by root."""
     real = getattr(Path, method)
 
-    def refused(self: Path, *rest: Path) -> object:
+    def refused(self: Path, *rest: Path, **options: bool) -> object:
         if self == path:
             raise PermissionError(errno.EACCES, "Permission denied", str(path))
-        return real(self, *rest)
+        return real(self, *rest, **options)
 
     monkeypatch.setattr(Path, method, refused)
 
@@ -354,6 +355,41 @@ def test_what_may_not_be_moved_is_a_named_error_and_leaves_nothing_behind(
         inbox.claim(workspace, candidate)
     assert name not in str(caught.value).replace("a batch", "").replace("batches", "")
     assert not list((workspace / "processing").iterdir())
+
+
+@pytest.mark.parametrize("marker", ["Mueller Anna.ready", "Mueller Anna/.ready"])
+def test_a_marker_that_may_not_be_removed_is_a_named_error_and_the_batch_stays(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, marker: str
+) -> None:
+    folder = drop(workspace, "Mueller Anna")
+    (workspace / "inbox" / marker).touch()
+    [candidate] = inbox.candidates(workspace)
+    refuse(monkeypatch, "unlink", workspace / "inbox" / marker)
+    with pytest.raises(WorkspaceError, match="Permission denied") as caught:
+        inbox.claim(workspace, candidate)
+    assert "Mueller" not in logged(caught.value)
+    assert folder.is_dir()
+    assert not list((workspace / "processing").iterdir())
+
+
+@pytest.mark.parametrize("method", ["rename", "write_text"])
+def test_no_name_of_a_batch_is_in_what_a_log_holds_of_an_error(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    drop(workspace, "Mueller Anna")
+    claim = take(workspace)
+
+    def refused(path: Path, *rest: object, **options: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path), None, str(rest))
+
+    monkeypatch.setattr(Path, method, refused)
+    with pytest.raises(WorkspaceError) as caught:
+        inbox.quarantine(claim, "Why.")
+    assert "Mueller" not in logged(caught.value)
+
+
+def logged(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error))
 
 
 def test_names_of_any_bytes_survive(workspace: Path) -> None:

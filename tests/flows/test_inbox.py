@@ -173,7 +173,7 @@ def test_a_batch_that_fails_is_tried_twice_and_keeps_no_other_waiting(
 
 
 def test_a_batch_that_may_not_be_moved_keeps_no_other_waiting(
-    workspace: Path, scan: Path, monkeypatch: pytest.MonkeyPatch
+    api: PrefectApi, workspace: Path, scan: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     locked, real = drop(workspace, NAME, scan), Path.rename
 
@@ -187,6 +187,7 @@ def test_a_batch_that_may_not_be_moved_keeps_no_other_waiting(
     with pytest.raises(WorkspaceError, match="Permission denied") as caught:
         look(workspace)
     assert NAME not in str(caught.value)
+    assert NAME not in json.dumps(everything_in_prefect(api))
     assert [path.name[:2] for path in (workspace / "done").iterdir()] == ["Z-"]
     assert locked.is_dir()
 
