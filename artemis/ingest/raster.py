@@ -88,7 +88,7 @@ class RasterScan:
         """Return the number of pages, at most one more than the settings allow.
 
         A page whose directory is broken ends the chain; it is counted, so that its
-        row says so.
+        row says so. One of a kind that cannot be read is counted too, and the chain goes on.
         """
         if not self._multipage:
             return 1
@@ -99,7 +99,8 @@ class RasterScan:
             except EOFError:
                 break
             except (OSError, SyntaxError, ValueError, KeyError, TypeError, struct.error):
-                return count + 1
+                if self._image.tell() != count:  # it never came to that page
+                    return count + 1
             count += 1
         return count
 

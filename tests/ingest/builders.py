@@ -174,6 +174,25 @@ def tiff16(pixels: np.ndarray, order: str = "<", deflated: bool = False, **tags:
     return start + data.ljust(bits_at - 8, b"\0") + bits + directory
 
 
+def tiff_pages(pages: Sequence[np.ndarray]) -> bytes:
+    """A TIFF of grey pages of any numbers, also of those that Pillow does not read."""
+    made, link = bytearray(b"II*\0" + bytes(4)), 4
+    for pixels in pages:
+        height, width = pixels.shape
+        data_at = len(made)
+        made += pixels.tobytes() + bytes(pixels.nbytes % 2)
+        made[link : link + 4] = struct.pack("<I", len(made))
+        fields = {256: width, 257: height, 258: 8 * pixels.dtype.itemsize, 259: 1, 262: 1}
+        fields |= {273: data_at, 277: 1, 278: height, 279: pixels.nbytes}
+        fields |= {339: {"u": 1, "i": 2, "f": 3}[pixels.dtype.kind]}
+        made += struct.pack("<H", len(fields))
+        for tag, value in fields.items():
+            made += struct.pack("<HHII", tag, 4, 1, value)
+        link = len(made)
+        made += bytes(4)
+    return bytes(made)
+
+
 def nifti_bytes(
     data: np.ndarray, affine: np.ndarray | None = None, version: int = 1, **header: Any
 ) -> bytes:

@@ -20,6 +20,7 @@ from tests.ingest.builders import (
     png16,
     png_chunk,
     tiff16,
+    tiff_pages,
 )
 
 SIGNED = {"tiffinfo": {339: 2}}
@@ -253,6 +254,16 @@ def test_a_broken_chain_of_pages_is_a_failed_row(tmp_path: Path) -> None:
         image.seek(1)
         second = image._frame_pos[1]
     (tmp_path / "a.tif").write_bytes(whole[: second + 5])
+    assert [one.row["status"] for one in ingest(tmp_path)] == ["ok", "failed"]
+
+
+def test_pages_after_one_that_cannot_be_read_are_not_lost(tmp_path: Path) -> None:
+    pages = [head8(), head8().astype(np.float64), np.roll(head8(), 3, 0), np.roll(head8(), 5, 1)]
+    (tmp_path / "a.tif").write_bytes(tiff_pages(pages))
+    read = ingest(tmp_path)
+    assert [one.row["status"] for one in read] == ["ok", "failed", "ok", "ok"]
+    np.testing.assert_array_equal(read[3].pixels, pages[3])
+    (tmp_path / "a.tif").write_bytes(tiff_pages(pages[:2]))
     assert [one.row["status"] for one in ingest(tmp_path)] == ["ok", "failed"]
 
 
