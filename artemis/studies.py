@@ -6,7 +6,7 @@ volume. What is a slice by itself has no study: a run of single pictures has no 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final
 
@@ -131,6 +131,14 @@ def with_series(slices: pd.DataFrame) -> pd.DataFrame:
         0, _FILE_DIGITS
     )
     return known
+
+
+def series_of(row: Mapping[str, Any]) -> str | None:
+    """Return the series of one row of `slices`, as `with_series` does of all."""
+    key: str | None = row["series_key"]
+    if key is None and row["format"] == "nifti" and row["file_sha256"] is not None:
+        return f"{_FILE_SERIES}{row['file_sha256'][:_FILE_DIGITS]}"
+    return key
 
 
 def _with_parents(slices: pd.DataFrame) -> pd.DataFrame:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Final
-
-import pandas as pd
 
 from artemis.errors import RunRecordError
 from artemis.labels import CATEGORIES, CATEGORY_NAMES, PROBABILITY_COLUMNS
@@ -26,7 +24,7 @@ from artemis.report.words import (
     visible,
 )
 from artemis.runs import RunRecord, read_record
-from artemis.studies import SLICE_COLUMNS, with_series
+from artemis.studies import series_of
 
 _ANCHOR_DIGITS: Final = 16
 _COPIES_NAMED: Final = 5
@@ -157,18 +155,18 @@ def load_run(run_dir: Path, truth: Truth | None = None) -> RunData:
     answers, answering = _answers(run_dir, steps)
     models = dict.fromkeys([*(model.name for model in record.models), *answering])
     pictures = stored_pictures(run_dir)
-    known = with_series(read_table(run_dir, "slices", SLICE_COLUMNS))
     return RunData(
         record=record,
         models=tuple(models),
-        items=tuple(_items(run_dir, known["series_key"], answers, tuple(models), truth)),
+        items=tuple(_items(run_dir, answers, tuple(models), truth)),
         thumbnails=pictures["jpeg"],
         overlays=pictures["overlay"],
         views=pictures["view_jpeg"],
         view_evidence=pictures["view_evidence"],
         studies=study_entries([*plain_rows(read_studies(run_dir))], tuple(models)),
         truth_words=truth.words_for(
-            (row["path"], row["frame"], row["slice_id"]) for row in plain_rows(known)
+            (row["path"], row["frame"], row["slice_id"])
+            for row in plain_rows(read_table(run_dir, "slices", ("path", "frame", "slice_id")))
         ),
     )
 
@@ -202,15 +200,10 @@ def _answers(run_dir: Path, steps: Mapping[str, int]) -> tuple[_AnswersBySlice, 
 
 
 def _items(
-    run_dir: Path,
-    series_keys: Iterable[Any],
-    answers: _AnswersBySlice,
-    models: tuple[str, ...],
-    truth: Truth,
+    run_dir: Path, answers: _AnswersBySlice, models: tuple[str, ...], truth: Truth
 ) -> Iterator[SliceItem]:
     copies: Counter[str] = Counter()
-    rows = zip(table_rows(run_dir, "slices"), series_keys, strict=True)
-    for number, (row, series_key) in enumerate(rows, start=1):
+    for number, row in enumerate(table_rows(run_dir, "slices"), start=1):
         slice_id = row["slice_id"] or ""
         stem = _NOT_HEXADECIMAL.sub("", slice_id)[:_ANCHOR_DIGITS] or "unread"
         copies[stem] += 1
@@ -222,7 +215,7 @@ def _items(
             path=visible(row["path"]),
             frame=row["frame"],
             study_key=row["study_key"],
-            series_key=None if pd.isna(series_key) else series_key,
+            series_key=series_of(row),
             series_index=None if row["series_index"] is None else int(row["series_index"]),
             header_plane=visible(row["header_plane"]) if row["header_plane"] else None,
             format=visible(row["format"]) if row["format"] else None,

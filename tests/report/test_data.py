@@ -3,8 +3,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
+from artemis import predictions
 from artemis.errors import RunRecordError
 from artemis.labels import CATEGORIES
 from artemis.report.data import load_run
@@ -115,3 +117,24 @@ def test_an_unknown_category_names_the_table_and_what_to_do(make_run: MakeRun) -
         r"Received 'astrocytoma_coronal'.*classify again",
     ):
         load_run(make_run(tables))
+
+
+def test_a_run_that_goes_on_while_it_is_read_is_read_all_the_same(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, read, seen = make_run(), predictions.read_part, []
+    part = run / "slices" / "part-00000.parquet"
+
+    def read_and_go_on(path: Path, schema: pa.Schema) -> pa.Table:
+        table = read(path, schema)
+        if path == part and not seen:  # a chunk is finished just after
+            seen.append(path)
+            late = run / "slices" / "part-00099.parquet"
+            rows = [slice_row("late.png", series_key="late", slice_id="ef" * 32)]
+            predictions.write_part(late, rows, predictions.SLICES_SCHEMA)
+        return table
+
+    monkeypatch.setattr(predictions, "read_part", read_and_go_on)
+    items = load_run(run).items
+    assert len(items) in (34, 35)
+    assert {item.series_key for item in items if item.path == "late.png"} <= {"late"}
