@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -30,7 +31,8 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
     The file is flushed to disk before the rename and its folder after it, so
     that a reader sees the whole file or none. On an error the temporary file
-    is removed and `target` stays as it was.
+    is removed and `target` stays as it was; that of a full disk names it, which
+    whoever writes to an open file does not.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
@@ -39,8 +41,27 @@ def atomic_path(target: Path) -> Iterator[Path]:
         _sync(temporary)
         temporary.replace(target)
         _sync(target.parent)
+    except OSError as error:
+        full = _full(error, temporary) if error.filename is None else None
+        if full is None:
+            raise
+        raise OSError(full, os.strerror(full), str(target)) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _full(error: OSError, temporary: Path) -> int | None:
+    """Return the number of an error that says that the disk takes no more; None for others.
+
+    NumPy's has none, so whether the file takes another block is tried.
+    """
+    if error.errno is None:
+        try:
+            with temporary.open("ab") as stream:
+                stream.write(bytes(_HASH_BLOCK))
+        except OSError as said:
+            error = said
+    return error.errno if error.errno in (errno.ENOSPC, errno.EDQUOT) else None
 
 
 def write_text_atomic(target: Path, text: str) -> None:

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,3 +83,23 @@ def test_text_without_backslashes_is_unchanged(name: bytes) -> None:
     except UnicodeDecodeError:
         return
     assert printable_path(text) == text
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("kind", ["array", "table", "text"])
+def test_a_full_disk_is_said_with_the_file_whoever_writes(tmp_path: Path, kind: str) -> None:
+    def write(path: Path) -> None:
+        path.symlink_to("/dev/full")
+        if kind == "table":
+            pq.write_table(pa.table({"a": ["x"]}), path)
+        elif kind == "text":
+            path.write_text("x")
+        else:
+            with path.open("wb") as stream:
+                np.save(stream, np.zeros((64, 64, 64), np.uint8))
+
+    with pytest.raises(OSError) as caught, atomic_path(tmp_path / "part") as temporary:  # noqa: PT011
+        write(temporary)
+    assert caught.value.errno == errno.ENOSPC
+    assert caught.value.filename == str(tmp_path / "part")
+    assert not list(tmp_path.iterdir())
