@@ -52,6 +52,7 @@ _TABLES: Final = ("parquet", "csv")
 _PAGES: Final = (
     "index.html",
     f"{_RUN}/index.html",
+    f"{_RUN}/slices-[0-9][0-9][0-9][0-9]*.html",
     f"{_RUN}/report.pdf",
     "comparisons/*--*/index.html",
     *(f"comparisons/*--*/{name}.{kind}" for name in ("changed", "unmatched") for kind in _TABLES),

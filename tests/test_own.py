@@ -61,6 +61,7 @@ def test_what_artemis_wrote_is_passed_over_and_counted(tmp_path: Path) -> None:
         reports / "benchmark" / "index.html",
         reports / "benchmark" / "benchmark.json",
         reports / RUN / "index.html",
+        reports / RUN / "slices-0001.html",
         reports / RUN / "report.pdf",
         reports / "comparisons" / f"{RUN}--{RUN}" / "changed.csv",
         reports / "models" / "baseline" / "20261123-abcdef" / "index.html",
@@ -79,7 +80,7 @@ def test_what_artemis_wrote_is_passed_over_and_counted(tmp_path: Path) -> None:
         "data/identity.key": 1,
         "data/models": 3,
         "data/runs": 2,
-        "reports": 7,
+        "reports": 8,
     }
 
 
