@@ -90,7 +90,10 @@ def _class_name(sop_class: str) -> str:
 
 
 def refuse_image_type(values: list[str]) -> None:
-    """Refuse localizers and derived images (PS3.3 C.7.6.1.1.2 and C.8.16.1).
+    """Refuse localizers, derived images and mosaics (PS3.3 C.7.6.1.1.2 and C.8.16.1).
+
+    Siemens stores series of volumes, as of diffusion, with all slices of one as the tiles of
+    a picture.
 
     Parameters
     ----------
@@ -100,12 +103,16 @@ def refuse_image_type(values: list[str]) -> None:
     Raises
     ------
     ScanRefusedError
-        With reason ``localizer`` or ``derived_image``.
+        With reason ``localizer``, ``derived_image`` or ``other_object``.
     """
     if not _LOCALIZERS.isdisjoint(values[2:]):
         raise scan_error(Reason.LOCALIZER, "a diagnostic slice", "a localizer")
     if values and values[0] == "DERIVED":
         raise scan_error(Reason.DERIVED_IMAGE, "an original image", "one of type DERIVED")
+    if "MOSAIC" in values[2:]:
+        raise scan_error(
+            Reason.OTHER_OBJECT, "a slice by itself", "a mosaic, all slices of a volume as tiles"
+        )
 
 
 def other_body_part(header: Dataset) -> str | None:

@@ -81,9 +81,12 @@ def test_an_unknown_modality_is_not_repeated(tmp_path: Path) -> None:
         (["ORIGINAL", "PRIMARY", "LOCALIZER"], "localizer"),
         (["original", "primary", "m", "scout"], "localizer"),
         (["DERIVED", "SECONDARY", "M", "LOCALIZER"], "localizer"),
+        (["ORIGINAL", "PRIMARY", "M", "ND", "NORM", "MOSAIC"], "other_object"),
     ],
 )
-def test_derived_images_and_localizers_are_refused(tmp_path: Path, image_type, reason) -> None:
+def test_derived_images_localizers_and_mosaics_are_refused(
+    tmp_path: Path, image_type, reason
+) -> None:
     assert refused(tmp_path, mr(ImageType=image_type))[:2] == ("refused", reason)
 
 
