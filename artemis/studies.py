@@ -127,9 +127,7 @@ def with_series(slices: pd.DataFrame) -> pd.DataFrame:
     volume = (
         known["series_key"].isna() & (known["format"] == "nifti") & known["file_sha256"].notna()
     )
-    known.loc[volume, "series_key"] = _FILE_SERIES + known.loc[volume, "file_sha256"].str.slice(
-        0, _FILE_DIGITS
-    )
+    known.loc[volume, "series_key"] = known.loc[volume, "file_sha256"].map(_volume_key)
     return known
 
 
@@ -137,8 +135,12 @@ def series_of(row: Mapping[str, Any]) -> str | None:
     """Return the series of one row of `slices`, as `with_series` does of all."""
     key: str | None = row["series_key"]
     if key is None and row["format"] == "nifti" and row["file_sha256"] is not None:
-        return f"{_FILE_SERIES}{row['file_sha256'][:_FILE_DIGITS]}"
+        return _volume_key(row["file_sha256"])
     return key
+
+
+def _volume_key(file_sha256: str) -> str:
+    return _FILE_SERIES + file_sha256[:_FILE_DIGITS]
 
 
 def _with_parents(slices: pd.DataFrame) -> pd.DataFrame:
