@@ -28,7 +28,6 @@ from artemis.retrainings import (
     Outcome,
     read_record,
     retrainings_root,
-    write_record,
 )
 from artemis.training.figures.evaluate import evaluate
 from artemis.training.figures.out_of_fold import read_frame, write_frame
@@ -51,7 +50,7 @@ from artemis.training.gate.policy import Policy, load_policy
 from artemis.training.jobs import read_training_set
 from artemis.training.labelled.dataset import TrainingSet
 from artemis.training.labelled.locked import read_locked
-from artemis.training.retraining import Inputs, split_of
+from artemis.training.retraining import Inputs, changing, split_of
 from artemis.training.train import Split
 
 GOLDEN_NAME: Final = "golden.json"
@@ -130,9 +129,8 @@ def judge(inputs: Inputs, retraining: str, model: str) -> Outcome:
         changed=len(changed),
     )
     _write_changed(folder / CHANGED_NAME, model, changed)
-    record = read_record(folder)
-    record.outcomes[model] = outcome
-    write_record(inputs.workspace, record)
+    with changing(inputs, retraining) as record:
+        record.outcomes[model] = outcome
     return outcome
 
 

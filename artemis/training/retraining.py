@@ -125,7 +125,7 @@ def audit(inputs: Inputs, retraining: str) -> Path:
         return folder / record.audit
     with _timed(inputs, record, "audit"), watching(lambda: has_ended(retraining)):
         result = audit_labelled(inputs.data, inputs.settings)
-        with _changing(inputs, retraining) as changed:
+        with changing(inputs, retraining) as changed:
             changed.audit, changed.audit_counts = result.folder.name, result.record.findings
     return result.folder
 
@@ -159,7 +159,7 @@ def train(inputs: Inputs, retraining: str, model: str) -> str:
             ),
         )
         keep_failures(inputs.workspace, folder, data)
-        with _changing(inputs, retraining) as changed:
+        with changing(inputs, retraining) as changed:
             changed.trained[model] = folder.name
             changed.started_from[model] = chosen.words
     return folder.name
@@ -167,7 +167,7 @@ def train(inputs: Inputs, retraining: str, model: str) -> str:
 
 def finish(inputs: Inputs, retraining: str, *, reason: str | None = None) -> RetrainingRecord:
     """Close the record: done, or failed for a reason."""
-    with _changing(inputs, retraining) as record:
+    with changing(inputs, retraining) as record:
         record.status = "done" if reason is None else "failed"
         record.reason, record.finished = reason, datetime.now(UTC)
     return record
@@ -310,8 +310,11 @@ def _summary(data: TrainingSet, split: Split) -> DataSummary:
 
 
 @contextmanager
-def _changing(inputs: Inputs, retraining: str) -> Iterator[RetrainingRecord]:
-    """Read the record, let it be changed, and write it."""
+def changing(inputs: Inputs, retraining: str) -> Iterator[RetrainingRecord]:
+    """Read the record, let it be changed, and write it; one thread at a time.
+
+    One model is judged while the next is trained, and every epoch of that one is written too.
+    """
     with _WRITING:
         record = read_record(retrainings_root(inputs.workspace) / retraining)
         yield record
@@ -325,7 +328,7 @@ def _timed(inputs: Inputs, record: RetrainingRecord, stage: str) -> Iterator[Ret
     if not (retrainings_root(inputs.workspace) / record.id).is_dir():
         write_record(inputs.workspace, record)
     yield record
-    with _changing(inputs, record.id) as current:
+    with changing(inputs, record.id) as current:
         if stage == "collect":
             current.status, current.reason, current.data = record.status, None, record.data
         current.seconds[stage] = round(
@@ -344,7 +347,7 @@ def _note_epoch(inputs: Inputs, retraining: str, recipe: Recipe, stage: str, epo
         macro_f1=None if np.isnan(epoch.macro_f1) else epoch.macro_f1,
         seconds=epoch.seconds,
     )
-    with _changing(inputs, retraining) as record:
+    with changing(inputs, retraining) as record:
         record.epochs.append(row)
     score = "" if row.macro_f1 is None else f", macro F1 {row.macro_f1:.3f}"
     report_progress(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +16,16 @@ pytest.importorskip("tensorflow", reason="needs the extra `train`")
 from artemis.errors import TrainingDataError
 from artemis.models.out_of_fold import read_out_of_fold
 from artemis.models.registry import model_folder, promote
-from artemis.retrainings import read_record, retrainings_root
+from artemis.retrainings import RetrainingRecord, read_record, retrainings_root
 from artemis.settings import Settings
+from artemis.training import retraining as stages
 from artemis.training.jobs import means_of
 from artemis.training.judging import judge
 from artemis.training.labelled.locked import read_locked
 from artemis.training.network.memory import keep_freed_memory
 from artemis.training.retraining import (
     Inputs,
+    changing,
     choose_start,
     collect,
     finish,
@@ -143,3 +147,26 @@ def test_failed_retraining_says_why_and_is_gone_on_with(again: Inputs) -> None:
     assert (record.status, record.reason) == ("running", None)
     assert finish(again, retraining).status == "done"
     assert collect(again) != retraining
+
+
+def test_record_changed_by_two_threads_keeps_what_both_wrote(
+    again: Inputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One model is judged while the other is trained."""
+    retraining = collect(again)
+
+    def slowly(folder: Path) -> RetrainingRecord:
+        found = read_record(folder)
+        time.sleep(0.05)
+        return found
+
+    def note(name: str) -> None:
+        with changing(again, retraining) as record:
+            record.started_from[name] = "first weights"
+
+    monkeypatch.setattr(stages, "read_record", slowly)
+    names = ["mobilenet_v2", "baseline"]
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(note, names))
+    record = read_record(retrainings_root(again.workspace) / retraining)
+    assert sorted(record.started_from) == sorted(names)
