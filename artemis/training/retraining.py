@@ -185,9 +185,10 @@ class ChosenStart:
 def choose_start(inputs: Inputs, model: str, data: TrainingSet) -> ChosenStart:
     """Return what a model starts from, and the split that fits it.
 
-    Weights of the champion are used only if the network that they are of has seen none of
-    the locked slices, and only those slices calibrate that it has not seen either: a network
-    that starts from what has seen them would be measured too well.
+    Weights of the champion are used only if the network that they are of has seen no slice of
+    the locked groups, and only those slices calibrate of whose group it has seen none either,
+    however new they are: a network that starts from what has seen a patient would be measured
+    too well on that patient's other slices.
     """
     fresh = split_of(inputs, data)
     if inputs.start == "imagenet":
@@ -201,8 +202,9 @@ def choose_start(inputs: Inputs, model: str, data: TrainingSet) -> ChosenStart:
     if any(manifest.training.recipe.get(name) != recipe[name] for name in ("side", "original")):
         return ChosenStart(None, "first weights: the champion is of another recipe", fresh)
     known = read_out_of_fold(folder)
-    seen = set(known.loc[~known["start_unseen"], "slice_id"])
-    unseen = ~data.table["slice_id"].isin(seen).to_numpy()
+    groups = data.table["group"]
+    seen = data.table["slice_id"].isin(known.loc[~known["start_unseen"], "slice_id"])
+    unseen = ~groups.isin(groups[seen]).to_numpy()
     if (~unseen & fresh.test).any():
         return ChosenStart(None, "first weights: the champion's have seen locked slices", fresh)
     calibration = fresh.train & unseen

@@ -101,6 +101,19 @@ def test_champion_is_started_from_and_what_its_weights_saw_does_not_calibrate(
     assert set(fold[chosen.split.test]) == {4}
 
 
+def test_new_slices_of_patients_whom_the_weights_saw_do_not_calibrate(again: Inputs) -> None:
+    more = write_labelled(again.data / "more", patients=1, seed=1)
+    more["path"] = "more/" + more["path"]
+    known = pd.read_csv(again.data / "manifest.csv")
+    grown = pd.concat([known, more.assign(patient="p0", group="g0", fold=0)])
+    grown.to_csv(again.data / "manifest.csv", index=False)
+    data = read_data(again)
+    chosen = choose_start(again, "baseline", data)
+    assert chosen.weights is not None
+    assert set(data.table.loc[chosen.split.calibration, "group"]) == {"g3", "g8", "g13", "g18"}
+    assert data.table.loc[chosen.split.train, "path"].str.startswith("more/").sum() == 12
+
+
 def test_champion_of_another_recipe_is_not_started_from(again: Inputs) -> None:
     (again.workspace / "models" / "baseline" / "CHAMPION").unlink()
     chosen = choose_start(again, "baseline", read_data(again))
