@@ -105,14 +105,15 @@ def judge(inputs: Inputs, retraining: str, model: str) -> Outcome:
     challenger = _side(challenger_model, data, split.test)
     champion = None if champion_model is None else _side(champion_model, data, split.test)
     golden = None if champion is None else _agreement(inputs, data, split, challenger, champion)
+    locked = _locked(inputs.workspace)
     decision = decide(
         policy,
         challenger=challenger.evidence,
         champion=None if champion is None else champion.evidence,
         golden=golden,
         integrity=[
-            _whole(policy, inputs.workspace, challenger.evidence),
-            *_integrity(policy, data, split, challenger, champion),
+            _whole(policy, locked, challenger.evidence),
+            *_integrity(policy, data, split, locked, challenger, champion),
         ],
     )
     changed = _changed(data, split, challenger, champion)
@@ -179,7 +180,12 @@ def _side(model: ClassificationModel, data: TrainingSet, locked: NDArray[np.bool
 
 
 def _integrity(
-    policy: Policy, data: TrainingSet, split: Split, challenger: _Side, champion: _Side | None
+    policy: Policy,
+    data: TrainingSet,
+    split: Split,
+    locked: frozenset[str],
+    challenger: _Side,
+    champion: _Side | None,
 ) -> list[Check]:
     table = data.table[split.train]
     ids = data.table["slice_id"].to_numpy()
@@ -197,7 +203,15 @@ def _integrity(
         relabelled = relabelled_share(
             table["category"].to_numpy(), table["slice_id"].to_numpy(), champion.out_of_fold
         )
-        checks += check_changes(policy, challenger.manifest, champion.manifest, relabelled)
+        checks += check_changes(
+            policy,
+            challenger.manifest,
+            champion.manifest,
+            relabelled,
+            trained=trained,
+            before=champion.out_of_fold["slice_id"],
+            locked=locked,
+        )
         checks.append(
             check_labels(
                 policy,
@@ -210,10 +224,13 @@ def _integrity(
     return checks
 
 
-def _whole(policy: Policy, workspace: Path, measured: Evidence) -> Check:
+def _locked(workspace: Path) -> frozenset[str]:
     locked = read_locked(workspace)
-    ids = frozenset() if locked is None else locked.slice_ids
-    return check_locked_whole(policy, ids, ids.intersection(measured.slice_ids.tolist()))
+    return frozenset() if locked is None else locked.slice_ids
+
+
+def _whole(policy: Policy, locked: frozenset[str], measured: Evidence) -> Check:
+    return check_locked_whole(policy, locked, locked.intersection(measured.slice_ids.tolist()))
 
 
 def _labels(

@@ -229,7 +229,14 @@ def _counted(count: int, what: str, slices: list[str]) -> str:
 
 
 def check_changes(
-    policy: Policy, challenger: Manifest, champion: Manifest, relabelled: float | None
+    policy: Policy,
+    challenger: Manifest,
+    champion: Manifest,
+    relabelled: float | None,
+    *,
+    trained: Collection[str],
+    before: Collection[str],
+    locked: Collection[str],
 ) -> list[Check]:
     """Check that only that changed which may change without a human.
 
@@ -242,6 +249,11 @@ def check_changes(
     relabelled : float or None
         Share of the labels that the champion was trained with which are others now, see
         `artemis.training.gate.evidence.relabelled_share`; None where it is not known.
+    trained, before : collection of str
+        Slices that the challenger and the champion were trained on.
+    locked : collection of str
+        Slices of the locked set: a champion may have been trained on them, and they have not
+        vanished since.
 
     Returns
     -------
@@ -254,7 +266,7 @@ def check_changes(
         _network(challenger, champion),
         _recipe(rules, challenger.training.recipe, champion.training.recipe),
         _categories(challenger.training.per_category, champion.training.per_category),
-        _data(rules, challenger.training.images, champion.training.images),
+        _data(rules, set(trained), set(before) - set(locked)),
         _check(
             "labels",
             relabelled is not None and relabelled <= rules.max_relabelled,
@@ -312,13 +324,14 @@ def _categories(new: dict[str, int], old: dict[str, int]) -> Check:
     )
 
 
-def _data(rules: WithoutHuman, new: int, old: int) -> Check:
-    growth = new / max(1, old)
+def _data(rules: WithoutHuman, new: set[str], old: set[str]) -> Check:
+    gone, growth = len(old - new), len(new) / max(1, len(old))
     return _check(
         "data",
-        1 - rules.max_shrink <= growth <= rules.max_growth,
-        f"{1 - rules.max_shrink:.2f} to {rules.max_growth:.2f} times the champion's images",
-        f"{new} after {old}, {growth:.2f} times",
+        gone <= rules.max_shrink * len(old) and growth <= rules.max_growth,
+        f"{1 - rules.max_shrink:.0%} or more of the champion's unlocked slices still trained on, "
+        f"and at most {rules.max_growth:.2f} times as many",
+        f"{gone} of {len(old)} gone, {growth:.2f} times as many",
     )
 
 

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from artemis.models.decisions import Verdict
 from artemis.models.manifest import Manifest, load_manifest
+from artemis.models.out_of_fold import read_out_of_fold
 from artemis.models.registry import model_folder
 from artemis.training.gate.integrity import check_changes
 from artemis.training.gate.policy import load_policy
 
 POLICY = load_policy()
+SLICES = [f"{k:064x}" for k in range(200)]
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +29,16 @@ def changed(manifest: Manifest, change: Callable[[dict[str, Any]], None]) -> Man
 
 
 def found(
-    challenger: Manifest, champion: Manifest, relabelled: float | None = 0.0
+    challenger: Manifest,
+    champion: Manifest,
+    relabelled: float | None = 0.0,
+    trained: Sequence[str] = SLICES,
+    before: Sequence[str] = SLICES,
+    locked: Sequence[str] = (),
 ) -> dict[str, tuple[str, str]]:
-    checks = check_changes(POLICY, challenger, champion, relabelled)
+    checks = check_changes(
+        POLICY, challenger, champion, relabelled, trained=trained, before=before, locked=locked
+    )
     assert {check.on_failure for check in checks} == {Verdict.NEEDS_HUMAN}
     return {c.name: (c.expected, c.received) for c in checks if not c.passed}
 
@@ -42,7 +52,8 @@ def test_more_of_the_same_with_another_seed_needs_no_human(shipped: Manifest) ->
         values["training"]["images"] = int(values["training"]["images"] * 1.3)
         values["training"]["recipe"] |= {"seed": 1, "epochs": 5, "learning_rate": 1e-4}
 
-    assert found(changed(shipped, change), shipped, relabelled=0.04) == {}
+    fewer = SLICES[:150]
+    assert found(changed(shipped, change), shipped, relabelled=0.04, before=fewer) == {}
 
 
 def _side(values: dict[str, Any]) -> None:
@@ -99,21 +110,37 @@ def test_change_of_the_recipe_is_named_field_by_field(shipped: Manifest) -> None
     }
 
 
-@pytest.mark.parametrize(("factor", "shown"), [(2.2, "2.20"), (0.9, "0.90")])
-def test_training_set_of_another_size_needs_a_human(
-    shipped: Manifest, factor: float, shown: str
+@pytest.mark.parametrize(
+    ("trained", "before", "received"),
+    [
+        (SLICES, SLICES[:90], "0 of 90 gone, 2.22 times as many"),
+        (SLICES[:180], SLICES, "20 of 200 gone, 0.90 times as many"),
+        (SLICES[100:], SLICES[:100], "100 of 100 gone, 1.00 times as many"),
+    ],
+    ids=["grown", "shrunk", "exchanged"],
+)
+def test_training_set_of_other_slices_needs_a_human(
+    shipped: Manifest, trained: list[str], before: list[str], received: str
 ) -> None:
-    images = shipped.training.images
-
-    def change(values: dict[str, Any]) -> None:
-        values["training"]["images"] = round(images * factor)
-
-    assert found(changed(shipped, change), shipped) == {
+    assert found(shipped, shipped, trained=trained, before=before) == {
         "change_data": (
-            "0.95 to 2.00 times the champion's images",
-            f"{round(images * factor)} after {images}, {shown} times",
+            "95% or more of the champion's unlocked slices still trained on, "
+            "and at most 2.00 times as many",
+            received,
         )
     }
+
+
+def test_first_retraining_after_a_champion_of_every_slice_needs_no_human(
+    shipped: Manifest, tmp_path: Path
+) -> None:
+    """What is locked is a fifth of what the shipped models were trained on, and has not gone."""
+    kept = read_out_of_fold(model_folder(tmp_path, "baseline"))
+    last = kept["fold"] == 4
+    left, locked = (kept.loc[rows, "slice_id"].tolist() for rows in (~last, last))
+    before = left + locked
+    assert found(shipped, shipped, trained=left, before=before, locked=locked) == {}
+    assert list(found(shipped, shipped, trained=left, before=before)) == ["change_data"]
 
 
 @pytest.mark.parametrize("turned", [False, True])
