@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from artemis.errors import RunRecordError
 from artemis.files import write_text_atomic
-from artemis.models.decisions import DecisionRecord
+from artemis.models.decisions import DecisionRecord, Verdict, read_decisions
 from artemis.models.manifest import Evaluation
 
 RECORD_NAME: Final = "retraining.json"
@@ -104,7 +104,11 @@ class Outcome(_Part):
 
 
 class RetrainingRecord(_Part):
-    """A retraining, from its start on."""
+    """A retraining, from its start on.
+
+    `champions` are the versions, by model, that there were when it began; a model without one is
+    not among them.
+    """
 
     format: Literal[1] = 1
     id: str
@@ -116,6 +120,7 @@ class RetrainingRecord(_Part):
     artemis_version: str
     start: Start
     models: list[str]
+    champions: dict[str, str] = {}
     data: DataSummary | None = None
     audit: str | None = None
     audit_counts: dict[str, int] = {}
@@ -127,7 +132,9 @@ class RetrainingRecord(_Part):
     report: str | None = None
 
 
-def new_record(key: str, start: Start, models: list[str], version: str) -> RetrainingRecord:
+def new_record(
+    key: str, start: Start, models: list[str], champions: dict[str, str], version: str
+) -> RetrainingRecord:
     """Return the record of a retraining that begins now."""
     now = datetime.now(UTC)
     return RetrainingRecord(
@@ -138,6 +145,7 @@ def new_record(key: str, start: Start, models: list[str], version: str) -> Retra
         artemis_version=version,
         start=start,
         models=models,
+        champions=champions,
     )
 
 
@@ -177,10 +185,44 @@ def read_record(folder: Path) -> RetrainingRecord:
         ) from error
 
 
-def unfinished(workspace: Path, key: str) -> RetrainingRecord | None:
-    """Return the latest retraining with the same inputs that was ended before it was done."""
+def unfinished(workspace: Path, key: str, champions: dict[str, str]) -> RetrainingRecord | None:
+    """Return the latest retraining with the same inputs that was ended before it was done.
+
+    Its own promotions are its work and no other input; a champion that changed otherwise, while
+    its model was still to be judged, makes another retraining of it.
+
+    Parameters
+    ----------
+    workspace : Path
+        Of the retrainings.
+    key : str
+        Of the inputs.
+    champions : dict of str to str
+        Versions by model, as they are now.
+    """
     for path in sorted(retrainings_root(workspace).glob(f"*/{RECORD_NAME}"), reverse=True):
         record = read_record(path.parent)
-        if record.key == key and record.status != "done":
+        if record.key == key and record.status != "done" and _fits(workspace, record, champions):
             return record
     return None
+
+
+def _fits(workspace: Path, record: RetrainingRecord, champions: dict[str, str]) -> bool:
+    return all(
+        model in record.outcomes
+        or champions.get(model) == record.champions.get(model)
+        or _promoted(workspace, model, champions.get(model), record.trained.get(model))
+        for model in record.models
+    )
+
+
+def _promoted(workspace: Path, model: str, champion: str | None, trained: str | None) -> bool:
+    """Return whether a champion is what the retraining trained, and the gate promoted it."""
+    return (
+        champion is not None
+        and champion == trained
+        and any(
+            decision.verdict is Verdict.PROMOTE and decision.subject.version == champion
+            for decision in read_decisions(workspace, model)
+        )
+    )

@@ -40,7 +40,7 @@ def promotion_record(
     ModelError
         If no person or no reason is given.
     """
-    gate = _last_verdict(records, subject)
+    gate = last_verdict(records, subject)
     if not reason.strip():
         said = f"The gate said {gate.verdict}: {gate.reason}" if gate else "The gate never saw it."
         raise ModelError(
@@ -117,6 +117,12 @@ def verdict_record(
     )
 
 
+def last_verdict(records: Sequence[DecisionRecord], subject: ModelVersion) -> DecisionRecord | None:
+    """Return the gate's latest verdict on a version, or None."""
+    verdicts = [r for r in records if r.action is Action.GATE and r.subject == subject]
+    return verdicts[-1] if verdicts else None
+
+
 def _against(decision: Decision, current: str | None) -> Decision:
     if decision.verdict is not Verdict.PROMOTE:
         return decision
@@ -152,10 +158,3 @@ def _person(records: Sequence[DecisionRecord], action: Action, **fields: Any) ->
             f"--{field}: expected text of a sensible length. Received {fields[str(field)]!r}: "
             f"{first['msg']}. Correct it; it is recorded."
         ) from error
-
-
-def _last_verdict(
-    records: Sequence[DecisionRecord], subject: ModelVersion
-) -> DecisionRecord | None:
-    verdicts = [r for r in records if r.action is Action.GATE and r.subject == subject]
-    return verdicts[-1] if verdicts else None

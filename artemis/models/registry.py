@@ -31,7 +31,12 @@ from artemis.models.decisions import (
     write_decision,
 )
 from artemis.models.manifest import MANIFEST_NAME, Manifest, load_manifest
-from artemis.models.promotion import promotion_record, rollback_record, verdict_record
+from artemis.models.promotion import (
+    last_verdict,
+    promotion_record,
+    rollback_record,
+    verdict_record,
+)
 from artemis.models.runtime import ClassificationModel
 from artemis.settings import Runtime
 
@@ -248,6 +253,24 @@ def settle(workspace: Path, decision: Decision) -> DecisionRecord:
             records, current, decision, manifest.training.training_set_sha256
         ),
     )
+
+
+def settled(workspace: Path, name: str, version: str) -> DecisionRecord | None:
+    """Return the gate's verdict on a version, if there is one that was carried out.
+
+    A verdict to promote that was recorded last, by a process that was killed before it changed
+    the champion, was not.
+
+    Raises
+    ------
+    ModelError
+        If the version is not there or damaged, or a record of a decision is.
+    """
+    records = read_decisions(workspace, name)
+    verdict = last_verdict(records, _subject(_checked(workspace, name, version)))
+    if verdict is None or verdict.verdict is not Verdict.PROMOTE or verdict != records[-1]:
+        return verdict
+    return verdict if _current(workspace, name) == version else None
 
 
 def rollback(workspace: Path, name: str, *, by: str, reason: str = "") -> DecisionRecord:

@@ -17,10 +17,10 @@ from artemis.errors import ModelError
 from artemis.files import write_text_atomic
 from artemis.labels import CATEGORY_NAMES
 from artemis.models.comparison import Agreement, compare_answers
-from artemis.models.decisions import Check, ModelVersion
+from artemis.models.decisions import Check, Decision, DecisionRecord, ModelVersion
 from artemis.models.manifest import Evaluation, Manifest
 from artemis.models.out_of_fold import read_out_of_fold
-from artemis.models.registry import load_model, model_folder, settle
+from artemis.models.registry import find_version, load_model, model_folder, settle, settled
 from artemis.models.runtime import ClassificationModel
 from artemis.retrainings import (
     CHANGED_NAME,
@@ -98,24 +98,17 @@ def judge(inputs: Inputs, retraining: str, model: str) -> Outcome:
     if model in record.outcomes:
         return record.outcomes[model]
     policy = load_policy(inputs.workspace)
+    # By a process that was ended before it wrote the outcome; a promotion is not judged again,
+    # against itself.
+    known = settled(inputs.workspace, model, record.trained[model])
     challenger_model = load_model(inputs.workspace / "models" / model / record.trained[model])
-    champion_model = _champion(inputs.workspace, model)
+    champion_model = _champion(inputs.workspace, model, known)
     data = _data(inputs, [m for m in (challenger_model, champion_model) if m is not None])
     split = split_of(inputs, data)
     challenger = _side(challenger_model, data, split.test)
     champion = None if champion_model is None else _side(champion_model, data, split.test)
-    golden = None if champion is None else _agreement(inputs, data, split, challenger, champion)
-    locked = _locked(inputs.workspace)
-    decision = decide(
-        policy,
-        challenger=challenger.evidence,
-        champion=None if champion is None else champion.evidence,
-        golden=golden,
-        integrity=[
-            _whole(policy, locked, challenger.evidence),
-            *_integrity(policy, data, split, locked, challenger, champion),
-        ],
-    )
+    if known is None:
+        known = settle(inputs.workspace, _decide(inputs, policy, data, split, challenger, champion))
     changed = _changed(data, split, challenger, champion)
     outcome = Outcome(
         version=challenger.manifest.version,
@@ -126,7 +119,7 @@ def judge(inputs: Inputs, retraining: str, model: str) -> Outcome:
         champion=None if champion is None else champion.manifest.version,
         champion_evaluation=None if champion is None else _figures(champion.evidence),
         champion_provenance=None if champion is None else str(champion.evidence.provenance),
-        decision=settle(inputs.workspace, decision),
+        decision=known,
         changed=len(changed),
     )
     _write_changed(folder / CHANGED_NAME, model, changed)
@@ -145,9 +138,38 @@ def _write_changed(path: Path, model: str, changed: pd.DataFrame) -> None:
     write_frame(path, pd.concat(kept, ignore_index=True), CHANGED_SCHEMA)
 
 
-def _champion(workspace: Path, name: str) -> ClassificationModel | None:
+def _decide(
+    inputs: Inputs,
+    policy: Policy,
+    data: TrainingSet,
+    split: Split,
+    challenger: _Side,
+    champion: _Side | None,
+) -> Decision:
+    golden = None if champion is None else _agreement(inputs, data, split, challenger, champion)
+    locked = _locked(inputs.workspace)
+    return decide(
+        policy,
+        challenger=challenger.evidence,
+        champion=None if champion is None else champion.evidence,
+        golden=golden,
+        integrity=[
+            _whole(policy, locked, challenger.evidence),
+            *_integrity(policy, data, split, locked, challenger, champion),
+        ],
+    )
+
+
+def _champion(
+    workspace: Path, name: str, known: DecisionRecord | None
+) -> ClassificationModel | None:
+    """Return the champion that a challenger is, or was, compared with."""
     try:
-        folder = model_folder(workspace, name)
+        folder = (
+            model_folder(workspace, name)
+            if known is None
+            else find_version(workspace, f"{name}@{known.previous_champion}")
+        )
     except ModelError:
         return None
     return load_model(folder)

@@ -11,7 +11,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -98,7 +98,8 @@ def collect(inputs: Inputs) -> str:
     Returns
     -------
     str
-        Id of the retraining: a new one, or that of one with the same inputs that was ended.
+        Id of the retraining: a new one, or that of one with the same inputs that was ended, also
+        after it had promoted some of its models.
 
     Raises
     ------
@@ -107,9 +108,9 @@ def collect(inputs: Inputs) -> str:
     """
     data = read_data(inputs)
     split = split_of(inputs, data)
-    key = _key(inputs, data)
-    record = unfinished(inputs.workspace, key) or new_record(
-        key, inputs.start, [*inputs.models], __version__
+    key, champions = _key(inputs, data), _champions(inputs)
+    record = unfinished(inputs.workspace, key, champions) or new_record(
+        key, inputs.start, [*inputs.models], champions, __version__
     )
     with _timed(inputs, record, "collect") as record:
         record.status, record.reason = "running", None
@@ -280,14 +281,16 @@ def split_of(inputs: Inputs, data: TrainingSet) -> Split:
 
 def _key(inputs: Inputs, data: TrainingSet) -> str:
     recipes = {model: inputs.recipe(model).record() for model in inputs.models}
+    text = json.dumps([data.sha256, recipes, inputs.start, __version__], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _champions(inputs: Inputs) -> dict[str, str]:
     champions = {}
     for model in inputs.models:
-        try:
+        with suppress(ModelError):
             champions[model] = model_folder(inputs.workspace, model).name
-        except ModelError:
-            champions[model] = "none"
-    text = json.dumps([data.sha256, recipes, champions, inputs.start, __version__], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return champions
 
 
 def _summary(data: TrainingSet, split: Split) -> DataSummary:

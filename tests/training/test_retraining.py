@@ -14,9 +14,15 @@ import pytest
 pytest.importorskip("tensorflow", reason="needs the extra `train`")
 
 from artemis.errors import TrainingDataError
+from artemis.models.decisions import read_decisions
 from artemis.models.out_of_fold import read_out_of_fold
 from artemis.models.registry import model_folder, promote
-from artemis.retrainings import RetrainingRecord, read_record, retrainings_root
+from artemis.retrainings import (
+    RetrainingRecord,
+    read_record,
+    retrainings_root,
+    write_record,
+)
 from artemis.settings import Settings
 from artemis.training import retraining as stages
 from artemis.training.jobs import means_of
@@ -183,3 +189,17 @@ def test_record_changed_by_two_threads_keeps_what_both_wrote(
         list(threads.map(note, names))
     record = read_record(retrainings_root(again.workspace) / retraining)
     assert sorted(record.started_from) == sorted(names)
+
+
+def test_judged_model_whose_outcome_was_lost_is_not_judged_against_itself(again: Inputs) -> None:
+    """Killed between the gate's word and its place in the record."""
+    retraining = collect(again)
+    train(again, retraining, "baseline")
+    folder = retrainings_root(again.workspace) / retraining
+    before = read_record(folder)
+    outcome = judge(again, retraining, "baseline")
+    assert outcome.champion == before.champions["baseline"]
+    write_record(again.workspace, before)
+    assert collect(again) == retraining
+    assert judge(again, retraining, "baseline") == outcome
+    assert len(read_decisions(again.workspace, "baseline")) == 2  # the first was a person's
