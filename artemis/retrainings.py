@@ -107,7 +107,7 @@ class RetrainingRecord(_Part):
     """A retraining, from its start on.
 
     `champions` are the versions, by model, that there were when it began; a model without one is
-    not among them.
+    not among them. `policy` is the SHA-256 of the gate's policy of that time.
     """
 
     format: Literal[1] = 1
@@ -121,6 +121,7 @@ class RetrainingRecord(_Part):
     start: Start
     models: list[str]
     champions: dict[str, str] = {}
+    policy: str | None = None
     data: DataSummary | None = None
     audit: str | None = None
     audit_counts: dict[str, int] = {}

@@ -13,6 +13,7 @@ from artemis.report.words import DASH, TUMOR_WORDS, visible
 
 CHECK_WORDS: Final[Mapping[str, str]] = {
     "integrity": "Every check of the training set made",
+    "policy_unchanged": "Limits set before the training",
     "leak_slices": "No locked slice trained on",
     "leak_groups": "No patient both locked and trained on",
     "leak_near_copies": "No near-copy of a locked slice trained on",

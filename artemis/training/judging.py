@@ -43,6 +43,7 @@ from artemis.training.gate.integrity import (
     check_labels,
     check_leaks,
     check_locked_whole,
+    check_policy,
     check_training_set,
     recorded_conflicts,
 )
@@ -108,7 +109,9 @@ def judge(inputs: Inputs, retraining: str, model: str) -> Outcome:
     challenger = _side(challenger_model, data, split.test)
     champion = None if champion_model is None else _side(champion_model, data, split.test)
     if known is None:
-        known = settle(inputs.workspace, _decide(inputs, policy, data, split, challenger, champion))
+        began_with = check_policy(policy, record.policy)
+        decision = _decide(inputs, policy, data, split, challenger, champion, began_with)
+        known = settle(inputs.workspace, decision)
     changed = _changed(data, split, challenger, champion)
     outcome = Outcome(
         version=challenger.manifest.version,
@@ -145,6 +148,7 @@ def _decide(
     split: Split,
     challenger: _Side,
     champion: _Side | None,
+    began_with: Check,
 ) -> Decision:
     golden = None if champion is None else _agreement(inputs, data, split, challenger, champion)
     locked = _locked(inputs.workspace)
@@ -154,6 +158,7 @@ def _decide(
         champion=None if champion is None else champion.evidence,
         golden=golden,
         integrity=[
+            began_with,
             _whole(policy, locked, challenger.evidence),
             *_integrity(policy, data, split, locked, challenger, champion),
         ],

@@ -41,6 +41,7 @@ from artemis.retrainings import (
 )
 from artemis.settings import Settings
 from artemis.training.failures import keep_failures
+from artemis.training.gate.policy import load_policy
 from artemis.training.jobs import (
     AUDITS,
     audit_labelled,
@@ -105,7 +106,10 @@ def collect(inputs: Inputs) -> str:
     ------
     TrainingDataError
         If the labels, groups or folds are wrong, or nothing is left to train on.
+    SettingsError
+        If the gate's policy of the workspace cannot be read: not only after hours of training.
     """
+    policy = load_policy(inputs.workspace)
     data = read_data(inputs)
     split = split_of(inputs, data)
     key, champions = _key(inputs, data), _champions(inputs)
@@ -115,6 +119,7 @@ def collect(inputs: Inputs) -> str:
     with _timed(inputs, record, "collect") as record:
         record.status, record.reason = "running", None
         record.data = _summary(data, split)
+        record.policy = record.policy or policy.sha256
     return record.id
 
 
@@ -336,6 +341,7 @@ def _timed(inputs: Inputs, record: RetrainingRecord, stage: str) -> Iterator[Ret
     with changing(inputs, record.id) as current:
         if stage == "collect":
             current.status, current.reason, current.data = record.status, None, record.data
+            current.policy = record.policy
         current.seconds[stage] = round(
             current.seconds.get(stage, 0.0) + time.monotonic() - started, 1
         )

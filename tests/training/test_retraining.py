@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="needs the extra `train`")
 
-from artemis.errors import TrainingDataError
+from artemis.errors import SettingsError, TrainingDataError
 from artemis.models.decisions import read_decisions
 from artemis.models.out_of_fold import read_out_of_fold
 from artemis.models.registry import model_folder, promote
@@ -155,6 +155,12 @@ def test_data_without_the_locked_slices_is_refused(again: Inputs) -> None:
     table = pd.read_csv(again.data / "manifest.csv")
     table[table["fold"] != 4].to_csv(again.data / "manifest.csv", index=False)
     with pytest.raises(TrainingDataError, match=r"expected the 48 slices of the locked"):
+        collect(again)
+
+
+def test_wrong_policy_is_named_before_anything_is_trained(again: Inputs) -> None:
+    write_policy(again.workspace, "[golden]\nmin_slice = 1\n")
+    with pytest.raises(SettingsError, match=r"golden\.min_slice, which is none"):
         collect(again)
 
 

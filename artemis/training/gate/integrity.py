@@ -100,6 +100,27 @@ def check_locked_whole(policy: Policy, locked: Collection[str], present: Collect
     )
 
 
+def check_policy(policy: Policy, began_with: str | None) -> Check:
+    """Check that the limits are those that were set before the challenger was trained.
+
+    Parameters
+    ----------
+    policy : Policy
+        In force now.
+    began_with : str or None
+        SHA-256 of the one in force when the retraining began; None where it is not known.
+    """
+    return Check(
+        name="policy_unchanged",
+        passed=began_with == policy.sha256,
+        expected="the policy that was in force when the retraining began",
+        received={None: "one that is not known", policy.sha256: "the same"}.get(
+            began_with, "another"
+        ),
+        on_failure=Verdict.NEEDS_HUMAN,
+    )
+
+
 def check_training_set(
     policy: Policy, categories: NDArray[np.int64], groups: Collection[str]
 ) -> list[Check]:

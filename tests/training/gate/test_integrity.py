@@ -5,10 +5,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from artemis.models.decisions import Verdict
 from artemis.models.manifest import load_manifest
 from artemis.models.registry import MODEL_NAMES, model_folder
 from artemis.training.figures.evaluate import evaluate
-from artemis.training.gate.integrity import check_labels, check_leaks, conflicts, recorded_conflicts
+from artemis.training.gate.integrity import (
+    check_labels,
+    check_leaks,
+    check_policy,
+    conflicts,
+    recorded_conflicts,
+)
 from artemis.training.gate.policy import load_policy
 from tests.training.drawn import draw
 
@@ -50,3 +57,11 @@ def test_near_copies_within_one_set_do_not_matter() -> None:
     checks = check_leaks(["t1", "t2"], ["x"], locked, [("t1", "t2"), inside, ("u", inside[0])])
     assert all(check.passed for check in checks)
     assert {check.received for check in checks} == {"none"}
+
+
+def test_policy_that_changed_while_it_was_trained_needs_a_human() -> None:
+    wider = POLICY.model_copy(update={"bootstrap": POLICY.bootstrap.model_copy(update={"seed": 1})})
+    assert check_policy(POLICY, POLICY.sha256).passed
+    for check in (check_policy(wider, POLICY.sha256), check_policy(POLICY, None)):
+        assert not check.passed
+        assert check.on_failure is Verdict.NEEDS_HUMAN
