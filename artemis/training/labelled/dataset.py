@@ -239,7 +239,7 @@ def _divide(
     labels["patient_known"] = labels["patient"].notna()
     own, groups = make_groups(labels, _no_copies()), make_groups(labels, copies)
     if labels["fold"].notna().any():
-        labels["fold"] = _spread(labels["fold"], groups)
+        labels["fold"] = _spread(labels["fold"], own, groups)
         labels["crossing"] = check_folds(labels, own, groups)
     else:
         labels["fold"] = make_folds(labels["category"].to_numpy(), groups, folds, seed)
@@ -263,11 +263,14 @@ def _keyed(patients: pd.Series[str], identity: IdentityKey) -> pd.Series[str]:
     ).astype("string")
 
 
-def _spread(given: pd.Series[int], groups: pd.Series[str]) -> pd.Series[int]:
-    """Give added pictures the fold of their group, or one that a new group's name decides."""
-    count = int(given.max()) + 1
-    by_group = given.groupby(groups).first()
-    folds = given.fillna(groups.map(by_group))
+def _spread(given: pd.Series[int], own: pd.Series[str], groups: pd.Series[str]) -> pd.Series[int]:
+    """Give added pictures the fold of their patient, else that of a copy, else of their name.
+
+    Near copies may join patients of several given folds; each patient's slices stay in one.
+    """
+    count, folds = int(given.max()) + 1, given
+    for names in (own, groups):
+        folds = folds.fillna(names.map(given.groupby(names).first()))
     new = [int(hashlib.sha256(name.encode()).hexdigest(), 16) % count for name in groups]
     return folds.fillna(pd.Series(new, index=given.index)).astype(np.int64)
 

@@ -159,6 +159,20 @@ def test_dicom_of_a_patient_of_the_manifest_joins_that_patients_group(house: Hou
     assert not table.astype(str).apply(lambda column: column.str.contains("P4")).any(axis=None)
 
 
+def test_patient_whose_near_copy_lies_in_another_fold_keeps_the_own_one(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("artemis.training.labelled.split.MAX_CROSSING", 1.0)
+    brighter = np.clip(slice_of(0) * 1.15 + 2, 0, 255).astype(np.uint8)
+    Image.fromarray(brighter).save(house.set / "4.png")  # of P4, fold 1; P0 is in fold 0
+    save(house.batch / "a.dcm", mr(slice_of(100).astype(np.uint16) * 16, PatientID="P4"))
+    house.run()
+    house.review({"path": "a.dcm"})
+    table = house.load().table
+    assert table["group"].iloc[[0, 4, 6]].nunique() == 1
+    assert table["fold"].iloc[[0, 4, 6]].tolist() == [0, 1, 1]
+
+
 def test_reviewed_near_copy_of_a_locked_picture_is_never_trained_on(house: House) -> None:
     brighter = np.clip(slice_of(1) * 1.15 + 2, 0, 255).astype(np.uint8)
     Image.fromarray(brighter).save(house.batch / "copy.png")
