@@ -1,9 +1,9 @@
 """Rules that make one answer of a study out of those of its slices. Pure functions.
 
 The default was chosen by `artemis.training.figures.study_figures` on what fold 4 of the public
-set says of 31 patients with several slices (2 to 28 each, all showing a tumour), whom neither
-shipped model was trained on. Share of studies with the right tumour type; beside the patients
-as they are, in studies as a scanner makes them: with 10 or 20 slices of people without a
+set says of 31 patients with several slices (2 to 28 each, all showing a tumour), whom neither of
+the first shipped models was trained on. Share of studies with the right tumour type; beside the
+patients as they are, in studies as a scanner makes them: with 10 or 20 slices of people without a
 tumour added to each, and as many studies of such slices alone (mean of two draws):
 
 =============  =====  =====  =====  =====  =====  =====

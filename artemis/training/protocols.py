@@ -82,7 +82,8 @@ class Outcome:
     predictions : DataFrame
         See `artemis.training.figures.out_of_fold`.
     evaluation : Evaluation
-        Figures at temperatures that were fitted on the other folds.
+        Figures at temperatures that were fitted on the other folds; without a temperature where
+        there is no other, as in ``official``.
     """
 
     protocol: str
