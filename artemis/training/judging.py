@@ -203,7 +203,9 @@ def _side(model: ClassificationModel, data: TrainingSet, locked: NDArray[np.bool
         probabilities=model.probabilities(model.predict(pictures).logits),
     )
     kept = read_out_of_fold(model.folder)
-    return _Side(model, fair_evidence(own, None, kept), kept)
+    trained_on = data.table["slice_id"].isin(kept["slice_id"])
+    seen = data.table.loc[trained_on, "group"].tolist()
+    return _Side(model, fair_evidence(own, None, kept, seen), kept)
 
 
 def _integrity(

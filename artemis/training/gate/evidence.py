@@ -109,6 +109,7 @@ def fair_evidence(
     own: Evidence,
     trained_on: Collection[str] | None,
     out_of_fold: pd.DataFrame | None,
+    seen_groups: Collection[str] = (),
 ) -> Evidence:
     """Replace a model's answers on slices that it was trained on by its out-of-fold ones.
 
@@ -121,12 +122,15 @@ def fair_evidence(
         `out_of_fold` count as well.
     out_of_fold : pandas.DataFrame or None
         See `artemis.models.out_of_fold.read_out_of_fold`.
+    seen_groups : collection of str
+        Patient groups of which the model was trained on a slice: on another slice of the patient,
+        or on a copy of a locked one under another name, it is no stranger either.
 
     Returns
     -------
     Evidence
-        ``unseen`` if it was trained on none of the slices; ``out_of_fold`` if every answer on
-        one that it was trained on could be replaced; else ``trained_on``.
+        ``unseen`` if it was trained on none of the slices, nor on their groups; ``out_of_fold``
+        if every answer on one that it was trained on could be replaced; else ``trained_on``.
     """
     if trained_on is None and out_of_fold is None:
         return replace(own, provenance=Provenance.TRAINED_ON)
@@ -134,7 +138,14 @@ def fair_evidence(
     if out_of_fold is not None:
         known |= set(out_of_fold["slice_id"])
         answers = out_of_fold.set_index("slice_id")[list(PROBABILITY_COLUMNS)].dropna()
-    seen = np.array([slice_id in known for slice_id in own.slice_ids.tolist()], dtype=bool)
+    groups = set(seen_groups)
+    seen = np.array(
+        [
+            slice_id in known or group in groups
+            for slice_id, group in zip(own.slice_ids.tolist(), own.groups.tolist(), strict=True)
+        ],
+        dtype=bool,
+    )
     if not seen.any():
         return replace(own, provenance=Provenance.UNSEEN)
     needed = own.slice_ids[seen]

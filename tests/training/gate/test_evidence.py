@@ -47,6 +47,15 @@ def test_slices_without_out_of_fold_answers_cannot_be_compared(made: bool) -> No
     assert found.provenance is Provenance.TRAINED_ON
 
 
+def test_copy_of_a_slice_trained_on_cannot_be_compared_by_the_models_own_answer() -> None:
+    first = OWN.groups == OWN.groups[0]
+    answered = OWN.slice_ids[first][:-1].tolist()  # the last is a copy, under another name
+    seen = [str(OWN.groups[0])]
+    assert fair_evidence(OWN, None, table(answered), seen).provenance is Provenance.TRAINED_ON
+    whole = table(OWN.slice_ids[first].tolist())
+    assert fair_evidence(OWN, None, whole, seen).provenance is Provenance.OUT_OF_FOLD
+
+
 def test_model_of_which_nothing_is_known_may_have_seen_the_slices() -> None:
     assert fair_evidence(OWN, None, None).provenance is Provenance.TRAINED_ON
     assert fair_evidence(OWN, [str(OWN.slice_ids[0])], None).provenance is Provenance.TRAINED_ON
