@@ -33,6 +33,7 @@ _FILES: Final = (
     "models/*/CHAMPION",
     "models/gate.toml",
     "models/golden.json",
+    "models/*/golden.json",
     "models/locked.parquet",
     "models/*/decisions/*.json",
     "failures/*/*.parquet",

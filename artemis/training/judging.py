@@ -55,7 +55,7 @@ from artemis.training.retraining import Inputs, changing, split_of
 from artemis.training.train import Split
 
 GOLDEN_NAME: Final = "golden.json"
-"""In the workspace's ``models/``: slices that no later model may answer otherwise."""
+"""In a model's folder of the workspace: slices that no later version may answer otherwise."""
 
 _GOLDEN_PER_CATEGORY: Final = 5
 _GOLDEN_CONFIDENCE: Final = 0.8
@@ -298,10 +298,10 @@ def _agreement(
 ) -> Agreement:
     """Return how far both agree on the golden set, which is fixed the first time.
 
-    It is of locked slices that a champion answers rightly, with confidence and, where it was
-    trained on them, out of fold: what a later model must not unlearn.
+    It is of locked slices that the model's own champion answers rightly, with confidence and,
+    where it was trained on them, out of fold: what a later version must not unlearn.
     """
-    path = inputs.workspace / "models" / GOLDEN_NAME
+    path = inputs.workspace / "models" / challenger.manifest.name / GOLDEN_NAME
     if not path.is_file():
         fair = champion.evidence
         sure = (fair.probabilities.argmax(axis=1) == fair.categories) & (

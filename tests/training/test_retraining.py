@@ -205,6 +205,7 @@ def test_judged_model_whose_outcome_was_lost_is_not_judged_against_itself(again:
     before = read_record(folder)
     outcome = judge(again, retraining, "baseline")
     assert outcome.champion == before.champions["baseline"]
+    assert (again.workspace / "models" / "baseline" / "golden.json").is_file()
     write_record(again.workspace, before)
     assert collect(again) == retraining
     assert judge(again, retraining, "baseline") == outcome
