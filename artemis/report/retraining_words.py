@@ -18,6 +18,7 @@ CHECK_WORDS: Final[Mapping[str, str]] = {
     "leak_groups": "No patient both locked and trained on",
     "leak_near_copies": "No near-copy of a locked slice trained on",
     "locked_whole": "The whole locked set measured on",
+    "patients_known": "Patients known",
     "training_categories": "Every category in the training set",
     "training_groups": "Enough patients in the training set",
     "training_labels": "Labels of the training set",

@@ -43,6 +43,7 @@ from artemis.training.gate.integrity import (
     check_labels,
     check_leaks,
     check_locked_whole,
+    check_patients,
     check_policy,
     check_training_set,
     recorded_conflicts,
@@ -118,9 +119,9 @@ def judge(inputs: Inputs, retraining: str, model: str) -> Outcome:
         sha256=challenger.manifest.sha256,
         side=challenger.manifest.input.side,
         started_from=record.started_from[model],
-        evaluation=_figures(challenger.evidence),
+        evaluation=_figures(challenger.evidence, data.caveat),
         champion=None if champion is None else champion.manifest.version,
-        champion_evaluation=None if champion is None else _figures(champion.evidence),
+        champion_evaluation=None if champion is None else _figures(champion.evidence, data.caveat),
         champion_provenance=None if champion is None else str(champion.evidence.provenance),
         decision=known,
         changed=len(changed),
@@ -225,6 +226,7 @@ def _integrity(
     groups = set(data.table.loc[data.table["slice_id"].isin(trained), "group"])
     checks = [
         *check_leaks(trained, groups, challenger.evidence, pairs),
+        check_patients(policy, data.table.loc[split.train | split.test, "group_known"].to_numpy()),
         *check_training_set(policy, kept["category"].to_numpy(np.int64), groups),
         _labels(policy, data, split, challenger, champion),
     ]
@@ -318,7 +320,7 @@ def _agreement(
     return compare_answers(challenger.model, champion.model, pictures).agreement
 
 
-def _figures(evidence: Evidence) -> Evaluation:
+def _figures(evidence: Evidence, caveat: str) -> Evaluation:
     how = {
         Provenance.UNSEEN: "never trained on",
         Provenance.OUT_OF_FOLD: "answered by networks that had not seen them",
@@ -329,7 +331,7 @@ def _figures(evidence: Evidence) -> Evaluation:
         evidence.categories,
         evidence.groups.tolist(),
         evidence.sources.tolist(),
-        f"Patient-disjoint: the locked evaluation set, {how}.",
+        f"Patient-disjoint: the locked evaluation set, {how}.{caveat}",
     )
 
 

@@ -249,7 +249,7 @@ def _test(model: Trained, building: Path) -> Evaluation:
         categories,
         groups,
         table["source"].tolist(),
-        f"Patient-disjoint: {model.split}, never trained on.",
+        f"Patient-disjoint: {model.split}, never trained on.{model.data.caveat}",
         uncalibrated=softmax(outputs["logits"]),
         slice_ids=table["slice_id"].tolist(),
     )

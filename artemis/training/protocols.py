@@ -148,7 +148,7 @@ def run(
     for fold in folds:
         variant = f"{protocol}-disjoint" if fold.words == _DISJOINT else protocol
         made.setdefault(variant, []).append(kept[fold.number])
-    return {variant: _measure(variant, files) for variant, files in made.items()}
+    return {variant: _measure(variant, files, data.caveat) for variant, files in made.items()}
 
 
 def _in_turn(folds: list[Fold], kept: Mapping[int, FoldFiles]) -> Iterator[Fold]:
@@ -209,6 +209,7 @@ def price_of_the_leak(patient: Evaluation, random: Evaluation) -> dict[str, floa
     }
 
 
+_DISJOINT_PATIENTS: Final = ("patient", "official-disjoint")
 _DISJOINT: Final = "without training copies of test images"
 
 _WORDS: Final = {
@@ -262,7 +263,7 @@ def _join(paths: list[Path], schema: pa.Schema) -> pd.DataFrame:
     return pd.concat([read_frame(path, schema) for path in paths], ignore_index=True)
 
 
-def _measure(variant: str, files: list[FoldFiles]) -> Outcome:
+def _measure(variant: str, files: list[FoldFiles], caveat: str) -> Outcome:
     predictions = _join([one.predictions for one in files], PART_SCHEMA)
     probabilities = calibrated_across(predictions)
     evaluation = evaluate(
@@ -270,7 +271,7 @@ def _measure(variant: str, files: list[FoldFiles]) -> Outcome:
         predictions["category"].to_numpy(),
         predictions["group"].tolist(),
         predictions["source"].tolist(),
-        _WORDS[variant],
+        _WORDS[variant] + (caveat if variant in _DISJOINT_PATIENTS else ""),
         uncalibrated=softmax(logits_of(predictions)),
         slice_ids=predictions["slice_id"].tolist(),
     )

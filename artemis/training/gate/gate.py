@@ -31,6 +31,7 @@ TRAINING_CHECKS = (
     "leak_groups",
     "leak_near_copies",
     "locked_whole",
+    "patients_known",
     "training_categories",
     "training_groups",
     "training_labels",

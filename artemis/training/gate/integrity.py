@@ -100,6 +100,27 @@ def check_locked_whole(policy: Policy, locked: Collection[str], present: Collect
     )
 
 
+def check_patients(policy: Policy, known: NDArray[np.bool_]) -> Check:
+    """Check that patients are held apart, and not copies alone.
+
+    Parameters
+    ----------
+    policy : Policy
+        ``locked_set.min_known`` is the least share.
+    known : ndarray, (n,), bool
+        Whether the patient or the group is given, of each slice that is trained on or locked.
+    """
+    least, share = policy.locked_set.min_known, float(known.mean()) if len(known) else 0.0
+    return Check(
+        name="patients_known",
+        passed=share >= least,
+        expected=f"the patient or the group of {least:.0%} or more of the slices trained on and "
+        "locked; without, slices of one person are on both sides",
+        received=f"{share:.1%} of {len(known)}",
+        on_failure=Verdict.NEEDS_HUMAN,
+    )
+
+
 def check_policy(policy: Policy, began_with: str | None) -> Check:
     """Check that the limits are those that were set before the challenger was trained.
 

@@ -48,6 +48,7 @@ class LockedSet(_Table):
     min_groups: Annotated[int, Field(ge=2)]
     min_images_per_category: _Count
     min_images_per_tumor: _Count
+    min_known: _Share
 
 
 class TrainingSetRules(_Table):

@@ -41,6 +41,7 @@ _COLUMNS: Final = [
     "source",
     "official_split",
     "patient_known",
+    "group_known",
     "plane_predicted",
     "reviewed",
     "locked",
@@ -67,9 +68,10 @@ class TrainingSet:
     table : pandas.DataFrame
         A row a picture: ``path``, ``slice_id``, ``category`` (index), ``group``, ``fold``,
         ``source``, ``official_split`` (``training``, ``testing`` or missing), and the flags
-        ``patient_known``, ``plane_predicted`` (by a model), ``reviewed`` (label by a
-        reviewer), ``locked`` (never to be trained on) and ``crossing`` (its group lies in
-        several of the given folds, by near copies).
+        ``patient_known``, ``group_known`` (its patient or its group is given, so that it is not
+        held together with others by copies alone), ``plane_predicted`` (by a model), ``reviewed``
+        (label by a reviewer), ``locked`` (never to be trained on) and ``crossing`` (its group
+        lies in several of the given folds, by near copies).
     pictures : dict of int to ndarray, (n, side, side), uint8
         Model inputs by edge, in the order of `table`.
     corrected : int
@@ -100,6 +102,18 @@ class TrainingSet:
             for row in self.table.itertuples()
         )
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    @property
+    def caveat(self) -> str:
+        """What figures by patient must say where patients are not known; else nothing."""
+        if "group_known" not in self.table or self.table["group_known"].all():
+            return ""
+        unknown = int((~self.table["group_known"].to_numpy(dtype=np.bool_)).sum())
+        return (
+            f" Of {unknown:,} of the {len(self.table):,} pictures neither patient nor group is "
+            "given: copies alone are held together there, other slices of one person may be both "
+            "trained on and tested on, and figures are too good by that."
+        )
 
     @property
     def boxes(self) -> NDArray[np.float32]:
@@ -237,6 +251,7 @@ def _divide(
         for tumor, plane in zip(labels["tumor"], labels["plane"], strict=True)
     ]
     labels["patient_known"] = labels["patient"].notna()
+    labels["group_known"] = labels["patient_known"] | labels["group"].notna()
     own, groups = make_groups(labels, _no_copies()), make_groups(labels, copies)
     if labels["fold"].notna().any():
         labels["fold"] = _spread(labels["fold"], own, groups)

@@ -12,6 +12,7 @@ from artemis.training.figures.evaluate import evaluate
 from artemis.training.gate.integrity import (
     check_labels,
     check_leaks,
+    check_patients,
     check_policy,
     conflicts,
     recorded_conflicts,
@@ -65,3 +66,10 @@ def test_policy_that_changed_while_it_was_trained_needs_a_human() -> None:
     for check in (check_policy(wider, POLICY.sha256), check_policy(POLICY, None)):
         assert not check.passed
         assert check.on_failure is Verdict.NEEDS_HUMAN
+
+
+@pytest.mark.parametrize(("known", "passed"), [(12, True), (11, False), (0, False)])
+def test_slices_of_unknown_patients_need_a_human(known: int, passed: bool) -> None:
+    check = check_patients(POLICY, np.arange(24) < known)
+    assert check.passed is passed
+    assert check.on_failure is Verdict.NEEDS_HUMAN

@@ -158,6 +158,17 @@ def test_folds_are_made_of_whole_groups_where_none_are_given(root: Path) -> None
     assert loaded.sha256 == load(root, folds=2).sha256
 
 
+def test_figures_say_where_patients_are_not_known(root: Path) -> None:
+    assert load(root).caveat == ""  # groups are given
+    table = pd.read_csv(root / "manifest.csv").drop(columns=["fold", "group"])
+    table["tumor"], table["plane"] = "glioma", "coronal"
+    table["patient"] = ["DOE^A", "DOE^A", "DOE^B", None, None, None]
+    table.drop(columns="source_tumor").to_csv(root / "manifest.csv", index=False)
+    loaded = load(root, folds=2)
+    assert loaded.table["group_known"].tolist() == [True] * 3 + [False] * 3
+    assert loaded.caveat.startswith(" Of 3 of the 6 pictures neither patient nor group is given:")
+
+
 def test_copies_join_groups_and_what_would_leak_is_not_trained_on(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
