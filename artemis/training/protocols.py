@@ -188,16 +188,18 @@ def _network_of(
     files = kept[fold.number]
     if files.weights.is_file():
         return rebuild(recipe, files.weights, means.imagenet)
+    work = f"{files.folder.name} {fold.number}"
     fitted = fit(
         recipe,
         samples,
         np.flatnonzero(fold.train),
         watched=np.flatnonzero(fold.test),
         imagenet=means.imagenet,
-        checkpoint=means.checkpoint(f"{files.folder.name} {fold.number}"),
+        checkpoint=means.checkpoint(work),
         on_epoch=means.reporter(stage),
     )
     save_weights(fitted.trained.get_weights(), files.weights)
+    means.done(work)
     return fitted
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +90,11 @@ class Means:
         """Return the folder of a stage's checkpoint."""
         return None if self.work is None else self.work / stage.replace(" ", "-")
 
+    def done(self, stage: str) -> None:
+        """Remove a stage's checkpoint: what the stage makes is written."""
+        if (folder := self.checkpoint(stage)) is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
     def reporter(self, stage: str) -> Callable[[Epoch], None] | None:
         """Return what an epoch of a stage is told to."""
         told = self.on_epoch
@@ -156,7 +162,7 @@ def train_model(
         checkpoint=means.checkpoint("training"),
         on_epoch=means.reporter("training"),
     )
-    return write_model(
+    folder = write_model(
         Trained(
             fitted=fitted,
             samples=samples,
@@ -176,6 +182,8 @@ def train_model(
         ),
         output,
     )
+    means.done("training")
+    return folder
 
 
 def train_on_all(
@@ -214,7 +222,7 @@ def train_on_all(
         on_epoch=means.reporter("training"),
     )
     calibration = calibrate_on(predictions, "the out-of-fold predictions of its protocol")
-    return write_model(
+    folder = write_model(
         Trained(
             fitted=fitted,
             samples=samples,
@@ -229,6 +237,8 @@ def train_on_all(
         ),
         output,
     )
+    means.done("training")
+    return folder
 
 
 def predict_unseen(
@@ -310,4 +320,5 @@ def _sister(
     if work is not None:
         save_weights(weights, work / _WEIGHTS)
         write_frame(work / _PREDICTIONS, predictions, PART_SCHEMA)
+    means.done("calibrating")
     return predictions, weights

@@ -85,9 +85,10 @@ def make_draws(
         try:
             export_litert(stem, building / "stem.tflite", half=False)
             _write(recipe, pictures, boxes, building, on_draw)
-            for older in cache.glob("stem-*"):
-                shutil.rmtree(older, ignore_errors=True)
-            building.rename(folder)
+            if not folder.is_dir():  # that of another process, which works with it, stays
+                for older in cache.glob("stem-*"):
+                    shutil.rmtree(older, ignore_errors=True)
+                building.rename(folder)
         finally:
             shutil.rmtree(building, ignore_errors=True)
     return Draws(

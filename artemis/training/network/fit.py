@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from artemis.ending import check_goes_on
 from artemis.models.architectures import build_baseline, build_stem, build_trunk, join
 from artemis.training.figures.evaluate import macro_f1
+from artemis.training.network.checkpoint import Checkpoint
 from artemis.training.network.draws import make_draws
 from artemis.training.network.feeds import ChangedPictures, Feed, Samples, StemDraws
 from artemis.training.network.losses import inside_box, named_places
@@ -128,7 +129,8 @@ def fit(
     start : Path, optional
         Weights of an earlier training of the same architecture to start from.
     checkpoint : Path, optional
-        Folder for the state after each epoch. If it holds one, training goes on there.
+        Folder for the state after each epoch. If it holds one, training goes on there. It is
+        left, for what is made of the network may be ended too.
     on_epoch : callable, optional
         Called after each epoch.
 
@@ -167,10 +169,18 @@ def fit(
         Pacer(schedule_of(recipe, steps)),
         _Watcher(fitted, samples, watched, on_epoch),
     ]
+    done = 0
     if checkpoint is not None:
-        callbacks.insert(0, keras.callbacks.BackupAndRestore(str(checkpoint)))
-    # Keras would shuffle the steps by Python's global generator, which anyone may draw from.
-    trained.fit(feed.batches, epochs=recipe.epochs, shuffle=False, verbose=0, callbacks=callbacks)
+        callbacks.insert(0, keeper := Checkpoint(checkpoint))
+        done = keeper.restore(trained)
+    trained.fit(
+        feed.batches,
+        initial_epoch=done,
+        epochs=recipe.epochs,
+        shuffle=False,  # Keras would do it by Python's generator, which anyone may draw from
+        verbose=0,
+        callbacks=callbacks,
+    )
     return fitted
 
 
