@@ -81,8 +81,9 @@ class RasterScan:
         try:
             return Image.open(self._stream, formats=[self._format])
         except Image.DecompressionBombError as error:
-            most = f"at most {self._settings.max_pixels:,} pixels"
-            raise scan_error(Reason.TOO_LARGE, most, "several times more") from error
+            limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)  # of Pillow, which no setting raises
+            most = f"at most {min(self._settings.max_pixels, limit):,} pixels"
+            raise scan_error(Reason.TOO_LARGE, most, "more") from error
 
     def count_frames(self) -> int:
         """Return the number of pages, at most one more than the settings allow.

@@ -334,3 +334,17 @@ def test_too_many_pages_are_one_refused_row(tmp_path: Path) -> None:
     data = picture_bytes(pages[0], "TIFF", save_all=True, append_images=pages[1:])
     settings = SETTINGS.model_copy(update={"max_frames": 3})
     assert ingest_one(tmp_path, "a.tif", data, settings).row["reason_code"] == "too_many_frames"
+
+
+@pytest.mark.parametrize(
+    ("allowed", "most"), [(64_000_000, "64,000,000"), (400_000_000, "178,956,970")]
+)
+def test_a_picture_beyond_pillows_own_limit_names_the_limit_that_holds(
+    tmp_path: Path, allowed: int, most: str
+) -> None:
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", 14_000, 14_000, 8, 0, 0, 0, 0))
+    data = b"\x89PNG\r\n\x1a\n" + header + png_chunk(b"IDAT", zlib.compress(bytes(100)))
+    settings = IngestSettings(max_pixels=allowed)
+    row = ingest_one(tmp_path, "a.png", data, settings).row
+    assert row["reason_code"] == "too_large"
+    assert row["reason"].startswith(f"a.png: expected at most {most} pixels. Received more. ")
