@@ -15,22 +15,21 @@ ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put fast tests first, and of the slow files those first that take longest.
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put files of fast tests first, and of the others those first that take longest.
 
-    Fast and slow tests of a file are a group each, which one worker runs, for their fixtures.
+    Within a file fast tests come first. One worker runs a file, for its fixtures.
     """
-    groups, longest = [], dict[str, float]()
+    longest = dict[Path, float]()
     for item in items:
-        slow = item.get_closest_marker("slow")
-        groups.append(f"{item.path.relative_to(ROOT)}{' slow' if slow else ''}")
-        seconds = slow.kwargs.get("seconds", 1.0) if slow else 0.0
-        longest[groups[-1]] = max(longest.get(groups[-1], 0.0), seconds)
-        if config.pluginmanager.hasplugin("xdist"):
-            item.add_marker(pytest.mark.xdist_group(groups[-1]))
-    seconds_of = dict(zip(items, (longest[group] for group in groups), strict=True))
-    items.sort(key=lambda item: (seconds_of[item] > 0, -seconds_of[item]))
+        longest[item.path] = max(longest.get(item.path, 0.0), _seconds(item))
+    items.sort(key=lambda item: (-longest[item.path], str(item.path), _seconds(item) > 0))
+    items.sort(key=lambda item: longest[item.path] > 0)
+
+
+def _seconds(item: pytest.Item) -> float:
+    slow = item.get_closest_marker("slow")
+    return slow.kwargs.get("seconds", 1.0) if slow else 0.0
 
 
 @pytest.fixture(scope="session")
