@@ -56,7 +56,7 @@ def test_a_review_by_keyboard_is_imported_and_gone_on_with_elsewhere(
     page.keyboard.press("4")
     assert page.locator("[data-d=count]").inner_text() == "3 of 3 doubtful reviewed, 4 marked"
     assert page.get_by_role("button", name="Next doubtful").is_disabled()
-    assert "correct: glioma, transverse" in page.locator(".card").nth(1).inner_text()
+    assert "corrected: glioma, transverse" in page.locator(".card").nth(1).inner_text()
 
     file = export(page, tmp_path / "review.csv")
     rows = {row.values["verdict"]: row.values for row in read_rows(file)}
@@ -85,14 +85,31 @@ def test_a_label_that_is_the_model_s_own_is_agreement_and_its_sign_stays_in_its_
     begin(page)
     page.keyboard.press("c")  # coronal, as the model says
     sign = page.locator("#table-slices tbody tr").first.locator(".mark")
-    assert sign.inner_text() == "agree"
+    assert sign.inner_text() == "agreed: glioma, coronal"
     page.keyboard.press("m")
-    assert sign.inner_text() == "correct: meningioma, coronal"
+    assert sign.inner_text() == "corrected: meningioma, coronal"
     inside = (
         "one => { const [a, b] = [one, one.closest('td')].map(e => e.getBoundingClientRect());"
         " return a.left >= b.left && a.right <= b.right; }"
     )
     assert sign.evaluate(inside)
+
+
+def test_it_is_said_with_whom_one_agrees_and_that_nothing_was_corrected(
+    open_page: OpenPage, report: Path
+) -> None:
+    page = open_page(report)
+    begin(page)
+    said = page.locator("[data-d=said]")
+    page.keyboard.press("2")  # before another label was chosen
+    assert said.inner_text().startswith("Nothing is corrected yet: choose another tumour")
+    assert page.locator("[data-d=count]").inner_text() == "0 of 3 doubtful reviewed, 0 marked"
+    page.get_by_role("button", name="Agree with mobilenet_v2").click()
+    assert said.inner_text() == "Slice 1: agreed, glioma, coronal."
+    page.keyboard.press("x")
+    assert said.inner_text() == "Slice 1: corrected, no tumour, coronal."
+    page.keyboard.press("2")
+    assert said.inner_text() == "Slice 1: corrected, no tumour, coronal."
 
 
 def test_marks_outlast_the_page_and_are_kept_apart_by_reviewer(

@@ -15,7 +15,8 @@
   const names = (select) => [...select.options].map((option) => option.value);
   const tumors = names(part.tumor);
   const planes = names(part.plane);
-  const words = { agree: "agree", correct: "correct", unsure: "unsure", bad_image: "bad image" };
+  const words = { agree: "agreed", correct: "corrected", unsure: "unsure", bad_image: "bad image" };
+  const labelOf = (mark) => `${mark.tumor === "none" ? "no tumour" : mark.tumor}, ${mark.plane}`;
 
   // Slices that were classified, copies once: the doubtful, most doubtful first, then the rest.
   const gathered = (elements) => {
@@ -63,7 +64,7 @@
     if (!mark) return;
     const sign = document.createElement("span");
     sign.className = "mark";
-    const said = mark.tumor && (settling || mark.verdict === "correct") ? `: ${mark.tumor === "none" ? "no tumour" : mark.tumor}, ${mark.plane}` : "";
+    const said = mark.tumor ? `: ${labelOf(mark)}` : "";
     sign.textContent = `${settling && mark.tumor ? "settled" : words[mark.verdict]}${said}`;
     element.append(sign);
   };
@@ -148,12 +149,17 @@
     };
     save();
     const partial = (rows.get(current).dataset.by ?? "").split(" ").includes(reviewer());
-    say(`Slice ${rows.get(current).cells[0].textContent}: ${settling && decides ? "settled" : words[verdict]}.`
+    say(`Slice ${rows.get(current).cells[0].textContent}: ${settling && decides ? "settled" : words[verdict]}${decides ? `, ${labelOf(marks[current])}` : ""}.`
       + (partial ? ` ${reviewer()} judged it before: a third person should settle it.` : ""));
   };
-  const decide = () => { // a label that is the model's own corrects nothing
+  const differs = () => { // a label that is the model's own corrects nothing
     const model = answerOf(current);
-    mark(part.tumor.value === model.tumor && part.plane.value === model.plane ? "agree" : "correct");
+    return part.tumor.value !== model.tumor || part.plane.value !== model.plane;
+  };
+  const decide = () => mark(differs() ? "correct" : "agree");
+  const judge = (verdict) => {
+    if (verdict !== "correct" || !current || differs()) mark(verdict);
+    else say("Nothing is corrected yet: choose another tumour (g, m, p, x) or plane (c, s, t).");
   };
   const take = (button) => { // the answer of a reviewer
     if (!button || button.hidden) return;
@@ -257,7 +263,7 @@
   };
   const keys = {
     j: () => step(1), k: () => step(-1), n: next, u: undo,
-    1: () => mark("agree"), 2: () => mark("correct"), 3: () => mark("unsure"), 4: () => mark("bad_image"),
+    1: () => judge("agree"), 2: () => judge("correct"), 3: () => judge("unsure"), 4: () => judge("bad_image"),
     ...(settling ? { 1: () => take(takes[0]), 2: () => take(takes[1]), 3: () => take(takes[2]) } : {}),
     ...Object.fromEntries([..."gmpx"].map((key, index) => [key, () => correct(part.tumor, tumors[index])])),
     ...Object.fromEntries([..."cst"].map((key, index) => [key, () => correct(part.plane, planes[index])])),
@@ -273,7 +279,7 @@
     event.preventDefault();
     action();
   });
-  for (const button of verdicts) button.addEventListener("click", () => mark(button.dataset.verdict));
+  for (const button of verdicts) button.addEventListener("click", () => judge(button.dataset.verdict));
   for (const button of takes) button.addEventListener("click", () => take(button));
   for (const name of ["tumor", "plane"]) part[name].addEventListener("change", decide);
   for (const name of ["confidence", "note"]) part[name].addEventListener("change", again);
