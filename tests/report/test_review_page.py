@@ -112,6 +112,23 @@ def test_it_is_said_with_whom_one_agrees_and_that_nothing_was_corrected(
     assert said.inner_text() == "Slice 1: corrected, no tumour, coronal."
 
 
+def test_the_next_slice_is_announced_and_nothing_said_of_the_last_one_stays(
+    open_page: OpenPage, report: Path
+) -> None:
+    page = open_page(report)
+    begin(page)
+    page.keyboard.press("3")
+    assert page.locator("[data-d=said]").inner_text() == "Slice 1: unsure."
+    page.keyboard.press("n")
+    assert page.locator("[data-d=said]").inner_text() == ""
+    # The focus stays where it is, on a text that changes.
+    heard = page.locator("#dock [aria-live]")
+    assert heard.inner_text().startswith("11 patient_0/slice_00010.png")
+    page.keyboard.press("k")
+    page.keyboard.press("k")
+    assert page.locator("[data-d=said]").inner_text() == "This is the first slice."
+
+
 def test_marks_outlast_the_page_and_are_kept_apart_by_reviewer(
     open_page: OpenPage, report: Path
 ) -> None:

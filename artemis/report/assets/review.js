@@ -104,6 +104,7 @@
   };
   const show = (id, scroll = true) => {
     if (!rows.has(id)) return;
+    if (id !== current) say(""); // what was said is of the slice before
     for (const one of [rows.get(current), cards.get(current)]) one?.removeAttribute("aria-current");
     current = id;
     const [row, card] = [rows.get(id), cards.get(id)];
