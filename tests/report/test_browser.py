@@ -219,6 +219,20 @@ def test_paper_does_not_tell_people_to_use_the_bar(open_page: OpenPage, report: 
     assert told.is_hidden()
 
 
+def test_on_paper_no_heading_of_a_section_stands_alone_at_the_foot_of_a_page(
+    open_page: OpenPage, report: Path
+) -> None:
+    page = open_page(report)
+    page.emulate_media(media="print")
+    styles = page.locator(".part > header").evaluate_all(
+        "all => all.map(one => getComputedStyle(one))"
+        ".map(one => [one.display, one.breakInside, one.breakAfter])"
+    )
+    # Chromium breaks between the rows of a grid, whatever they say.
+    assert len(styles) > 5
+    assert set(map(tuple, styles)) == {("block", "avoid", "avoid")}
+
+
 def test_paper_gets_a_thousand_rows_and_no_button(
     open_page: OpenPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
