@@ -102,6 +102,20 @@ def test_low_confidence_of_one_model_is_found(open_page: OpenPage, report: Path)
     assert shown(page) == 3
 
 
+def test_a_confidence_that_is_not_said_is_not_found_as_a_low_one(
+    open_page: OpenPage, tmp_path: Path
+) -> None:
+    tables = typical_tables(12)
+    far = tables.predictions["mobilenet_v2"][3]
+    far |= {"needs_review": True, "review_reasons": ["out_of_distribution"]}
+    run = write_run(tmp_path / "data", tables).root
+    page = open_page(build_report(run, tmp_path / "index.html"))
+    assert page.locator("#table-slices").get_by_text("not said").count() == 1
+    page.get_by_label("Confidence at most").fill("0")
+    page.get_by_text("0 of 16 rows").wait_for()
+    assert shown(page) == 0
+
+
 def test_a_head_sorts_by_its_column_and_back(open_page: OpenPage, report: Path) -> None:
     page = open_page(report)
     first = page.locator("#table-slices tbody tr").first

@@ -160,7 +160,7 @@ const lists = new Map(); // by table, for the other scripts of the page
       const asked = [model, tumor, plane, confidence].some((value) => value !== "");
       const answers = (one) => (model === "" || one.model === Number(model))
         && (tumor === "" || one.tumor === Number(tumor)) && (plane === "" || one.plane === Number(plane))
-        && (confidence === "" || one.confidence <= Number(confidence));
+        && (confidence === "" || (one.confidence !== "" && one.confidence <= Number(confidence)));
       const idle = !texts.length && !asked && status === "" && reason === "";
       list.fits = idle ? null : (row) => {
         const entry = entryOf(row);
