@@ -18,6 +18,7 @@ import pyarrow as pa
 from artemis.errors import RunRecordError
 from artemis.labels import CATEGORY_NAMES
 from artemis.predictions import plain_rows, read_table, table_rows
+from artemis.review import ReviewReason
 from artemis.runs import RunRecord, read_record
 
 _ANSWER_FIELDS: Final = (
@@ -80,7 +81,8 @@ class ModelChanges:
     slices, same : int
         Slices that both answered, and those of them with the same category.
     changed : list of dict
-        Rows of `CHANGED_SCHEMA`, those of which both answers are surest first.
+        Rows of `CHANGED_SCHEMA`, those of which both answers are surest first, and last those of
+        slices unlike the training images, where confidence means nothing.
     """
 
     model: str
@@ -227,7 +229,7 @@ def _model_changes(model: str, first: _Side, second: _Side) -> ModelChanges:
             both = tumor[0] != tumor[1] and plane[0] != plane[1]
             kind = "both" if both else "tumor" if tumor[0] != tumor[1] else "plane"
             changed.append(_changed_row(model, kind, a, b))
-    changed.sort(key=lambda row: (-min(row["confidence_a"], row["confidence_b"]), row["slice_id"]))
+    changed.sort(key=_surest)
     return ModelChanges(
         model=model,
         version_a=next(iter(before.values()))["model_version"],
@@ -238,6 +240,14 @@ def _model_changes(model: str, first: _Side, second: _Side) -> ModelChanges:
         same=slices - len(changed),
         changed=changed,
     )
+
+
+def _surest(row: Mapping[str, Any]) -> tuple[bool, float, str]:
+    """Return what changed rows are sorted by: the less sure of both answers."""
+    far = any(
+        ReviewReason.OUT_OF_DISTRIBUTION in row[f"review_reasons_{side}"] for side in ("a", "b")
+    )
+    return far, -min(row["confidence_a"], row["confidence_b"]), row["slice_id"]
 
 
 def _changed_row(

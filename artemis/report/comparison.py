@@ -132,14 +132,17 @@ def comparison(data: RunData, first: str, second: str) -> dict[str, Any]:
 def disagreements(data: RunData) -> list[SliceItem]:
     """Return the slices on which models disagree, those of the surest models first.
 
-    Two models that are each sure of another answer teach more than two that are in doubt.
+    Two models that are each sure of another answer teach more than two that are in doubt. Where
+    a confidence means nothing, since the slice is unlike the training images, none is the surest:
+    those stand last.
     """
 
-    def least_sure(item: SliceItem) -> float:
-        return min(answer.confidence for answer in item.answers.values())
+    def least_sure(item: SliceItem) -> tuple[bool, float, int]:
+        answers = item.answers.values()
+        least = min(answer.confidence for answer in answers)
+        return any(answer.far for answer in answers), -least, item.number
 
-    found = [item for item in data.items if item.disagreement]
-    return sorted(found, key=lambda item: (-least_sure(item), item.number))
+    return sorted((item for item in data.items if item.disagreement), key=least_sure)
 
 
 def models_view(data: RunData) -> dict[str, Any]:

@@ -104,10 +104,12 @@ def truth_view(data: RunData) -> dict[str, Any]:
         model_truth(model, pairs_of(data, model), f"m{order % 4}")
         for order, model in enumerate(data.models)
     ]
-    wrong = sorted(
-        (item for item in data.known if item.wrong),
-        key=lambda item: (-next(iter(item.answers.values())).confidence, item.number),
-    )
+
+    def surest(item: SliceItem) -> tuple[bool, float, int]:
+        first = next(iter(item.answers.values()))
+        return first.far, -first.confidence, item.number  # what is not said is not the surest
+
+    wrong = sorted((item for item in data.known if item.wrong), key=surest)
     return {
         "models": models,
         "source": data.truth_words,

@@ -82,6 +82,17 @@ def test_changes_are_found_by_content_under_another_name_surest_first(runs) -> N
     assert model.changed[0]["path_b"] == "elsewhere/other.png"
 
 
+def test_a_changed_answer_to_what_is_unlike_the_training_images_stands_last(write: Write) -> None:
+    first, second = (typical_tables(4, ONE_MODEL, rejected=False) for _ in range(2))
+    for index, confidence in enumerate((0.6, 0.9, 0.4)):
+        answer(second, index, 5 + index, confidence)
+    second.predictions["mobilenet_v2"][1]["review_reasons"] = ["out_of_distribution"]
+    for row in second.predictions["mobilenet_v2"]:
+        row["model_version"] = "2.0.0"
+    (model,) = compare_runs(write(RUN_ID, first), write(NEWER, second, "2.0.0")).models
+    assert [row["path_a"][-6:] for row in model.changed] == ["00.png", "02.png", "01.png"]
+
+
 def test_what_only_one_run_holds_or_classified_is_listed(runs) -> None:
     changes = compare_runs(*runs)
     assert changes.in_both == 15

@@ -11,6 +11,7 @@ from artemis.report.comparison import (
     models_view,
 )
 from artemis.report.data import load_run
+from tests.report.conftest import typical_tables, write_run
 
 MakeRun = Callable[..., Path]
 
@@ -41,6 +42,14 @@ def test_disagreements_of_the_surest_models_come_first(make_run: MakeRun) -> Non
     least = [min(a.confidence for a in item.answers.values()) for item in items]
     assert len(items) == 3
     assert least == sorted(least, reverse=True)
+
+
+def test_what_is_unlike_the_training_images_is_nowhere_the_surest(tmp_path: Path) -> None:
+    tables = typical_tables(30, rejected=False)
+    surest = max(range(0, 30, 10), key=lambda i: tables.predictions["baseline"][i]["confidence"])
+    tables.predictions["baseline"][surest]["review_reasons"].append("out_of_distribution")
+    data = load_run(write_run(tmp_path, tables).root)
+    assert [item.number for item in disagreements(data)] == [11, 1, 21]
 
 
 def test_a_matrix_of_zeros_has_no_shade() -> None:

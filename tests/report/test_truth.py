@@ -10,7 +10,7 @@ from artemis.errors import LabelsError
 from artemis.labels import CATEGORIES, CATEGORY_NAMES
 from artemis.report.build import build_report
 from artemis.report.data import load_run
-from artemis.report.truth import Share, model_truth, pairs_of, wilson
+from artemis.report.truth import Share, model_truth, pairs_of, truth_view, wilson
 from artemis.report.truth_data import from_file, from_folders
 from tests.report.conftest import RUN_ID, Tables, prediction_row, typical_tables
 from tests.report.parsing import Page, text
@@ -99,6 +99,13 @@ def test_the_page_shows_matrices_intervals_reliability_and_wrong_answers(
     kinds = [text(row[7]) for row in last.find("tbody")]
     assert kinds == ["wrong tumour", "wrong plane", "both wrong"]
     assert page.rows("table-slices")[0][-1] == "In truth glioma, coronal."
+
+
+def test_a_wrong_answer_whose_confidence_means_nothing_is_not_the_surest(make_run: MakeRun) -> None:
+    tables = labelled()
+    far = tables.predictions["mobilenet_v2"][0]
+    far |= {"confidence": 0.99, "review_reasons": ["out_of_distribution"]}
+    assert [item.number for item in truth_view(load_run(make_run(tables)))["wrong"]] == [2, 3, 1]
 
 
 def test_a_batch_whose_truth_is_not_known_has_no_such_section(
