@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 import cli
 from artemis.labels import CATEGORY_NAMES
+from artemis.said import class_words
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = (
@@ -143,7 +144,13 @@ def test_comparison_of_models_shows_both_protocols_and_no_made_up_difference() -
     lines = answer.stdout.splitlines()
     assert lines[0].startswith("A  mobilenet_v2 ")
     assert lines[1].startswith("B  baseline ")
-    assert next(line for line in lines if line.startswith("accuracy")).count("(") == 2
+    accuracy = next(line for line in lines if line.endswith("Accuracy, twelve categories"))
+    assert accuracy.count("(") == 2
+    assert any(line.endswith("bins of equal width (lower is better)") for line in lines)
+    recalls = lines.index(next(line for line in lines if "Recall of a category" in line))
+    assert [line.rpartition("  ")[2] for line in lines[recalls + 1 :]] == [
+        class_words(name) for name in CATEGORY_NAMES
+    ]
 
 
 def test_retraining_from_an_unknown_start_is_wrong_usage() -> None:

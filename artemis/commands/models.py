@@ -10,6 +10,7 @@ import typer
 from artemis.commands.options import AsJson, By, Workspace, model_names, print_json
 
 if TYPE_CHECKING:
+    from artemis.models.comparison import ComparedFigure
     from artemis.models.decisions import DecisionRecord
     from artemis.models.manifest import Interval, Manifest
 
@@ -117,6 +118,8 @@ def compare_models(
 ) -> None:
     """Put two models' figures side by side, with their protocols."""
     from artemis.models.comparison import compare
+    from artemis.models.figures import METRICS
+    from artemis.said import class_words
     from artemis.settings import load_settings
 
     found = compare(load_settings(workspace).workspace, a, b)
@@ -127,10 +130,20 @@ def compare_models(
         typer.echo(f"{letter}  {side.name} {side.version}: {side.protocol}")
     if not found.same_protocol:
         typer.echo("Measured by different protocols: no difference is given.")
-    typer.echo(f"\n{'':<24} {'A':>22} {'B':>22} {'A - B':>8}")
-    for name, figure in [*found.figures.items(), *found.recalls.items()]:
-        difference = "" if figure.difference is None else f"{figure.difference:+.3f}"
-        typer.echo(f"{name:<24} {_short(figure.a):>22} {_short(figure.b):>22} {difference:>8}")
+    order = [*METRICS]
+
+    def place(named: tuple[str, ComparedFigure]) -> int:
+        return order.index(named[0]) if named[0] in METRICS else len(order)
+
+    for heading, figures in (
+        ("Figure, with its 95% interval", sorted(found.figures.items(), key=place)),
+        ("Recall of a category: of its slices, how many are found", [*found.recalls.items()]),
+    ):
+        typer.echo(f"\n{'A':>21} {'B':>21} {'A - B':>7}  {heading}")
+        for name, figure in figures:
+            difference = "" if figure.difference is None else f"{figure.difference:+.3f}"
+            words = METRICS.get(name) or class_words(name)
+            typer.echo(f"{_short(figure.a):>21} {_short(figure.b):>21} {difference:>7}  {words}")
 
 
 @models_app.command(
