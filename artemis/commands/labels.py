@@ -53,7 +53,8 @@ def import_reviewed(
         print_json(counts | {"states": found.states, "conflicts": conflicts})
         return
     typer.echo(f"{found.rows} labels read, {found.added} added, {found.known} known before")
-    typer.echo("Slices: " + ", ".join(f"{n} {state}" for state, n in found.states.items()))
+    states = ", ".join(f"{n} {state}" for state, n in found.states.items())
+    typer.echo(f"Slices: {states.replace('_', ' ')}")
     for row in conflicts:
         typer.echo(f"conflict  {row['slice_id'][:12]}  {_said(row)}")
     if conflicts:
@@ -77,15 +78,19 @@ def list_conflicts(workspace: Workspace = None, as_json: AsJson = False) -> None
             {"report": str(found.page), "conflicts": [one.as_dict() for one in found.conflicts]}
         )
         return
+    framed = any(one.item and one.item.frame for one in found.conflicts)
     for one in found.conflicts:
         said = "; ".join(f"{by.reviewer}: {by.words}" for by in one.judgements)
         path = one.item.path if one.item else f"run {one.run_id} is gone"
-        typer.echo(f"{one.slice_id[:12]}  {path}  {said}")
+        frame = f", frame {one.item.frame}" if one.item and framed else ""
+        typer.echo(f"{one.slice_id[:12]}  {path}{frame}  {said}")
     if not found.conflicts:
         typer.echo("No reviewers disagree.", err=True)
     typer.echo(found.page)
 
 
 def _said(row: dict[str, str | None]) -> str:
-    words = f"{row['verdict']} {row['tumor'] or ''} {row['plane'] or ''}".strip()
-    return f"{row['reviewer']}: {words}"
+    from artemis.said import CATEGORY_WORDS
+
+    category = CATEGORY_WORDS.get(f"{row['tumor']}_{row['plane']}")
+    return f"{row['reviewer']}: {category or str(row['verdict']).replace('_', ' ')}"

@@ -69,11 +69,12 @@ class Conflict:
     item: SliceItem | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as plain values; ``path`` is null where the run is gone."""
+        """Return it as plain values; ``path`` and ``frame`` are null where the run is gone."""
         return {
             "slice_id": self.slice_id,
             "run_id": self.run_id,
             "path": self.item and self.item.path,
+            "frame": self.item and self.item.frame,
             "labels": [
                 asdict(one) | {"reviewed_at": one.reviewed_at.isoformat()}
                 for one in self.judgements
@@ -159,7 +160,8 @@ def conflicts_page(conflicts: Sequence[Conflict], runs: Mapping[str, RunData]) -
         "left_out": sum(one.item is not None for one in conflicts) - len(shown),
         "rows": shown,
         "cards": shown[: limits.REVIEW_CARDS],
-        "facts": lambda item: safe_facts(item, framed=any(one.frame for one in items)),
+        "framed": (framed := any(one.frame for one in items)),
+        "facts": lambda item: safe_facts(item, framed=framed),
         "data": data,
         "settling": True,
     }

@@ -155,6 +155,27 @@ def test_the_command_lists_conflicts_and_names_the_page(workspace: Path) -> None
     }
 
 
+def test_slices_of_one_file_are_told_apart_by_their_frames(tmp_path: Path) -> None:
+    tables = typical_tables(2)
+    for frame, row in enumerate(tables.slices[:2]):
+        row |= {"path": "volume.nii.gz", "frame": frame}
+        for rows in tables.predictions.values():
+            rows[frame] |= {"path": "volume.nii.gz", "frame": frame}
+    write_run(workspace := tmp_path / "data", tables)
+    for slice_ in (1, 2):
+        bring(workspace, (slice_, "AB", "none coronal"), (slice_, "CD", "glioma coronal"))
+    run = ["labels", "conflicts", "--workspace", str(workspace)]
+    plain = CliRunner().invoke(cli.app, run).stdout.splitlines()
+    assert {line.split("  ")[1] for line in plain[:2]} == {
+        "volume.nii.gz, frame 0",
+        "volume.nii.gz, frame 1",
+    }
+    rows = Page(Path(plain[2])).rows("table-slices")
+    assert {row[2] for row in rows} == {"volume.nii.gz frame 0", "volume.nii.gz frame 1"}
+    told = json.loads(CliRunner().invoke(cli.app, [*run, "--json"]).stdout)
+    assert {one["frame"] for one in told["conflicts"]} == {0, 1}
+
+
 class TestInTheBrowser:
     pytestmark = BROWSER_TEST
 
