@@ -141,7 +141,12 @@ def classify_batch(
     workspace: WorkspaceOrStore = None,
     models: Annotated[
         str | None,
-        typer.Option(help="Models to run, separated by commas; all by default.", metavar="NAMES"),
+        typer.Option(
+            "--models",
+            "--model",
+            help="Models to run, separated by commas; all by default.",
+            metavar="NAMES",
+        ),
     ] = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Stop after this many slices, refused ones included.")

@@ -71,6 +71,14 @@ def test_help_lists_every_command_in_a_line_of_80_columns_the_first_to_be_used_f
     assert all(line.endswith(".") and not line.endswith("...") for line in listed)
 
 
+@pytest.mark.parametrize(
+    "command", ["classify-batch", "explain", "benchmark", "train", "evaluate", "retrain"]
+)
+def test_models_are_chosen_by_one_and_the_same_option(command: str) -> None:
+    answer = CliRunner().invoke(cli.app, [command, "--help"])
+    assert "--models, --model NAMES" in answer.output
+
+
 def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys, cli\n"
@@ -276,6 +284,7 @@ def test_explain_of_a_file_of_several_frames_says_how_to_choose_another(
     where = ["--workspace", str(tmp_path / "ws"), "--model", "baseline"]
     answer = CliRunner().invoke(cli.app, ["explain", image, *where])
     assert "Frame          0 of 0 to 2; choose another with --frame" in answer.stdout
+    assert "; sharpness, Laplacian variance: " in answer.stdout
 
 
 def test_explain_as_json_names_its_page(samples: Path, tmp_path: Path) -> None:

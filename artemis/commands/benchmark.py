@@ -21,7 +21,12 @@ def benchmark(
     workspace: Workspace = None,
     models: Annotated[
         str | None,
-        typer.Option(help="Models to run, separated by commas; all by default.", metavar="NAMES"),
+        typer.Option(
+            "--models",
+            "--model",
+            help="Models to run, separated by commas; all by default.",
+            metavar="NAMES",
+        ),
     ] = None,
     images: Annotated[int, typer.Option(min=1, help="Pictures, at most.")] = 2000,
     rounds: Annotated[int, typer.Option(min=1, help="How often each thing is timed.")] = 3,

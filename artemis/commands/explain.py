@@ -21,7 +21,12 @@ def explain(
     workspace: Workspace = None,
     model: Annotated[
         str | None,
-        typer.Option(help="Models, separated by commas; all by default.", metavar="NAMES"),
+        typer.Option(
+            "--models",
+            "--model",
+            help="Models to run, separated by commas; all by default.",
+            metavar="NAMES",
+        ),
     ] = None,
     frame: Annotated[int, typer.Option(min=0, help="Frame, page or slice, from 0.")] = 0,
     rival: Annotated[
@@ -87,7 +92,8 @@ def _print(found: Explanation, verdict: str, page: Path) -> None:
     line("Size", f"{row['width']} x {row['height']}, {row['format']}")
     line("Header plane", row["header_plane"] or "the header names none")
     quality = found.as_dict()["quality"].items()
-    line("Quality", "; ".join(f"{QUALITY_WORDS[k].lower()}: {v:.3g}" for k, v in quality))
+    named = {name: said[0].lower() + said[1:] for name, said in QUALITY_WORDS.items()}
+    line("Quality", "; ".join(f"{named[name]}: {value:.3g}" for name, value in quality))
     line("In short", verdict)
     for model, answer in zip(found.models, found.answers, strict=True):
         console.print(Text(f"\n{model.name} {model.version}", "bold"))

@@ -48,7 +48,7 @@ Labelled = Annotated[
     ),
 ]
 ModelNames = Annotated[
-    str, typer.Option("--model", help="Models, separated by commas.", metavar="NAMES")
+    str, typer.Option("--models", "--model", help="Models, separated by commas.", metavar="NAMES")
 ]
 Epochs = Annotated[int | None, typer.Option(min=1, help="Epochs instead of the recipe's.")]
 RecipeName = Annotated[
