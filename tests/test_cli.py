@@ -71,6 +71,13 @@ def test_help_lists_every_command_in_a_line_of_80_columns_the_first_to_be_used_f
     assert all(line.endswith(".") and not line.endswith("...") for line in listed)
 
 
+@pytest.mark.parametrize("group", ["models", "labels", "data"])
+def test_help_of_a_group_cuts_no_line_short(group: str) -> None:
+    answer = CliRunner().invoke(cli.app, [group, "--help"], env={"COLUMNS": "80"})
+    listed = answer.output.split("Commands:\n")[1].split("\n\n")[0].splitlines()
+    assert all(line.endswith(".") and not line.endswith("...") for line in listed), listed
+
+
 @pytest.mark.parametrize(
     "command", ["classify-batch", "explain", "benchmark", "train", "evaluate", "retrain"]
 )

@@ -18,7 +18,10 @@ data_app = typer.Typer(
 )
 
 
-@data_app.command(epilog="Example: artemis-cli data fetch")
+@data_app.command(
+    short_help="Download the public dataset and verify every file.",
+    epilog="Example: artemis-cli data fetch",
+)
 def fetch(
     target: Annotated[
         Path | None,
@@ -59,7 +62,10 @@ def fetch(
     )
 
 
-@data_app.command(epilog="Example: artemis-cli data audit brain-mri/")
+@data_app.command(
+    short_help="Say what is wrong with a dataset, before anyone trains on it.",
+    epilog="Example: artemis-cli data audit brain-mri/",
+)
 def audit(
     data: Annotated[
         Path, typer.Argument(metavar="PATH", help="Folder of labelled pictures, or a manifest.")

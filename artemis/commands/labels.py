@@ -36,7 +36,11 @@ def labels(context: typer.Context, as_json: AsJson = False) -> None:
         typer.echo(f"{category.index:>2}  {category.name}")
 
 
-@labels_app.command(name="import", epilog="Example: artemis-cli labels import review.csv")
+@labels_app.command(
+    name="import",
+    short_help="Add a reviewer's labels to the workspace.",
+    epilog="Example: artemis-cli labels import review.csv",
+)
 def import_reviewed(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV exported from a report.")],
     workspace: Workspace = None,
@@ -61,7 +65,11 @@ def import_reviewed(
         typer.echo("A third person settles them: artemis-cli labels conflicts", err=True)
 
 
-@labels_app.command(name="conflicts", epilog="Example: artemis-cli labels conflicts")
+@labels_app.command(
+    name="conflicts",
+    short_help="List where reviewers disagree; a page to settle it.",
+    epilog="Example: artemis-cli labels conflicts",
+)
 def list_conflicts(workspace: Workspace = None, as_json: AsJson = False) -> None:
     """List the slices whose reviewers disagree, and write a page for a third person to decide.
 

@@ -41,7 +41,11 @@ def list_all(workspace: Workspace = None, as_json: AsJson = False) -> None:
     typer.echo("* is used. Figures on patients never trained on; see the model card.", err=True)
 
 
-@models_app.command(name="show", epilog="Example: artemis-cli models show mobilenet_v2")
+@models_app.command(
+    name="show",
+    short_help="Print a model's card and the decisions on it.",
+    epilog="Example: artemis-cli models show mobilenet_v2",
+)
 def show_model(
     version: Annotated[str, typer.Argument(help="A model's name, name@version, or version.")],
     workspace: Workspace = None,
@@ -71,6 +75,7 @@ def show_model(
 
 @models_app.command(
     name="card",
+    short_help="Make a model's card anew, as Markdown or as a page.",
     epilog="Example: artemis-cli models card mobilenet_v2 --format html --output card.html",
 )
 def write_card(
