@@ -78,11 +78,15 @@ def _rightness(data: RunData, model: str) -> str:
 
 
 def readouts(data: RunData) -> list[tuple[str, str, str]]:
-    """Return the counts at the top: label, figure, and the style class of its colour."""
+    """Return the counts at the top: label, figure, and the style class of its colour.
+
+    The coloured ones are the parts of `status_bar`, and their key.
+    """
     shown = [
         ("Files", number(len({item.path for item in data.items})), ""),
         ("Slices", number(len(data.items)), ""),
-        ("Classified", number(len(data.ok)), "s-ok"),
+        ("Classified", number(len(data.ok)), ""),
+        ("No review", number(len(data.ok) - len(data.review)), "s-ok"),
         ("To review", number(len(data.review)), "s-review"),
         ("Refused", number(data.count("refused")), "s-refused"),
         ("Failed", number(data.count("failed")), "s-failed"),
@@ -99,7 +103,7 @@ def status_bar(data: RunData) -> Markup:
     waiting, refused, failed = len(data.review), data.count("refused"), data.count("failed")
     clear = len(data.ok) - waiting
     words = (
-        f"Of {counted(len(data.items), 'slice')}: {number(clear)} classified without doubt, "
+        f"Of {counted(len(data.items), 'slice')}: {number(clear)} classified and not to review, "
         f"{number(waiting)} to review, {number(refused)} refused, {number(failed)} failed."
     )
     parts = (("s-ok", clear), ("s-review", waiting), ("s-refused", refused), ("s-failed", failed))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from artemis.report.data import load_run
-from artemis.report.verdict import findings, notices, readouts, verdict
+from artemis.report.verdict import findings, notices, readouts, status_bar, verdict
 from artemis.runs import Counts, RunStatus
 from tests.report.conftest import Tables, slice_row, typical_tables
 
@@ -85,3 +85,12 @@ def test_slices_that_a_model_left_out_are_noticed(make_run: MakeRun) -> None:
 def test_a_failed_run_says_so_with_its_error(make_run: MakeRun) -> None:
     found = notices(load_run(make_run(status=RunStatus.FAILED, error="the disk is full")))
     assert found == ["This run failed: the disk is full"]
+
+
+def test_the_coloured_counts_are_the_parts_of_the_bar(make_run: MakeRun) -> None:
+    data = load_run(make_run())
+    key = [(label, figure) for label, figure, style in readouts(data) if style]
+    assert key == [("No review", "27"), ("To review", "3"), ("Refused", "2"), ("Failed", "2")]
+    assert sum(int(figure) for _, figure in key) == len(data.items)
+    words = "Of 34 slices: 27 classified and not to review, 3 to review, 2 refused, 2 failed."
+    assert words in status_bar(data)
