@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -62,7 +63,8 @@ def import_reviewed(
     for row in conflicts:
         typer.echo(f"conflict  {row['slice_id'][:12]}  {_said(row)}")
     if conflicts:
-        typer.echo("A third person settles them: artemis-cli labels conflicts", err=True)
+        where = f" --workspace {shlex.quote(str(workspace))}" if workspace else ""
+        typer.echo(f"A third person settles them: artemis-cli labels conflicts{where}", err=True)
 
 
 @labels_app.command(

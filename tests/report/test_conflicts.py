@@ -176,6 +176,14 @@ def test_slices_of_one_file_are_told_apart_by_their_frames(tmp_path: Path) -> No
     assert {one["frame"] for one in told["conflicts"]} == {0, 1}
 
 
+def test_an_import_that_leaves_conflicts_says_where_they_are_listed(workspace: Path) -> None:
+    run = ["labels", "import", str(workspace / "labels.csv"), "--workspace", str(workspace)]
+    answer = CliRunner().invoke(cli.app, run)
+    assert "CD: glioma, coronal\n" in answer.stdout
+    assert "AB: bad image\n" in answer.stdout
+    assert answer.stderr.endswith(f"artemis-cli labels conflicts --workspace {workspace}\n")
+
+
 class TestInTheBrowser:
     pytestmark = BROWSER_TEST
 
