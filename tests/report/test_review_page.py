@@ -145,6 +145,20 @@ def test_marks_outlast_the_page_and_are_kept_apart_by_reviewer(
     assert page.locator("[data-d=count]").inner_text() == "1 of 3 doubtful reviewed, 1 marked"
 
 
+def test_a_browser_that_keeps_nothing_is_named_as_long_as_it_does_not(
+    open_page: OpenPage, report: Path
+) -> None:
+    page = open_page(report)
+    page.evaluate("void (Storage.prototype.setItem = () => { throw new Error('full'); })")
+    begin(page)
+    said = page.locator("[data-d=said]")
+    assert said.inner_text() == "This browser keeps nothing: export before you close the page."
+    page.keyboard.press("3")
+    page.keyboard.press("n")
+    page.keyboard.press("4")
+    assert said.inner_text().startswith("Slice 11: bad image. This browser keeps nothing: export")
+
+
 def test_no_mark_is_made_without_initials_or_while_typing(
     open_page: OpenPage, report: Path
 ) -> None:

@@ -38,11 +38,12 @@
 
   let marks = {};
   let current = null;
-  const say = (text) => { part.said.textContent = text; };
+  let lost = ""; // stands behind all that is said, while nothing is kept
+  const say = (text) => { part.said.textContent = `${text} ${lost}`.trim(); };
 
   // ---- kept in this browser, one set a reviewer
   const keep = (key, text) => {
-    try { localStorage.setItem(key, text); } catch { say("This browser keeps nothing: export before you close the page."); }
+    try { localStorage.setItem(key, text); lost = ""; } catch { lost = "This browser keeps nothing: export before you close the page."; say(""); }
   };
   const kept = (key) => { try { return localStorage.getItem(key); } catch { return null; } };
   const reviewer = () => part.reviewer.value.trim().toUpperCase();
