@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import httpx
 from prefect import flow, get_run_logger, runtime, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.exceptions import PrefectException
+from prefect.futures import PrefectConcurrentFuture, PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from artemis import RESEARCH_USE
@@ -143,10 +145,10 @@ def _retrain(arguments: dict[str, Any]) -> dict[str, str]:
     try:
         audited = audit.submit(arguments, identity)
         trained = {model: train.submit(arguments, identity, model) for model in models}
-        audited.result()
+        _finished(audited)
         verdicts = {}
         for model in models:  # the first model is judged while the second is trained
-            trained[model].result()
+            _finished(trained[model])
             verdicts[model] = judge(arguments, identity, model)
     except Exception as error:
         words = str(error) if isinstance(error, ArtemisError) else type(error).__name__
@@ -161,6 +163,18 @@ def _retrain(arguments: dict[str, Any]) -> dict[str, str]:
     page = report(arguments, identity)
     _publish(record, Path(page))
     return {"id": identity, "report": page, **verdicts}
+
+
+def _finished(step: PrefectFuture[Any]) -> None:
+    """Wait for a step, and raise what it raised.
+
+    The wait is looked up from each second: Python runs the handler of a signal when the main
+    thread wakes, and one that came just before it fell asleep would wait for the training's end.
+    """
+    running = cast(PrefectConcurrentFuture[Any], step).wrapped_future
+    while not running.done():
+        concurrent.futures.wait([running], timeout=1.0)
+    step.result()
 
 
 def _publish(record: RetrainingRecord, page: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -22,15 +23,44 @@ def ending_by_signal() -> Iterator[None]:
 
     SIGINT raises `KeyboardInterrupt` and SIGTERM `SystemExit`, so that records are closed
     and servers stopped on the way out. Later signals do not disturb that; it has half a
-    minute, then the process ends without it.
+    minute, then the process ends without it. So it does where another handler has taken this
+    one's place, as Prefect's does for SIGTERM while a flow runs, and nothing came of it.
     """
     before = {number: signal.signal(number, _on_signal) for number in _SIGNALS}
     try:
-        yield
+        with _last_resort():
+            yield
     finally:
         if not _received:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+@contextmanager
+def _last_resort() -> Iterator[None]:
+    """End the process half a minute after a signal, whoever handles it, if the context lasts."""
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    threading.Thread(target=_end_after_signal, args=(reader,), daemon=True).start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        writer.close()
+
+
+def _end_after_signal(reader: socket.socket) -> None:
+    """Wait for the number of a signal, and then for the end of what writes it."""
+    with reader:
+        while (received := reader.recv(1)) and received[0] not in _SIGNALS:
+            pass
+        reader.settimeout(_PATIENCE)
+        try:
+            while received and reader.recv(1):
+                pass  # another signal does not shorten it, and hardly makes it longer
+        except TimeoutError:
+            os._exit(128 + received[0])
 
 
 def interruption() -> BaseException | None:

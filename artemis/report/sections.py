@@ -72,9 +72,10 @@ SECTIONS: Final = (
         "doubtful first: where the models taken together are least sure, and what is unlike the "
         "training images, against its header or of poor quality before the rest. Bars show the "
         "three most probable categories of each model, from 0 to 100%; the mark across each is "
-        "at {min_confidence}. An answer of {first_model} below it is sent here; the others\u2019 "
-        "answers are sent only where they differ from it. Sets of plausible categories hold the "
-        "truth of nine slices in ten, over all slices and not of each that is doubtful.",
+        "at {min_confidence}. An answer of {first_model} below it, before it is rounded for "
+        "print, is sent here; the others\u2019 answers are sent only where they differ from it. "
+        "Sets of plausible categories hold the truth of nine slices in ten, over all slices and "
+        "not of each that is doubtful.",
         build=review_view,
     ),
     Section(
