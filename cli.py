@@ -10,7 +10,7 @@ import gc
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -41,12 +41,6 @@ from artemis.commands.report import report
 from artemis.commands.training import evaluate, train
 from artemis.engine import Engine
 from artemis.errors import ArtemisError, EngineError, InputsRefusedError, NothingUsableError
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from artemis.runs import RunRecord
-    from artemis.settings import Settings
 
 app = typer.Typer(
     cls=InOrder,
@@ -203,10 +197,13 @@ def classify_batch(
             plan = describe_plan(directory, settings, names, limit, part, store).model_dump()
             print_json(plan) if as_json else _print_pairs(plan)
             return
-        record, recorded = _classify(
+        from flows.until_signal import classify_until_signal
+
+        record, recorded = classify_until_signal(
             directory,
             settings,
             names,
+            command=command_line(),
             quiet=quiet,
             verbose=verbose,
             limit=limit,
@@ -238,74 +235,6 @@ def classify_batch(
         )
 
 
-def _classify(
-    directory: Path,
-    settings: Settings,
-    models: list[str],
-    *,
-    quiet: bool,
-    address: str | None,
-    **options: Any,
-) -> tuple[RunRecord, int]:
-    """Run the flow with a Prefect API of its own, if none is configured, until a signal."""
-    from artemis.commands.signals import ending_by_signal, interruption
-    from artemis.runs import check_workspace, run_folders
-    from flows.engines import this_machine_towards
-    from flows.server import LOOPBACK, PrefectApi
-
-    check_workspace(settings.workspace)
-    before = run_folders(settings.workspace)
-    host = LOOPBACK if address is None else this_machine_towards(address)
-    with ending_by_signal():
-        try:
-            # Its server starts while the rest is imported, where those who do the work reach it.
-            with PrefectApi(host) as api:
-                from artemis.console import progress_bar, talk
-
-                with progress_bar(talk(quiet=quiet), "starting"):
-                    from flows.interactive import classify
-
-                    return classify(
-                        api,
-                        directory,
-                        settings,
-                        models,
-                        command=command_line(),
-                        address=address,
-                        **options,
-                    )
-        except BaseException as error:
-            if (ended := interruption()) is None:
-                raise
-            begun = run_folders(settings.workspace) - before
-            where = _named_workspace(options.get("store") or str(settings.workspace))
-            _say_interrupted(where if begun else None, quiet=quiet)
-            raise ended from error
-
-
-def _say_interrupted(where: str | None, *, quiet: bool) -> None:
-    """Say what an interrupted batch left: a run in the workspace of an option, or none (None)."""
-    from artemis.console import talk
-
-    talk(quiet=quiet).print(
-        "Interrupted before anything was classified. No run was begun."
-        if where is None
-        else f"Interrupted. `artemis-cli report latest{where}` shows what was finished.",
-        soft_wrap=True,
-        markup=False,
-    )
-
-
-def _named_workspace(workspace: str) -> str:
-    """Return the option that a command wants to find a workspace; nothing for the default one."""
-    import shlex
-
-    from artemis.settings import Settings
-
-    default = str(Settings.model_fields["workspace"].default)
-    return "" if workspace == default else f" --workspace {shlex.quote(workspace)}"
-
-
 @_command("retrain", "--data brain-mri/")
 def retrain(
     data: Labelled = None,
@@ -335,8 +264,9 @@ def retrain(
     pictures, names = labelled_data(data, settings), model_names(model)
     check_workspace(settings.workspace)
     from artemis.console import talk
+    from flows.until_signal import retrain_until_signal
 
-    result = _retrain(
+    result = retrain_until_signal(
         pictures, settings, names, talk(quiet=quiet), start=start, epochs=epochs, verbose=verbose
     )
     if as_json:
@@ -345,30 +275,6 @@ def retrain(
     for name in names:
         typer.echo(f"{name:<13} {result[name]}")
     typer.echo(f"Report        {result['report']}")
-
-
-def _retrain(
-    pictures: Path, settings: Settings, names: list[str], console: Console, **options: Any
-) -> dict[str, str]:
-    """Run the flow with a Prefect API of its own, if none is configured, until a signal."""
-    from artemis.commands.signals import ending_by_signal, interruption
-    from flows.server import PrefectApi
-
-    with ending_by_signal():
-        try:
-            with PrefectApi() as api:
-                from artemis.console import progress_bar
-                from flows.interactive import retrain as run
-
-                with progress_bar(console, "starting"):
-                    return run(api, pictures, settings, names, **options)
-        except BaseException as error:
-            if (ended := interruption()) is None:
-                raise
-            console.print(
-                "Interrupted. The same command goes on where it was ended.", soft_wrap=True
-            )
-            raise ended from error
 
 
 @_command("serve", "")

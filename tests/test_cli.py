@@ -362,37 +362,6 @@ def test_doctor_finds_everything_in_order(tmp_path: Path) -> None:
     assert checks["prefect"]["finding"] == "3.8.8"
 
 
-def test_doctor_says_how_to_mend_a_damaged_model(tmp_path: Path) -> None:
-    from artemis.doctor import examine_models
-    from artemis.settings import Settings
-
-    pointer = tmp_path / "models" / "baseline" / "CHAMPION"
-    pointer.parent.mkdir(parents=True)
-    pointer.write_text("gone")
-    failed = [c for c in examine_models(Settings(workspace=tmp_path)) if c.verdict == "fail"]
-    assert [check.name for check in failed] == ["Model baseline"]
-    assert "Delete the file to use the shipped model" in failed[0].finding
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="limits of a process are POSIX's")
-def test_doctor_finds_out_that_a_workspace_takes_no_more(tmp_path: Path) -> None:
-    from artemis.doctor import examine_workspace
-    from artemis.settings import Settings
-
-    assert examine_workspace(Settings(workspace=tmp_path))[0].verdict != "fail"
-    told = (
-        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
-        "from artemis.doctor import examine_workspace; from artemis.settings import Settings\n"
-        f"for check in examine_workspace(Settings(workspace={str(tmp_path)!r})): print(check)\n"
-    )
-    answer = subprocess.run([sys.executable, "-c", told], cwd=ROOT, capture_output=True, text=True)
-    assert "verdict='fail'" in answer.stdout
-    assert f"{tmp_path}: expected that files can be written there. Received: File too large." in (
-        answer.stdout
-    )
-    assert not [*tmp_path.iterdir()]
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
