@@ -7,19 +7,21 @@ import os
 import secrets
 import socket
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from artemis.errors import BusyError
+from artemis.errors import BusyError, WorkspaceError
 
 if sys.platform != "win32":
     import fcntl
 
 _NO_LOCKS_HERE: Final = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 _LONGEST_NOTE: Final = 1000
+_POLL: Final = 0.05
 
 
 @contextmanager
@@ -57,6 +59,42 @@ def exclusive(path: Path, what: str) -> Iterator[None]:
         os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def exclusive_within(patience: float, path: Path, what: str) -> Iterator[None]:
+    """Hold the lock `path` as `exclusive` does, after waiting for whoever has it.
+
+    Parameters
+    ----------
+    patience : float
+        Seconds to wait at most.
+    path, what
+        As of `exclusive`.
+
+    Raises
+    ------
+    BusyError
+        If another process, or another thread of this one, holds it for longer.
+    WorkspaceError
+        If its folder cannot be written.
+    """
+    deadline = time.monotonic() + patience
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(exclusive(path, what))
+                break
+            except BusyError:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(_POLL)
+            except OSError as error:
+                raise WorkspaceError(
+                    f"{path}: expected a folder that can be written. Received: {error.strerror}. "
+                    "Choose another with --workspace or ARTEMIS_WORKSPACE."
+                ) from error
+        yield
 
 
 def _lock(path: Path) -> int | None:

@@ -5,12 +5,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from artemis.errors import BusyError
-from artemis.locks import exclusive
+from artemis.locks import exclusive, exclusive_within
 
 ROOT = Path(__file__).parents[1]
 HOLD = (
@@ -36,6 +37,18 @@ def held_elsewhere(path: Path) -> subprocess.Popen[str]:
 def end(holder: subprocess.Popen[str], how: signal.Signals) -> None:
     holder.send_signal(how)
     holder.communicate(timeout=30)
+
+
+def test_a_lock_that_is_freed_in_time_is_waited_for(tmp_path: Path) -> None:
+    holder = held_elsewhere(tmp_path / "LOCK")
+    with (
+        pytest.raises(BusyError, match="a retraining"),
+        exclusive_within(0, tmp_path / "LOCK", "x"),
+    ):
+        pass
+    threading.Timer(0.3, end, (holder, signal.SIGKILL)).start()
+    with exclusive_within(60, tmp_path / "LOCK", "a change"):
+        assert holder.wait(30) == -signal.SIGKILL
 
 
 @pytest.fixture

@@ -8,17 +8,15 @@ by a rename while ``LOCK`` beside it is held, after the decision has been record
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from artemis.errors import BusyError, ModelError, WorkspaceError
+from artemis.errors import ModelError
 from artemis.files import write_text_atomic
-from artemis.locks import exclusive
+from artemis.locks import exclusive_within
 from artemis.models.decisions import (
     Action,
     Decision,
@@ -49,7 +47,6 @@ CHAMPION: Final = "CHAMPION"
 
 _LOCK: Final = "LOCK"
 _PATIENCE = 10.0  # seconds to wait for another process; a change takes far less
-_POLL: Final = 0.05
 
 
 class RegisteredModel(NamedTuple):
@@ -380,33 +377,12 @@ def _change(
     its effect, which the history passes over, and never an effect without its decision.
     """
     folder = workspace / "models" / name
-    with _held(folder / _LOCK, f"a change of the champion of {name}"):
+    with exclusive_within(_PATIENCE, folder / _LOCK, f"a change of the champion of {name}"):
         record = decide(read_decisions(workspace, name), _current(workspace, name))
         write_decision(workspace, record)
         if record.action is not Action.GATE or record.verdict is Verdict.PROMOTE:
             write_text_atomic(folder / CHAMPION, f"{record.new_champion}\n")
     return record
-
-
-@contextmanager
-def _held(lock: Path, what: str) -> Iterator[None]:
-    """Hold a lock, after waiting a little for whoever has it."""
-    deadline = time.monotonic() + _PATIENCE
-    with ExitStack() as stack:
-        while True:
-            try:
-                stack.enter_context(exclusive(lock, what))
-                break
-            except BusyError:
-                if time.monotonic() >= deadline:
-                    raise
-                time.sleep(_POLL)
-            except OSError as error:
-                raise WorkspaceError(
-                    f"{lock}: expected a folder that can be written. Received: {error.strerror}. "
-                    "Choose another with --workspace or ARTEMIS_WORKSPACE."
-                ) from error
-        yield
 
 
 def _current(workspace: Path, name: str) -> str | None:
