@@ -20,7 +20,7 @@ from artemis.report.card_pictures import CardPicture, card_pictures
 from artemis.report.data import RunData
 from artemis.report.items import SliceItem, once
 from artemis.report.study_data import StudyEntry
-from artemis.report.words import shortened
+from artemis.report.words import breakable, shortened
 from artemis.thumbnails import VIEWS
 
 REVIEW_CARDS: Final = VIEWS
@@ -104,7 +104,7 @@ def _row_bytes(item: SliceItem, models: int) -> int:
     """Return about how long a row's HTML is: its tags, its answers, its name, its sentence."""
     tags = 400 + 60 * models if item.answers else 330 + 35 * models
     words = 130 * item.needs_review + _bytes(shortened(item.reason or "", ROW_SENTENCE))
-    return tags + words + _bytes(shortened(item.path, ROW_NAME))
+    return tags + words + len(breakable(shortened(item.path, ROW_NAME)).encode())
 
 
 def _bytes(text: str) -> int:

@@ -115,6 +115,7 @@ def _environment() -> Environment:
         visible=words.visible,
         moment=words.moment,
         shortened=words.shortened,
+        breakable=words.breakable,
     )
     environment.globals.update(
         category_words=words.CATEGORY_WORDS,

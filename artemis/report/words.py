@@ -6,9 +6,12 @@ rebuilt byte for byte.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
+
+from markupsafe import Markup
 
 from artemis.said import CATEGORY_WORDS as CATEGORY_WORDS
 from artemis.said import TUMOR_WORDS as TUMOR_WORDS
@@ -24,6 +27,8 @@ DASH: Final = "\u2013"
 
 CUT: Final = "\u2026"
 """What stands where text was left out."""
+
+_JOINTS: Final = re.compile(r"(?<=[/_-])|(?=\.)")
 
 STATUS_WORDS: Final[Mapping[str, str]] = {
     "ok": "classified",
@@ -92,6 +97,11 @@ def shortened(text: str, most: int) -> str:
         return text
     begin = (most - 1) // 3
     return f"{text[:begin]}{CUT}{text[len(text) - (most - 1 - begin) :]}"
+
+
+def breakable(text: str) -> Markup:
+    """Return a path as HTML that breaks a line after ``/``, ``_`` and ``-`` or before a dot."""
+    return Markup("<wbr>").join(part for part in _JOINTS.split(text) if part)
 
 
 def joined(parts: list[str]) -> str:

@@ -186,10 +186,10 @@ def test_columns_that_say_the_same_of_every_slice_are_not_shown(
     for row in tables.slices:
         row["header_plane"] = None
     flat = build_report(write_run(tmp_path / "data", tables).root, tmp_path / "index.html")
-    for path, seen in ((report, ["Header"]), (flat, [])):  # no file here has two frames
+    for path, seen in ((report, ["Header plane"]), (flat, [])):  # no file here has two frames
         page = open_page(path)
         heads = page.locator("#table-slices th[data-col]:visible").all_inner_texts()
-        assert [head for head in heads if head in {"Frame", "Header"}] == seen
+        assert [head for head in heads if head in {"Frame", "Header plane"}] == seen
     page.locator("#table-slices th[data-col='6'] button").dblclick()  # sorts by its own column
     assert "92%" in page.locator("#table-slices tbody tr").first.inner_text()
 

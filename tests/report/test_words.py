@@ -5,10 +5,12 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markupsafe import escape
 
 from artemis.labels import CATEGORY_NAMES
 from artemis.report.words import (
     CATEGORY_WORDS,
+    breakable,
     confidence_step,
     confidence_words,
     counted,
@@ -159,3 +161,21 @@ def test_a_shortened_text_keeps_its_ends_and_never_exceeds_its_length(text: str,
 )
 def test_a_small_measure_is_written_with_a_power_of_ten(value: float, words: str) -> None:
     assert tiny(value) == words
+
+
+@pytest.mark.parametrize(
+    ("path", "html"),
+    [
+        ("scans/P01_axial-3.dcm", "scans/<wbr>P01_<wbr>axial-<wbr>3<wbr>.dcm"),
+        ("image", "image"),
+        (".hidden", ".hidden"),
+        ("<b>_x", "&lt;b&gt;_<wbr>x"),
+    ],
+)
+def test_a_path_may_break_at_its_joints_and_not_inside_words(path: str, html: str) -> None:
+    assert breakable(path) == html
+
+
+@given(st.text(max_size=40))
+def test_breaks_change_nothing_that_is_read(path: str) -> None:
+    assert str(breakable(path)).replace("<wbr>", "") == str(escape(path))
