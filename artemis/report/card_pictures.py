@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from artemis.report.data import RunData
 from artemis.report.items import SliceItem
+from artemis.report.stored_pictures import take
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,25 +53,23 @@ def card_pictures(
     characters : int
         Largest sum of the lengths of all addresses.
     """
+    ids = list(dict.fromkeys(item.slice_id for item in cards))
+    views, evidence = take(data.views, ids), take(data.view_evidence, ids)
+    overlays = take(data.overlays, (slice_id for slice_id in ids if slice_id not in views))
     chosen: dict[str, CardPicture] = {}
     left = characters
-    for item in cards:
-        if item.slice_id in chosen:
-            continue
-        one = _picture(data, item.slice_id, len(chosen) + 1)
+    for number, slice_id in enumerate(ids, start=1):
+        one = CardPicture(
+            number,
+            view=_address("jpeg", views.get(slice_id)),
+            evidence=_address("png", evidence.get(slice_id)) if slice_id in views else None,
+            overlay=_address("jpeg", overlays.get(slice_id)),
+        )
         if one.characters > left:
             break
-        chosen[item.slice_id] = one
+        chosen[slice_id] = one
         left -= one.characters
     return chosen
-
-
-def _picture(data: RunData, slice_id: str, number: int) -> CardPicture:
-    view = _address("jpeg", data.views.get(slice_id))
-    if view is None:
-        return CardPicture(number, None, None, _address("jpeg", data.overlays.get(slice_id)))
-    evidence = _address("png", data.view_evidence.get(slice_id))
-    return CardPicture(number, view, evidence, None)
 
 
 def _address(kind: str, file: bytes | None) -> str | None:

@@ -19,6 +19,7 @@ from artemis.report.index import write_index
 from artemis.report.items import SliceItem
 from artemis.report.listings import safe_facts
 from artemis.report.page import render_page
+from artemis.report.stored_pictures import take
 from artemis.report.words import CATEGORY_WORDS, counted, joined, sentence, visible
 from artemis.reviewed import read_conflicts
 from artemis.runs import RunPaths
@@ -230,11 +231,10 @@ def _gathered(
     of = {one.slice_id: runs[one.run_id] for one in shown}
 
     def gathered(kind: Callable[[RunData], Mapping[str, bytes]]) -> dict[str, bytes]:
-        return {
-            slice_id: file
-            for slice_id, run in of.items()
-            if (file := kind(run).get(slice_id)) is not None
-        }
+        files: dict[str, bytes] = {}
+        for run in runs.values():
+            files |= take(kind(run), (slice_id for slice_id in of if of[slice_id] is run))
+        return files
 
     newest = next(iter(runs.values()))
     return RunData(

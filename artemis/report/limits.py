@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Final
 
 from markupsafe import escape
@@ -19,6 +20,7 @@ from markupsafe import escape
 from artemis.report.card_pictures import CardPicture, card_pictures
 from artemis.report.data import RunData
 from artemis.report.items import SliceItem, once
+from artemis.report.stored_pictures import take
 from artemis.report.study_data import StudyEntry
 from artemis.report.words import breakable, shortened
 from artemis.thumbnails import VIEWS
@@ -151,12 +153,13 @@ def embedded_thumbnails(
     larger = sum(card.characters for card in cards)
     left = THUMBNAIL_CHARACTERS - larger if characters is None else characters
     most = THUMBNAILS if limit is None else limit
-    for slice_id in _claims(data) if rows is None else (item.slice_id for item in rows):
-        jpeg = data.thumbnails.get(slice_id)
-        if jpeg is None or slice_id in chosen:
-            continue
-        encoded = b64encode(jpeg).decode("ascii")
-        if len(chosen) >= most or len(encoded) > left:
+    claims = _claims(data) if rows is None else (item.slice_id for item in rows)
+    pictured = (slice_id for slice_id in dict.fromkeys(claims) if slice_id in data.thumbnails)
+    ids = list(islice(pictured, most))
+    jpegs = take(data.thumbnails, ids)
+    for slice_id in ids:
+        encoded = b64encode(jpegs[slice_id]).decode("ascii")
+        if len(encoded) > left:
             break
         chosen[slice_id] = f"data:image/jpeg;base64,{encoded}"
         left -= len(encoded)

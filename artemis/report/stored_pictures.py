@@ -1,12 +1,14 @@
 """A run's pictures, read from their table when they are asked for.
 
 A page embeds a few hundred of them; held in memory all at once, those of 20,000 slices alone take
-200 MB.
+200 MB. It asks for those of the most doubtful slices, which lie all over the run: `take` reads them
+in the order of the parts, so that few of these need to be held.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -16,7 +18,7 @@ import pyarrow.compute as pc
 
 from artemis.predictions import THUMBNAILS_SCHEMA, read_part
 
-_PARTS_HELD: Final = 24
+_PARTS_HELD: Final = 2
 
 
 class StoredPictures(Mapping[str, bytes]):
@@ -52,11 +54,39 @@ class StoredPictures(Mapping[str, bytes]):
         picture: bytes = self._read(part)[self._column][row].as_py()
         return picture
 
+    def take(self, slice_ids: Iterable[str]) -> dict[str, bytes]:
+        """Return the files of some slices, in no order, each part read once; see `take`."""
+        rows: defaultdict[Path, dict[str, int]] = defaultdict(dict)
+        for slice_id in slice_ids:
+            if slice_id in self._places:
+                part, row = self._places[slice_id]
+                rows[part][slice_id] = row
+        return {
+            slice_id: self._read(part)[self._column][row].as_py()
+            for part in sorted(rows)
+            for slice_id, row in rows[part].items()
+        }
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)
 
     def __len__(self) -> int:
         return len(self._places)
+
+
+def take(pictures: Mapping[str, bytes], slice_ids: Iterable[str]) -> dict[str, bytes]:
+    """Return the pictures of some slices, those that there are.
+
+    Parameters
+    ----------
+    pictures : mapping of str to bytes
+        By slice id; of those stored in a run's parts, each part is read once.
+    slice_ids : iterable of str
+        Which.
+    """
+    if isinstance(pictures, StoredPictures):
+        return pictures.take(slice_ids)
+    return {slice_id: pictures[slice_id] for slice_id in slice_ids if slice_id in pictures}
 
 
 def stored_pictures(run_dir: Path) -> dict[str, StoredPictures]:

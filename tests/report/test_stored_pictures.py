@@ -2,11 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from artemis.errors import RunRecordError
-from artemis.predictions import THUMBNAILS_SCHEMA, part_name, write_part
-from artemis.report.stored_pictures import stored_pictures
+from artemis.predictions import THUMBNAILS_SCHEMA, part_name, read_part, write_part
+from artemis.report.stored_pictures import stored_pictures, take
 from tests.report.conftest import thumbnail_row
 
 
@@ -33,6 +34,28 @@ def test_every_picture_is_found_in_whatever_order_it_is_asked_for(tmp_path: Path
         assert overlays.get(f"{chunk}-0") is None
         assert overlays[f"{chunk}-2"] == f"overlay {chunk} 2".encode()
     assert list(thumbnails)[:4] == ["0-0", "0-1", "0-2", "1-0"]
+
+
+def test_pictures_from_all_over_a_run_are_read_a_part_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, 40)
+    pictures = stored_pictures(tmp_path)
+    read: list[str] = []
+
+    def noted(part: Path, schema: pa.Schema) -> pa.Table:
+        read.append(part.name)
+        return read_part(part, schema)
+
+    monkeypatch.setattr("artemis.report.stored_pictures.read_part", noted)
+    asked = [f"{chunk}-{k}" for k in (2, 0, 1) for chunk in (30, 5, 20, 5)]
+    taken = take(pictures["jpeg"], [*asked, "unknown"])
+    assert taken == {one: f"jpeg {one.replace('-', ' ')}".encode() for one in asked}
+    assert read == [part_name(chunk) for chunk in (5, 20, 30)]
+
+
+def test_pictures_at_hand_are_taken_from_where_they_are() -> None:
+    assert take({"a": b"1", "b": b"2"}, ["b", "c"]) == {"b": b"2"}
 
 
 def test_of_copies_the_last_is_shown(tmp_path: Path) -> None:
