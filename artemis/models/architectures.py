@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from artemis.labels import CATEGORIES, PLANES, TUMORS
 
-REVISIONS: Final = {"mobilenet_v2": 4, "baseline": 4}
+REVISIONS: Final = {"mobilenet_v2": 3, "baseline": 4}
 """Of each network: to be raised whenever it changes, so that what an older one said is not
 taken for its successor's."""
 
@@ -231,7 +231,7 @@ def _scale(inputs: Any) -> Any:
 
 
 def _grey_backbone(side: int, imagenet: Path | str | None) -> keras.Model:
-    """Return MobileNetV2 for one channel, and by ImageNet's statistics for good.
+    """Return MobileNetV2 for one channel.
 
     Three equal channels through ImageNet's first convolution are the same as one channel
     through the sum of its kernels over the channels, at a third of the cost.
@@ -239,33 +239,13 @@ def _grey_backbone(side: int, imagenet: Path | str | None) -> keras.Model:
     backbone = keras.applications.MobileNetV2(
         input_shape=(side, side, 1), include_top=False, weights=None, name="backbone"
     )
-    if imagenet is None:  # with nothing to hold on to, statistics are those of the batches
-        for layer in backbone.layers:
-            if isinstance(layer, layers.BatchNormalization):
-                layer.momentum = _BATCH_NORM_MOMENTUM
-        return backbone
-    first, *others = _imagenet_weights(imagenet, side)
-    settled = keras.models.clone_model(backbone, clone_function=_settled)
-    settled.set_weights([first.sum(axis=2, keepdims=True), *others])
-    return settled
-
-
-class _SettledNormalization(layers.BatchNormalization):  # type: ignore[misc]  # Keras ships no types
-    """Batch normalisation whose mean and variance stay what they are; scale and offset are learnt.
-
-    Those of a batch of mixed pictures are not those of the pictures that it is to answer.
-    """
-
-    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        """Normalise as in serving, in training too."""
-        return super().call(inputs, training=False, mask=mask)
-
-
-def _settled(layer: layers.Layer) -> layers.Layer:
-    kind = type(layer)
-    if isinstance(layer, layers.BatchNormalization):
-        kind = _SettledNormalization
-    return kind.from_config(layer.get_config())
+    if imagenet is not None:
+        first, *others = _imagenet_weights(imagenet, side)
+        backbone.set_weights([first.sum(axis=2, keepdims=True), *others])
+    for layer in backbone.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.momentum = _BATCH_NORM_MOMENTUM
+    return backbone
 
 
 @lru_cache(maxsize=1)

@@ -47,28 +47,6 @@ def test_one_channel_is_imagenets_three_equal_ones(imagenet_weights: Path) -> No
     assert features == pytest.approx(expected, abs=1e-3)
 
 
-@pytest.mark.shared
-def test_what_else_is_in_a_batch_does_not_change_what_the_backbone_makes_of_a_picture(
-    imagenet_weights: Path,
-) -> None:
-    trunk = build_trunk(96, imagenet=imagenet_weights, dropout=0.0)
-    random = np.random.default_rng(5)
-    first, second, third = random.normal(size=(3, *trunk.input_shape[1:])).astype(np.float32)
-    pairs = [np.stack([first, other]) for other in (second, 5 * third)]
-    one, other = (trunk(pair, training=True) for pair in pairs)
-    assert one["features"].numpy()[0] == pytest.approx(other["features"].numpy()[0], abs=1e-4)
-    served = trunk(pairs[0], training=False)["features"].numpy()
-    assert one["features"].numpy() == pytest.approx(served, abs=1e-4)
-
-
-@pytest.mark.shared
-def test_scale_and_offset_of_the_backbones_normalisation_are_learnt(imagenet_weights: Path) -> None:
-    pretrained, random = (build_trunk(64, imagenet=start) for start in (imagenet_weights, None))
-    shapes = [[w.shape for w in trunk.trainable_weights] for trunk in (pretrained, random)]
-    assert shapes[0] == shapes[1]
-    assert [w.shape for w in pretrained.weights] == [w.shape for w in random.weights]
-
-
 def test_evidence_and_pooled_features_add_up_to_the_logits() -> None:
     trunk = build_trunk(64, imagenet=None)
     outputs = trunk(
