@@ -11,16 +11,20 @@ import hashlib
 import json
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from artemis.ending import check_goes_on
+from artemis.errors import BusyError
+from artemis.locks import exclusive
 from artemis.models.architectures import MAP_STRIDE, STEM_END, build_stem
 from artemis.models.network import open_network
 from artemis.training.network.augment import augment_with_boxes, seed_of
@@ -28,6 +32,7 @@ from artemis.training.network.export import export_litert
 from artemis.training.network.recipes import Recipe
 
 _BATCH: Final = 64
+_LOOK_AGAIN: Final = 1.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,22 +84,38 @@ def make_draws(
     """
     stem = build_stem(recipe.side, imagenet)
     folder = cache / f"stem-{_key(recipe, pictures, boxes, stem.get_weights())}"
-    if not folder.is_dir():
-        cache.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(prefix=".stem-", dir=cache))
+    while not folder.is_dir():
         try:
-            export_litert(stem, building / "stem.tflite", half=False)
-            _write(recipe, pictures, boxes, building, on_draw)
-            if not folder.is_dir():  # that of another process, which works with it, stays
-                for older in cache.glob("stem-*"):
-                    shutil.rmtree(older, ignore_errors=True)
-                building.rename(folder)
-        finally:
-            shutil.rmtree(building, ignore_errors=True)
+            with exclusive(cache / "stem.lock", "make what the stem makes of the pictures"):
+                if not folder.is_dir():
+                    _make(recipe, pictures, boxes, folder, stem, on_draw)
+        except BusyError:  # another process makes them, these perhaps: one is enough
+            check_goes_on()
+            time.sleep(_LOOK_AGAIN)
     return Draws(
         np.load(folder / "features.npy", mmap_mode="r", allow_pickle=False),
         np.load(folder / "areas.npy", allow_pickle=False),
     )
+
+
+def _make(
+    recipe: Recipe,
+    pictures: NDArray[np.uint8],
+    boxes: NDArray[np.float32],
+    folder: Path,
+    stem: keras.Model,
+    on_draw: Callable[[int, int], None] | None,
+) -> None:
+    cache = folder.parent
+    building = Path(tempfile.mkdtemp(prefix=".stem-", dir=cache))
+    try:
+        export_litert(stem, building / "stem.tflite", half=False)
+        _write(recipe, pictures, boxes, building, on_draw)
+        for older in cache.glob("stem-*"):
+            shutil.rmtree(older, ignore_errors=True)
+        building.rename(folder)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
 
 
 def draw_areas(boxes: NDArray[np.float32], side: int) -> NDArray[np.float32]:

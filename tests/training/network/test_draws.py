@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ pytest.importorskip("tensorflow", reason="needs the extra `train`")
 
 import tensorflow as tf
 
+from artemis.locks import exclusive
 from artemis.models.architectures import build_stem
 from artemis.training.network.draws import draw_areas, make_draws
 from artemis.training.network.feeds import Samples
@@ -55,6 +57,26 @@ def test_draws_are_made_once(tmp_path: Path, weights: Path) -> None:
     assert told == [(1, 3), (2, 3), (3, 3)]
     make_draws(tiny(draws=1), pictures, boxes, tmp_path, weights)
     assert len(list(tmp_path.glob("stem-*"))) == 1
+
+
+def test_draws_that_another_process_makes_are_waited_for(tmp_path: Path, weights: Path) -> None:
+    pictures = np.random.default_rng(9).integers(0, 256, (4, 64, 64), dtype=np.uint8)
+    boxes, told = np.full((4, 4), np.nan, dtype=np.float32), []
+    arguments = (tiny(), pictures, boxes)
+    other = make_draws(*arguments, tmp_path / "other", weights)
+    (made,) = (tmp_path / "other").glob("stem-*/")
+    (cache := tmp_path / "cache").mkdir()
+    with ThreadPoolExecutor(1) as pool:
+        with exclusive(cache / "stem.lock", "make draws"):
+            waiting = pool.submit(
+                make_draws, *arguments, cache, weights, lambda done, of: told.append((done, of))
+            )
+            assert wait([waiting], timeout=3).not_done
+            assert not list(cache.glob(".stem-*"))
+            made.rename(cache / made.name)
+        draws = waiting.result(timeout=60)
+    assert told == []
+    assert np.array_equal(draws.features, other.features)
 
 
 def test_draws_do_not_depend_on_what_was_drawn_before(tmp_path: Path, weights: Path) -> None:
