@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 pytest.importorskip("tensorflow", reason="needs the extra `train`")
 
@@ -12,7 +15,7 @@ import tensorflow as tf
 
 from artemis.locks import exclusive
 from artemis.models.architectures import build_stem
-from artemis.training.network.draws import draw_areas, make_draws
+from artemis.training.network.draws import Draws, draw_areas, make_draws
 from artemis.training.network.feeds import Samples
 from tests.training.small import tiny
 
@@ -47,46 +50,65 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_draws_are_made_once(tmp_path: Path, weights: Path) -> None:
+@dataclass(frozen=True)
+class Made:
+    """Draws that were made once, with what they were made of."""
+
+    pictures: NDArray[np.uint8]
+    boxes: NDArray[np.float32]
+    cache: Path
+    draws: Draws
+    told: list[tuple[int, int]]
+
+    def copied(self, cache: Path) -> Path:
+        return Path(shutil.copytree(self.cache, cache))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Made:
     pictures = np.random.default_rng(7).integers(0, 256, (4, 64, 64), dtype=np.uint8)
-    boxes, told = np.full((4, 4), np.nan, dtype=np.float32), []
-    for _ in range(2):
-        make_draws(
-            tiny(), pictures, boxes, tmp_path, weights, lambda done, of: told.append((done, of))
-        )
-    assert told == [(1, 3), (2, 3), (3, 3)]
-    make_draws(tiny(draws=1), pictures, boxes, tmp_path, weights)
-    assert len(list(tmp_path.glob("stem-*"))) == 1
+    boxes = np.tile(np.array([[0.2, 0.3, 0.6, 0.7]], dtype=np.float32), (4, 1))
+    cache, told = tmp_path_factory.mktemp("cache"), []
+    draws = make_draws(
+        tiny(), pictures, boxes, cache, weights, lambda done, of: told.append((done, of))
+    )
+    return Made(pictures, boxes, cache, draws, told)
 
 
-def test_draws_that_another_process_makes_are_waited_for(tmp_path: Path, weights: Path) -> None:
-    pictures = np.random.default_rng(9).integers(0, 256, (4, 64, 64), dtype=np.uint8)
-    boxes, told = np.full((4, 4), np.nan, dtype=np.float32), []
-    arguments = (tiny(), pictures, boxes)
-    other = make_draws(*arguments, tmp_path / "other", weights)
-    (made,) = (tmp_path / "other").glob("stem-*/")
+def test_draws_are_made_once(made: Made, tmp_path: Path, weights: Path) -> None:
+    cache, told = made.copied(tmp_path / "cache"), []
+    arguments = (made.pictures, made.boxes, cache, weights)
+    make_draws(tiny(), *arguments, lambda done, of: told.append((done, of)))
+    assert made.told == [(1, 3), (2, 3), (3, 3)]
+    assert told == []
+    make_draws(tiny(draws=1), *arguments)
+    assert [np.load(one / "features.npy").shape[1] for one in cache.glob("stem-*")] == [2]
+
+
+def test_draws_that_another_process_makes_are_waited_for(
+    made: Made, tmp_path: Path, weights: Path
+) -> None:
+    elsewhere = made.copied(tmp_path / "elsewhere")
+    (folder,) = elsewhere.glob("stem-*/")
     (cache := tmp_path / "cache").mkdir()
+    arguments, told = (tiny(), made.pictures, made.boxes, cache, weights), []
     with ThreadPoolExecutor(1) as pool:
         with exclusive(cache / "stem.lock", "make draws"):
-            waiting = pool.submit(
-                make_draws, *arguments, cache, weights, lambda done, of: told.append((done, of))
-            )
+            waiting = pool.submit(make_draws, *arguments, lambda done, of: told.append((done, of)))
             assert wait([waiting], timeout=3).not_done
             assert not list(cache.glob(".stem-*"))
-            made.rename(cache / made.name)
+            folder.rename(cache / folder.name)
         draws = waiting.result(timeout=60)
     assert told == []
-    assert np.array_equal(draws.features, other.features)
+    assert np.array_equal(draws.features, made.draws.features)
 
 
-def test_draws_do_not_depend_on_what_was_drawn_before(tmp_path: Path, weights: Path) -> None:
-    pictures = np.random.default_rng(8).integers(0, 256, (4, 64, 64), dtype=np.uint8)
-    boxes = np.tile(np.array([[0.2, 0.3, 0.6, 0.7]], dtype=np.float32), (4, 1))
-    made = []
-    for cache in ("one", "other"):
-        made.append(make_draws(tiny(), pictures, boxes, tmp_path / cache, weights))
-        tf.random.set_seed(len(made))
-        tf.random.uniform((9,))
-    assert np.array_equal(made[0].features, made[1].features)
-    assert np.array_equal(made[0].areas, made[1].areas)
-    assert not np.array_equal(made[0].areas[:, 1], made[0].areas[:, 2])
+def test_draws_do_not_depend_on_what_was_drawn_before(
+    made: Made, tmp_path: Path, weights: Path
+) -> None:
+    tf.random.set_seed(1)
+    tf.random.uniform((9,))
+    again = make_draws(tiny(), made.pictures, made.boxes, tmp_path, weights)
+    assert np.array_equal(again.features, made.draws.features)
+    assert np.array_equal(again.areas, made.draws.areas)
+    assert not np.array_equal(again.areas[:, 1], again.areas[:, 2])
