@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -79,6 +79,12 @@ def train(
             console.print(f"Card with pictures of its mistakes: {page}", soft_wrap=True)
 
 
+_NO_PRICE: Final = (
+    "The price of the leak is not known: run `artemis-cli evaluate patient` with the same data, "
+    "model, recipe and epochs first, then this again."
+)
+
+
 def evaluate(
     protocol: Annotated[str, typer.Argument(help="patient, official or random.")],
     data: Labelled = None,
@@ -93,7 +99,8 @@ def evaluate(
 
     patient: folds of whole patients and copies, the honest one. official: Kaggle's own
     folders, with and without training copies of test images. random: the original's 90/10,
-    which leaks; the price of the leak is printed if `patient` was run before.
+    which leaks; the price of the leak is printed if `patient` was run before on the same
+    data by the same recipe.
     """
     from artemis.training.jobs import PROTOCOLS, labelled_data
 
@@ -122,4 +129,6 @@ def evaluate(
         typer.echo(describe(result.title, result.outcome.evaluation))
         if result.price is not None:
             typer.echo(price_table(result.price) + "\n")
+        elif protocol == "random":
+            console.print(_NO_PRICE, soft_wrap=True)
         typer.echo(f"Files: {result.folder}\n")

@@ -107,8 +107,8 @@ def given_predictions(
     if missing:
         raise TrainingDataError(
             "Predictions: expected the columns slice_id and p_<category> of twelve categories. "
-            f"Received a table without {', '.join(missing)}. Give the predictions that "
-            "`artemis-cli evaluate patient` wrote."
+            f"Received a table without {', '.join(missing)}. Give the predictions.parquet that "
+            "`artemis-cli evaluate patient` wrote into evaluations/<model>/patient/."
         )
     means = predictions.groupby("slice_id")[list(PROBABILITY_COLUMNS)].mean()
     values = means.reindex(slice_ids).to_numpy(dtype=np.float64)

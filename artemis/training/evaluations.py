@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 OUTCOME_NAME: Final = "evaluation.json"
 TABLES_NAME: Final = "evaluation.md"
+PREDICTIONS_NAME: Final = "predictions.parquet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def evaluate_all(
     require_tensorflow()
     recipes = choose_recipes(models, recipe, epochs)
     training_set = read_training_set(data, settings, [*recipes.values()])
-    from artemis.training.protocols import run
+    from artemis.training.protocols import is_finished, price_of_the_leak, run
 
     evaluated = []
     for name, chosen in recipes.items():
@@ -87,9 +88,12 @@ def evaluate_all(
         for variant, outcome in run(protocol, chosen, training_set, parts, means).items():
             folder = parts / variant
             _write_evaluation(folder, f"{name}, {variant}", outcome.evaluation)
-            evaluated.append(
-                Evaluated(name, outcome, folder, _price(parts, outcome.evaluation, variant))
-            )
+            _write_predictions(folder, outcome)
+            price = None
+            if variant == "random" and is_finished("patient", chosen, training_set, parts):
+                honest = run("patient", chosen, training_set, parts, means)["patient"]
+                price = price_of_the_leak(honest.evaluation, outcome.evaluation)
+            evaluated.append(Evaluated(name, outcome, folder, price))
     return _together(evaluated, settings)
 
 
@@ -111,6 +115,14 @@ def _write_evaluation(folder: Path, title: str, evaluation: Evaluation) -> None:
 
     write_text_atomic(folder / OUTCOME_NAME, evaluation.model_dump_json(indent=2) + "\n")
     write_text_atomic(folder / TABLES_NAME, describe(title, evaluation))
+
+
+def _write_predictions(folder: Path, outcome: Outcome) -> None:
+    from artemis.training.figures.out_of_fold import EVALUATED_SCHEMA, evaluated, write_frame
+    from artemis.training.protocols import calibrated_across
+
+    table = evaluated(outcome.predictions, calibrated_across(outcome.predictions))
+    write_frame(folder / PREDICTIONS_NAME, table, EVALUATED_SCHEMA)
 
 
 def train_on_every_slice(
@@ -160,14 +172,3 @@ def train_on_every_slice(
         finish_trained(settings, folder, training_set, promote_by)
         folders.append(folder)
     return folders
-
-
-def _price(parts: Path, measured: Evaluation, variant: str) -> dict[str, float] | None:
-    """Return the price of the leak of a random split, where `patient` was measured before."""
-    from artemis.training.protocols import price_of_the_leak
-
-    honest = parts / "patient" / OUTCOME_NAME
-    if variant != "random" or not honest.is_file():
-        return None
-    patient = Evaluation.model_validate_json(honest.read_text(encoding="utf-8"))
-    return price_of_the_leak(patient, measured)

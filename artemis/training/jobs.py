@@ -274,7 +274,7 @@ def train_all(
     require_tensorflow()
     check_promotion(output, promote_by)
     recipes = choose_recipes(models, recipe, epochs)
-    training_set = read_training_set(data, settings, [*recipes.values()])
+    training_set = read_training_set(data, settings, [*recipes.values()], reviewed=True)
     from artemis.training.train import train_model  # TensorFlow, once the data is known to be good
 
     split = split_by_folds(training_set, *folds)

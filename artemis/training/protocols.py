@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -148,7 +149,25 @@ def run(
     for fold in folds:
         variant = f"{protocol}-disjoint" if fold.words == _DISJOINT else protocol
         made.setdefault(variant, []).append(kept[fold.number])
-    return {variant: _measure(variant, files, data.caveat) for variant, files in made.items()}
+    caveat = data.caveat + _divided(data)
+    return {variant: _measure(variant, files, caveat) for variant, files in made.items()}
+
+
+def _divided(data: TrainingSet) -> str:
+    crossing = int(data.table["crossing"].sum()) if "crossing" in data.table else 0
+    if not crossing:
+        return ""
+    return (
+        f" The given folds divide the groups of {crossing} pictures, which are copies of others: "
+        "no network that tests one of a group was trained on the rest of it."
+    )
+
+
+def is_finished(protocol: str, recipe: Recipe, data: TrainingSet, folder: Path) -> bool:
+    """Return whether `run` with the same arguments would train nothing: every fold is kept."""
+    parts = folder / f"{protocol}-{evaluation_key(recipe, data)}"
+    patients = protocol == "patient"
+    return all(FoldFiles(parts, fold.number, patients).done for fold in plan(protocol, data))
 
 
 def _in_turn(folds: list[Fold], kept: Mapping[int, FoldFiles]) -> Iterator[Fold]:
@@ -252,6 +271,14 @@ def _random(data: TrainingSet) -> Iterator[Fold]:
     from sklearn.model_selection import train_test_split
 
     rows, categories = np.arange(len(data.table)), data.table["category"].to_numpy()
+    counts = np.unique(categories, return_counts=True)[1]
+    named, fewest = len(counts), int(min(counts, default=0))
+    if fewest < 2 or math.ceil(RANDOM_SHARE * len(rows)) < named:
+        raise TrainingDataError(
+            f"evaluate random: expected at least 2 pictures of each category, and as many in a "
+            f"tenth as there are categories. Received {len(rows)} pictures of {named} categories, "
+            f"{fewest} of the rarest. Add pictures, or use another protocol."
+        )
     for seed in RANDOM_SEEDS:
         _, chosen = train_test_split(
             rows, test_size=RANDOM_SHARE, random_state=seed, stratify=categories
@@ -337,5 +364,6 @@ def measured_together(outcomes: Mapping[str, Outcome], weight: float) -> dict[st
 def evaluation_key(recipe: Recipe, data: TrainingSet) -> str:
     """Return what names the results of one recipe on one training set."""
     revision = REVISIONS[recipe.model]
-    text = f"{revision} {json.dumps(recipe.record(), sort_keys=True)} {data.sha256}"
+    record = json.dumps(recipe.record(), sort_keys=True)
+    text = f"{revision} {record} {data.sha256} {data.details_sha256}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -148,7 +148,9 @@ def train(inputs: Inputs, retraining: str, model: str) -> str:
         data = read_data(inputs)
         chosen = choose_start(inputs, model, data)
         recipe = inputs.recipe(model)
-        recipe = recipe if chosen.weights is None or inputs.epochs else recipe.warm()
+        if chosen.weights is not None:
+            warm = recipe.warm()
+            recipe = warm.with_epochs(inputs.epochs) if inputs.epochs else warm
         folder = train_model(
             recipe,
             data,
@@ -286,7 +288,9 @@ def split_of(inputs: Inputs, data: TrainingSet) -> Split:
 
 def _key(inputs: Inputs, data: TrainingSet) -> str:
     recipes = {model: inputs.recipe(model).record() for model in inputs.models}
-    text = json.dumps([data.sha256, recipes, inputs.start, __version__], sort_keys=True)
+    text = json.dumps(
+        [data.sha256, data.details_sha256, recipes, inputs.start, __version__], sort_keys=True
+    )
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

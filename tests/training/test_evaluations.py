@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 pytest.importorskip("tensorflow", reason="needs the extra `train`")
 
 from artemis.errors import TrainingDataError
+from artemis.labels import CATEGORY_NAMES, PROBABILITY_COLUMNS
 from artemis.models.runtime import ClassificationModel
 from artemis.settings import Settings
-from artemis.training.evaluations import evaluate_all, train_on_every_slice
+from artemis.training.evaluations import Evaluated, evaluate_all, train_on_every_slice
+from artemis.training.jobs import audit_labelled
 from artemis.training.network.memory import keep_freed_memory
 from tests.training.labelled_pictures import write_labelled
 
@@ -38,6 +42,36 @@ def test_model_of_every_slice_carries_the_figures_of_the_patient_protocol(
     (measured,) = evaluate_all("patient", tmp_path / "set", settings, **how)
     assert measured.outcome.evaluation == manifest.evaluation
     assert (measured.folder / "evaluation.md").read_text().startswith("## baseline, patient")
+    # What it says of each slice is what the audit asks for.
+    predictions = measured.folder / "predictions.parquet"
+    found = audit_labelled(tmp_path / "set", settings, predictions)
+    assert found.record.predictions_from == "given"
+    table = pd.read_parquet(predictions)
+    assert len(table) == 24
+    rows = table[list(PROBABILITY_COLUMNS)].to_numpy()
+    assert rows.sum(axis=1) == pytest.approx(np.ones(24), abs=1e-5)
+    right = (rows.argmax(axis=1) == table["category"].map(CATEGORY_NAMES.index)).mean()
+    assert right == pytest.approx(measured.outcome.evaluation.metrics["accuracy"].value)
+
+
+@pytest.mark.slow
+def test_price_of_the_leak_is_of_the_same_recipe(small_baseline: None, tmp_path: Path) -> None:
+    table = write_labelled(tmp_path / "set", patients=10)
+    table.assign(fold=table["fold"] % 2).to_csv(tmp_path / "set" / "manifest.csv", index=False)
+    settings = Settings(workspace=tmp_path / "workspace")
+
+    def measured(protocol: str, epochs: int) -> Evaluated:
+        (one,) = evaluate_all(
+            protocol, tmp_path / "set", settings, models=["baseline"], epochs=epochs
+        )
+        return one
+
+    assert measured("patient", 2).price is None
+    assert measured("random", 1).price is None  # two epochs are another recipe
+    honest, leaky = measured("patient", 1), measured("random", 1)
+    assert leaky.price is not None
+    values = [one.outcome.evaluation.metrics["accuracy"].value for one in (leaky, honest)]
+    assert leaky.price["accuracy"] == pytest.approx(values[0] - values[1])
 
 
 def test_model_of_every_slice_is_not_promoted_outside_the_workspace(tmp_path: Path) -> None:

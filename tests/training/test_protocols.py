@@ -14,13 +14,14 @@ pytest.importorskip("tensorflow", reason="needs the extra `train`")
 
 from artemis.errors import TrainingDataError
 from artemis.locks import exclusive
-from artemis.training.figures.out_of_fold import PART_SCHEMA, read_frame
 from artemis.training.figures.tables import describe, price_table
 from artemis.training.labelled.dataset import TrainingSet
 from artemis.training.labelled.manifest_file import BOX_COLUMNS
 from artemis.training.network.memory import keep_freed_memory
 from artemis.training.protocols import (
     calibrated_across,
+    evaluation_key,
+    is_finished,
     plan,
     price_of_the_leak,
     run,
@@ -153,14 +154,49 @@ def test_fold_that_another_process_works_at_is_left_to_it_and_waited_for(
     }
 
 
-def test_other_recipe_is_trained_anew(few: TrainingSet, tmp_path: Path) -> None:
-    means = Means(None, tmp_path / "c")
-    for epochs in (1, 2):
-        with eagerly():
-            run("official", ONCE.with_epochs(epochs), few, tmp_path, means)
-    parts = sorted(tmp_path.glob("official-*/part-*.parquet"))
-    assert len(parts) == 4
-    assert len(read_frame(parts[0], PART_SCHEMA)) == 24
+def test_what_is_kept_is_of_one_recipe_and_of_all_that_is_measured_with(
+    squares: TrainingSet, few: TrainingSet
+) -> None:
+    table = squares.table
+    changed = [
+        table.assign(category=(table["category"] + 1) % 12),
+        table.assign(source="elsewhere"),
+        table.assign(official_split="training"),
+        table.assign(box_x0=0.0),
+    ]
+    others = [few, *(TrainingSet(other, squares.pictures, 0) for other in changed)]
+    keys = {evaluation_key(ONCE, data) for data in (squares, *others)}
+    assert len(keys) == 6
+    assert evaluation_key(ONCE.with_epochs(2), squares) not in keys
+    shuffled = table.sample(frac=1.0, random_state=1)
+    assert evaluation_key(ONCE, TrainingSet(shuffled, {}, 0)) in keys
+
+
+def test_figures_say_that_given_folds_divide_groups(few: TrainingSet, tmp_path: Path) -> None:
+    crossing = np.arange(len(few.table)) < 3
+    data = TrainingSet(few.table.assign(crossing=crossing), few.pictures, 0)
+    assert not is_finished("official", ONCE, data, tmp_path)
+    with eagerly():
+        outcomes = run("official", ONCE, data, tmp_path, Means(None, tmp_path / "c"))
+    assert is_finished("official", ONCE, data, tmp_path)
+    assert not is_finished("official", ONCE.with_epochs(2), data, tmp_path)
+    assert outcomes["official-disjoint"].evaluation.protocol.endswith(
+        " The given folds divide the groups of 3 pictures, which are copies of others: no network "
+        "that tests one of a group was trained on the rest of it."
+    )
+    assert "divide" not in outcomes["official"].evaluation.protocol
+
+
+def test_random_split_of_too_few_pictures_is_refused(squares: TrainingSet) -> None:
+    some = TrainingSet(squares.table.iloc[:108], {}, 0)
+    with pytest.raises(TrainingDataError, match=r"Received 108 pictures of 12 categories, 9 of"):
+        plan("random", some)
+    alone = squares.table[squares.table["category"] > 0]
+    alone = pd.concat([alone, squares.table.iloc[:1]], ignore_index=True)
+    with pytest.raises(TrainingDataError, match=r"12 categories, 1 of the rarest\. Add pictures"):
+        plan("random", TrainingSet(alone, {}, 0))
+    with pytest.raises(TrainingDataError, match=r"Received 0 pictures of 0 categories"):
+        plan("random", TrainingSet(squares.table.iloc[:0], {}, 0))
 
 
 def test_price_of_the_leak_is_the_difference_of_the_protocols(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ pytest.importorskip("tensorflow", reason="needs the extra `train`")
 
 from artemis.errors import SettingsError, TrainingDataError
 from artemis.models.decisions import read_decisions
+from artemis.models.manifest import load_manifest
 from artemis.models.out_of_fold import read_out_of_fold
 from artemis.models.registry import model_folder, promote
 from artemis.retrainings import (
@@ -25,7 +27,7 @@ from artemis.retrainings import (
 )
 from artemis.settings import Settings
 from artemis.training import retraining as stages
-from artemis.training.jobs import means_of
+from artemis.training.jobs import means_of, train_all
 from artemis.training.judging import judge
 from artemis.training.labelled.locked import read_locked
 from artemis.training.network.memory import keep_freed_memory
@@ -197,10 +199,23 @@ def test_record_changed_by_two_threads_keeps_what_both_wrote(
     assert sorted(record.started_from) == sorted(names)
 
 
+def test_model_trained_by_hand_does_not_see_the_locked_slices(again: Inputs) -> None:
+    locked = read_locked(again.workspace)
+    assert locked is not None
+    (folder,) = train_all(again.data, again.settings, models=["baseline"], folds=(0, 1), epochs=1)
+    trained = set(read_out_of_fold(folder)["slice_id"])
+    assert trained
+    assert not trained & set(locked.slice_ids)
+
+
 def test_judged_model_whose_outcome_was_lost_is_not_judged_against_itself(again: Inputs) -> None:
     """Killed between the gate's word and its place in the record."""
+    again = replace(again, epochs=1)
     retraining = collect(again)
-    train(again, retraining, "baseline")
+    version = train(again, retraining, "baseline")
+    recipe = load_manifest(again.workspace / "models" / "baseline" / version).training.recipe
+    gentle = again.recipe("baseline").warm()  # whoever says how long does not say how fast
+    assert (recipe["epochs"], recipe["learning_rate"]) == (1, gentle.learning_rate)
     folder = retrainings_root(again.workspace) / retraining
     before = read_record(folder)
     outcome = judge(again, retraining, "baseline")

@@ -36,6 +36,18 @@ PART_SCHEMA: Final = pa.schema(
 )
 """One fold of a protocol: truth, logits before any temperature, and distance."""
 
+EVALUATED_SCHEMA: Final = pa.schema(
+    [
+        pa.field("slice_id", pa.string(), nullable=False),
+        pa.field("category", pa.string(), nullable=False),
+        pa.field("group", pa.string(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("fold", pa.int64(), nullable=False),
+        *(pa.field(name, pa.float32(), nullable=False) for name in PROBABILITY_COLUMNS),
+    ]
+)
+"""What a protocol says of each slice, for people: truth, and probabilities as they are served."""
+
 OUT_OF_FOLD_SCHEMA: Final = pa.schema(
     [
         pa.field("slice_id", pa.string(), nullable=False),
@@ -73,6 +85,22 @@ def make_part(
     part[list(LOGIT_COLUMNS)] = logits
     part["ood_score"] = scores
     return part
+
+
+def evaluated(predictions: pd.DataFrame, probabilities: NDArray[np.float32]) -> pd.DataFrame:
+    """Return a protocol's predictions in the columns of `EVALUATED_SCHEMA`.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        Parts, see `make_part`.
+    probabilities : ndarray, (n, 12), float32
+        Theirs, calibrated.
+    """
+    table = predictions[["slice_id", "group", "source", "fold"]].reset_index(drop=True)
+    table["category"] = [CATEGORY_NAMES[index] for index in predictions["category"]]
+    table[list(PROBABILITY_COLUMNS)] = probabilities
+    return table
 
 
 def logits_of(predictions: pd.DataFrame) -> NDArray[np.float32]:

@@ -104,6 +104,16 @@ class TrainingSet:
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     @property
+    def details_sha256(self) -> str:
+        """SHA-256 over what is measured with besides: official split, source, tumour box."""
+        columns = ["slice_id", "official_split", "source", *BOX_COLUMNS]
+        lines = sorted(
+            " ".join("" if pd.isna(value) else str(value) for value in row)
+            for row in self.table.reindex(columns=columns).itertuples(index=False)
+        )
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    @property
     def caveat(self) -> str:
         """What figures by patient must say where patients are not known; else nothing."""
         if "group_known" not in self.table or self.table["group_known"].all():
