@@ -1,9 +1,10 @@
 """Time and memory of ``classify-batch`` as a batch grows, for docs/performance.md.
 
 ``python tests/measure_growth.py PICTURES 100 1000 10000``: for each count, JPEG pictures below
-PICTURES are copied under other names, each with a comment of its own so that no two files are
-the same, and classified once by a process of its own. Its memory is sampled from outside, a few
-times a second; that of the embedded server, a process beside it, is a column of its own. Linux.
+PICTURES are copied under other names, each with a number stamped into its corner so that no two
+show the same pixels, and classified once by a process of its own. Its memory is sampled from
+outside, a few times a second; that of the embedded server, a process beside it, is a column of
+its own. Linux.
 """
 
 from __future__ import annotations
@@ -17,19 +18,32 @@ import time
 from itertools import islice
 from pathlib import Path
 
+from PIL import Image
+
 _POLL = 0.2
 _IN_A_FOLDER = 500
 _KIB_A_MB = 1e6 / 1024
+_BLOCK, _DARK, _QUALITY = 8, 10, 90  # one square of JPEG's each bit; air is up to 12 of 255
 
 
 def make_batch(sources: list[Path], count: int, batch: Path) -> None:
-    """Write so many different JPEG files: a comment segment after the first marker."""
+    """Write so many JPEG files, no two of the same pixels: a slice is known by its pixels."""
     for number in range(count):
         folder = batch / f"{number // _IN_A_FOLDER:04d}"
         folder.mkdir(parents=True, exist_ok=True)
-        picture, comment = sources[number % len(sources)].read_bytes(), f"copy {number}".encode()
-        segment = b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment
-        (folder / f"picture{number:07d}.jpg").write_bytes(picture[:2] + segment + picture[2:])
+        with Image.open(sources[number % len(sources)]) as opened:
+            picture = opened.convert("L")
+        stamp(picture, number)
+        picture.save(folder / f"picture{number:07d}.jpg", quality=_QUALITY)
+
+
+def stamp(picture: Image.Image, number: int) -> None:
+    """Write a number in binary into the top left corner, in squares as dark as air is."""
+    across = max(1, picture.width // _BLOCK)
+    for bit in range(number.bit_length()):
+        if number >> bit & 1:
+            top, left = (_BLOCK * place for place in divmod(bit, across))
+            picture.paste(_DARK, (left, top, left + _BLOCK, top + _BLOCK))
 
 
 def peak_memory(process: int) -> float:
