@@ -285,7 +285,8 @@ def read_record(run_dir: Path) -> RunRecord:
     except ValidationError as error:
         raise RunRecordError(
             f"{path}: expected the record of a run. Received: {error.error_count()} invalid "
-            f"fields, first {error.errors()[0]['loc']}: {error.errors()[0]['msg']}."
+            f"fields, first {error.errors()[0]['loc']}: {error.errors()[0]['msg']}. "
+            "Restore the file from a backup, or remove the run's folder."
         ) from error
 
 
