@@ -122,7 +122,7 @@ def table_view(data: RunData, rows: Sequence[SliceItem] | None = None) -> dict[s
         "found": len(data.items),
         "first_of": first_of,
         "happened": happened,
-        "shortened": any(map(_is_shortened, data.items)),
+        "shortened": any(map(_is_shortened, rows)),
         "tumors": [sentence(TUMOR_WORDS[tumor]) for tumor in TUMORS],
         "planes": [sentence(plane) for plane in PLANES],
         "reasons": _reasons(rows),

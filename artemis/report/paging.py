@@ -47,12 +47,13 @@ def slice_pages(data: RunData) -> list[SlicePage]:
 
 def links_from(rows: Sequence[SliceItem], pages: Sequence[SlicePage]) -> Link:
     """Return the addresses of slices for a page that holds `rows` itself."""
-    elsewhere = {item.anchor: page.name for page in pages for item in page.rows}
     here = {item.anchor for item in rows}
 
     def link(item: SliceItem) -> str:
-        name = "" if item.anchor in here else elsewhere.get(item.anchor, "")
-        return f"{name}#{item.anchor}"
+        if item.anchor in here or not pages:
+            return f"#{item.anchor}"
+        # Every page but the last holds as many slices, in the run's order.
+        return f"{pages[(item.number - 1) // len(pages[0].rows)].name}#{item.anchor}"
 
     return link
 
