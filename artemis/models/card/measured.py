@@ -173,7 +173,8 @@ def out_of_distribution(manifest: Manifest) -> Section:
             "(Mahalanobis distances of the network's features and of the picture's own grey "
             f"levels and layout, together; here {far.method}) is sent to review, and its "
             "confidence is not shown. "
-            f"{100 * far.held_out_false_refusals:.0f}% of held-out slices lie beyond it."
+            f"The limit was set where {100 * far.held_out_false_refusals:.0f}% of the held-out "
+            "slices lie beyond it; how many of other patients' do is not in this record."
         ),
         Paragraph(
             "Drawn pictures that are no brain MRI are told from held-out slices with an area "
