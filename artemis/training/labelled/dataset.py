@@ -68,10 +68,10 @@ class TrainingSet:
     table : pandas.DataFrame
         A row a picture: ``path``, ``slice_id``, ``category`` (index), ``group``, ``fold``,
         ``source``, ``official_split`` (``training``, ``testing`` or missing), and the flags
-        ``patient_known``, ``group_known`` (its patient or its group is given, so that it is not
-        held together with others by copies alone), ``plane_predicted`` (by a model), ``reviewed``
-        (label by a reviewer), ``locked`` (never to be trained on) and ``crossing`` (its group
-        lies in several of the given folds, by near copies).
+        ``patient_known``, ``group_known`` (its patient or its group is given; not where copies,
+        a study or a file alone hold it together with others), ``plane_predicted`` (by a model),
+        ``reviewed`` (label by a reviewer), ``locked`` (never to be trained on) and ``crossing``
+        (its group lies in several of the given folds, by near copies).
     pictures : dict of int to ndarray, (n, side, side), uint8
         Model inputs by edge, in the order of `table`.
     corrected : int
@@ -121,8 +121,9 @@ class TrainingSet:
         unknown = int((~self.table["group_known"].to_numpy(dtype=np.bool_)).sum())
         return (
             f" Of {unknown:,} of the {len(self.table):,} pictures neither patient nor group is "
-            "given: copies alone are held together there, other slices of one person may be both "
-            "trained on and tested on, and figures are too good by that."
+            "given: only copies and slices of one study or file are held together there, other "
+            "slices of one person may be both trained on and tested on, and figures are too good "
+            "by that."
         )
 
     @property
@@ -207,6 +208,7 @@ def load_training_set(
     sources = [Source(labels_root(root), path) for path in labels["path"]]
     pictures = load_pictures(sources, sides, cache, settings, on_read)
     labels["slice_id"], labels["reviewed"] = pictures.slice_ids, False
+    labels["patient_known"] = labels["patient"].notna()
     unavailable = bad = 0
     if workspace is not None:
         identity = IdentityKey.load_or_create(workspace / IDENTITY_KEY)
@@ -260,7 +262,6 @@ def _divide(
         category_of(tumor, plane).index
         for tumor, plane in zip(labels["tumor"], labels["plane"], strict=True)
     ]
-    labels["patient_known"] = labels["patient"].notna()
     labels["group_known"] = labels["patient_known"] | labels["group"].notna()
     own, groups = make_groups(labels, _no_copies()), make_groups(labels, copies)
     if labels["fold"].notna().any():

@@ -24,6 +24,11 @@ Run = tuple[Path, dict[str, dict[str, Any]]]
 """Batch folder of a run, and the rows of its slices by `slice_id`."""
 
 _PATIENT_KEYS: Final = ("patient_key", "study_key", "series_key", "file_sha256")
+"""What holds slices together, the surest first.
+
+The first alone names a patient. Slices of one study, series or file are of one person, but whose
+other studies and files are that person's is not known: they may lie on the other side of a split.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,8 @@ class ReviewedSlices:
     ----------
     labels : pandas.DataFrame
         `LABEL_COLUMNS`, a row a slice; ``path`` is ``<run_id>/<path>`` with ``#<frame>``
-        after a frame other than 0.
+        after a frame other than 0. ``patient`` is what holds slices together, and
+        ``patient_known`` (bool) says whether that is a patient, and not a study, series or file.
     sources : list of Source
         The file and frame of each.
     unavailable : int
@@ -49,9 +55,10 @@ class ReviewedSlices:
 def find_slices(workspace: Path, reviewed: pd.DataFrame, known: Collection[str]) -> ReviewedSlices:
     """Find the files of reviewed slices.
 
-    Slices of one DICOM patient belong together, else those of one study, series or file.
-    Single pictures without a header carry no patient: neighbouring slices of one person
-    in several such files are held together only where they are near copies.
+    Slices of one DICOM patient belong together, else those of one study, series or file; only
+    the first have a known patient. Single pictures without a header carry no patient:
+    neighbouring slices of one person in several such files are held together only where they
+    are near copies.
 
     Parameters
     ----------
@@ -74,12 +81,20 @@ def find_slices(workspace: Path, reviewed: pd.DataFrame, known: Collection[str])
         if found is None:
             unavailable += 1
             continue
-        run_id, source, patient = found
+        run_id, source, patient, known_patient = found
         sources.append(source)
         path = f"{run_id}/{printable_path(source.path)}" + (
             f"#{source.frame}" if source.frame else ""
         )
-        rows.append({"path": path, "tumor": tumor, "plane": plane, "patient": patient})
+        rows.append(
+            {
+                "path": path,
+                "tumor": tumor,
+                "plane": plane,
+                "patient": patient,
+                "patient_known": known_patient,
+            }
+        )
     return ReviewedSlices(_labels(rows), sources, unavailable)
 
 
@@ -90,17 +105,18 @@ def usable(reviewed: pd.DataFrame) -> pd.DataFrame:
 
 def _find(
     workspace: Path, slice_id: str, run_ids: list[str], runs: dict[str, Run]
-) -> tuple[str, Source, str] | None:
-    """Return the newest run that has a slice's file, the file, and the key of its patient."""
+) -> tuple[str, Source, str, bool] | None:
+    """Return the newest run that has a slice's file, the file, what it belongs to, if a patient."""
     for run_id in sorted(run_ids, reverse=True):
         if run_id not in runs:
             runs[run_id] = _read(workspace / "runs" / run_id)
         batch, slices = runs[run_id]
         row = slices.get(slice_id)
         if row is not None and _is_there(batch, row):
-            patient = next(row[name] for name in _PATIENT_KEYS if isinstance(row[name], str))
+            by = next(name for name in _PATIENT_KEYS if isinstance(row[name], str))
             name = os.fsdecode(raw_path(row["path"]))
-            return run_id, Source(batch, name, int(row["frame"])), patient
+            source = Source(batch, name, int(row["frame"]))
+            return run_id, source, row[by], by == _PATIENT_KEYS[0]
     return None
 
 
@@ -127,10 +143,10 @@ def _is_there(batch: Path, row: dict[str, Any]) -> bool:
 
 
 def _labels(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    labels = pd.DataFrame(rows, columns=list(LABEL_COLUMNS))
+    labels = pd.DataFrame(rows, columns=[*LABEL_COLUMNS, "patient_known"])
     labels["plane_predicted"] = False
     labels["source"] = REVIEWED_SOURCE
     labels["fold"] = labels["fold"].astype("Int64")
     labels[list(BOX_COLUMNS)] = np.nan
     texts = ["path", "patient", "source", "source_tumor", "official_split", "group"]
-    return labels.astype(dict.fromkeys(texts, "string"))
+    return labels.astype(dict.fromkeys(texts, "string") | {"patient_known": np.bool_})

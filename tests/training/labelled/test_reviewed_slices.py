@@ -159,6 +159,24 @@ def test_dicom_of_a_patient_of_the_manifest_joins_that_patients_group(house: Hou
     assert not table.astype(str).apply(lambda column: column.str.contains("P4")).any(axis=None)
 
 
+def test_patient_is_known_only_where_a_header_names_one(house: House) -> None:
+    """A study or file holds its slices together; whose other files are that person's is unknown."""
+    Image.fromarray(slice_of(100)).save(house.batch / "scan.png")
+    pixels = [slice_of(seed).astype(np.uint16) * 16 for seed in (101, 102)]
+    save(house.batch / "named.dcm", mr(pixels[0], PatientID="P9"))
+    save(house.batch / "nobody.dcm", mr(pixels[1], PatientID="", PatientName=""))
+    house.run()
+    house.review({"path": "scan.png"}, {"path": "named.dcm"}, {"path": "nobody.dcm"})
+    loaded = house.load()
+    table = loaded.table.iloc[6:].assign(path=lambda of: of["path"].str.rpartition("/")[2])
+    known = table.set_index("path")[["patient_known", "group_known"]]
+    assert known.loc["named.dcm"].tolist() == [True, True]
+    assert known.loc["scan.png"].tolist() == [False, False]
+    assert known.loc["nobody.dcm"].tolist() == [False, False]
+    assert loaded.table.iloc[:6][["patient_known", "group_known"]].all(axis=None)
+    assert loaded.caveat.startswith(" Of 2 of the 9 pictures neither patient nor group is given:")
+
+
 def test_patient_whose_near_copy_lies_in_another_fold_keeps_the_own_one(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
