@@ -6,7 +6,8 @@ added. What holds for a slice is worked out on reading (`read_reviewed`):
 - a reviewer's later label replaces his earlier one;
 - an adjudication settles all labels up to its time, later labels count anew;
 - ``unsure`` abstains beside labels that decide;
-- reviewers who disagree make a ``conflict`` that trains nothing: the newest does not win.
+- reviewers who disagree make a ``conflict``: the newest does not win, and the slice trains
+  nothing, also where the data set itself gives it a label.
 """
 
 from __future__ import annotations

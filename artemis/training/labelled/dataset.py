@@ -45,6 +45,7 @@ _COLUMNS: Final = [
     "plane_predicted",
     "reviewed",
     "locked",
+    "disputed",
     "crossing",
     *BOX_COLUMNS,
 ]
@@ -70,8 +71,9 @@ class TrainingSet:
         ``source``, ``official_split`` (``training``, ``testing`` or missing), and the flags
         ``patient_known``, ``group_known`` (its patient or its group is given; not where copies,
         a study or a file alone hold it together with others), ``plane_predicted`` (by a model),
-        ``reviewed`` (label by a reviewer), ``locked`` (never to be trained on) and ``crossing``
-        (its group lies in several of the given folds, by near copies).
+        ``reviewed`` (label by a reviewer), ``locked`` (never to be trained on), ``disputed``
+        (reviewers disagree: not to be trained on until that is settled) and ``crossing`` (its
+        group lies in several of the given folds, by near copies).
     pictures : dict of int to ndarray, (n, side, side), uint8
         Model inputs by edge, in the order of `table`.
     corrected : int
@@ -96,9 +98,10 @@ class TrainingSet:
 
     @property
     def sha256(self) -> str:
-        """SHA-256 over pictures and labels, independent of their order."""
+        """SHA-256 over pictures, labels and what is in dispute, independent of their order."""
         lines = sorted(
             f"{row.slice_id} {row.category} {row.group} {row.fold}"
+            + (" disputed" if getattr(row, "disputed", False) else "")
             for row in self.table.itertuples()
         )
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
@@ -135,7 +138,8 @@ class TrainingSet:
         """Return what may be trained on while some pictures must stay unseen.
 
         Everything but the held-out pictures, the pictures that share a group with one of
-        them (where given folds divide a group), and the locked evaluation set.
+        them (where given folds divide a group), the locked evaluation set, and what reviewers
+        disagree on.
 
         Parameters
         ----------
@@ -153,8 +157,9 @@ class TrainingSet:
             If copies cross even so.
         """
         free = np.ones(len(self.table), dtype=np.bool_)
-        if "locked" in self.table:
-            free &= ~self.table["locked"].to_numpy(dtype=np.bool_)
+        for flag in ("locked", "disputed"):
+            if flag in self.table:
+                free &= ~self.table[flag].to_numpy(dtype=np.bool_)
         train = disjoint(self.table["group"], free, held_out)
         check_leak(self.table, self.copies, train, held_out)
         return train
@@ -208,7 +213,7 @@ def load_training_set(
     sources = [Source(labels_root(root), path) for path in labels["path"]]
     pictures = load_pictures(sources, sides, cache, settings, on_read)
     labels["slice_id"], labels["reviewed"] = pictures.slice_ids, False
-    labels["patient_known"] = labels["patient"].notna()
+    labels["patient_known"], labels["disputed"] = labels["patient"].notna(), False
     unavailable = bad = 0
     if workspace is not None:
         identity = IdentityKey.load_or_create(workspace / IDENTITY_KEY)
@@ -244,11 +249,13 @@ def _review(
         labels.loc[hit, column] = labels.loc[hit, "slice_id"].map(by_slice[column])
     labels.loc[hit, "plane_predicted"] = False
     labels.loc[hit, "reviewed"] = True
+    disputed = reviewed.loc[reviewed["state"] == "conflict", "slice_id"]
+    labels["disputed"] = labels["slice_id"].isin(disputed)
     bad = labels["slice_id"].isin(reviewed.loc[reviewed["state"] == "bad_image", "slice_id"])
     kept = [source for source, out in zip(sources, bad, strict=True) if not out]
     parts = [labels[~bad]]
     if added.sources:
-        parts.append(added.labels.assign(reviewed=True))
+        parts.append(added.labels.assign(reviewed=True, disputed=False))
     together = pd.concat(parts, ignore_index=True)
     return together, kept + added.sources, added.unavailable, int(bad.sum())
 

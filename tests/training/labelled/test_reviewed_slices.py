@@ -115,7 +115,7 @@ def test_reviewed_slices_of_runs_are_added_while_their_file_is_as_it_was(house: 
     assert loaded.pictures[32].shape == (7, 32, 32)
 
 
-def test_doubtful_labels_change_nothing_and_bad_images_leave(house: House) -> None:
+def test_doubtful_labels_change_no_label_and_bad_images_leave(house: House) -> None:
     for number in range(3):
         Image.open(house.set / f"{number}.png").save(house.batch / f"{number}.tif")
     Image.fromarray(slice_of(100)).save(house.batch / "new.png")
@@ -133,6 +133,37 @@ def test_doubtful_labels_change_nothing_and_bad_images_leave(house: House) -> No
     assert loaded.table["category"].tolist() == [GLIOMA] * 5
     assert (loaded.bad_images, loaded.unavailable) == (1, 0)
     assert not loaded.table["reviewed"].any()
+    assert np.flatnonzero(loaded.table["disputed"]).tolist() == [0]
+
+
+def test_slice_that_reviewers_disagree_on_is_not_trained_on_until_it_is_settled(
+    house: House,
+) -> None:
+    for number in range(2):
+        Image.open(house.set / f"{number}.png").save(house.batch / f"{number}.tif")
+    house.run()
+    before = house.load()
+    lock_groups(
+        house.workspace, before.table, before.prints, (before.table["fold"] == 1).to_numpy()
+    )
+    for number in range(2):  # 1.png is locked
+        house.review(
+            {"path": f"{number}.tif"},
+            {"path": f"{number}.tif", "reviewer": "CD", "tumor": "pituitary"},
+        )
+    loaded = house.load()
+    assert np.flatnonzero(loaded.table["disputed"]).tolist() == [0, 1]
+    assert np.flatnonzero(loaded.table["locked"]).tolist() == [1, 4]
+    assert loaded.table["category"].tolist() == [GLIOMA] * 6
+    locked = loaded.table["locked"].to_numpy(dtype=bool)
+    assert np.flatnonzero(loaded.training_mask(locked)).tolist() == [2, 3, 5]
+    assert loaded.sha256 != before.sha256  # a retraining that was ended does not go on with it
+    settling = {"adjudication": "yes", "reviewer": "EF", "reviewed_at": "2026-03-03T09:00:00Z"}
+    house.review({"path": "0.tif"} | settling)
+    settled = house.load()
+    assert np.flatnonzero(settled.table["disputed"]).tolist() == [1]
+    assert np.flatnonzero(settled.training_mask(locked)).tolist() == [0, 2, 3, 5]
+    assert settled.table["category"].iloc[0] == MENINGIOMA
 
 
 def test_frames_of_one_volume_are_one_group(house: House) -> None:
