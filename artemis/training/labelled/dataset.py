@@ -27,6 +27,7 @@ from artemis.training.labelled.split import (
     SPLIT_SEED,
     check_folds,
     check_leak,
+    content_names,
     disjoint,
     make_folds,
     make_groups,
@@ -98,11 +99,15 @@ class TrainingSet:
 
     @property
     def sha256(self) -> str:
-        """SHA-256 over pictures, labels and what is in dispute, independent of their order."""
+        """SHA-256 over pictures, labels and what is in dispute.
+
+        Independent of their order, and of the workspace whose secret keys patients.
+        """
+        groups = content_names(self.table["group"], self.table["slice_id"])
         lines = sorted(
-            f"{row.slice_id} {row.category} {row.group} {row.fold}"
+            f"{row.slice_id} {row.category} {group} {row.fold}"
             + (" disputed" if getattr(row, "disputed", False) else "")
-            for row in self.table.itertuples()
+            for row, group in zip(self.table.itertuples(), groups, strict=True)
         )
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
@@ -271,11 +276,12 @@ def _divide(
     ]
     labels["group_known"] = labels["patient_known"] | labels["group"].notna()
     own, groups = make_groups(labels, _no_copies()), make_groups(labels, copies)
+    names = content_names(groups, labels["slice_id"])
     if labels["fold"].notna().any():
-        labels["fold"] = _spread(labels["fold"], own, groups)
+        labels["fold"] = _spread(labels["fold"], own, names)
         labels["crossing"] = check_folds(labels, own, groups)
     else:
-        labels["fold"] = make_folds(labels["category"].to_numpy(), groups, folds, seed)
+        labels["fold"] = make_folds(labels["category"].to_numpy(), names, folds, seed)
         labels["crossing"] = False
     labels["group"] = groups
     labels[list(BOX_COLUMNS)] = _boxes_in_square(labels, pictures.squares)
@@ -296,15 +302,15 @@ def _keyed(patients: pd.Series[str], identity: IdentityKey) -> pd.Series[str]:
     ).astype("string")
 
 
-def _spread(given: pd.Series[int], own: pd.Series[str], groups: pd.Series[str]) -> pd.Series[int]:
-    """Give added pictures the fold of their patient, else that of a copy, else of their name.
+def _spread(given: pd.Series[int], own: pd.Series[str], names: pd.Series[str]) -> pd.Series[int]:
+    """Give added pictures the fold of their patient, else that of a copy, else of their content.
 
     Near copies may join patients of several given folds; each patient's slices stay in one.
     """
     count, folds = int(given.max()) + 1, given
-    for names in (own, groups):
-        folds = folds.fillna(names.map(given.groupby(names).first()))
-    new = [int(hashlib.sha256(name.encode()).hexdigest(), 16) % count for name in groups]
+    for groups in (own, names):
+        folds = folds.fillna(groups.map(given.groupby(groups).first()))
+    new = [int(hashlib.sha256(name.encode()).hexdigest(), 16) % count for name in names]
     return folds.fillna(pd.Series(new, index=given.index)).astype(np.int64)
 
 

@@ -15,6 +15,7 @@ without looking for copies at all, and training stops.
 from __future__ import annotations
 
 import hashlib
+import re
 import warnings
 from typing import Any, Final
 
@@ -35,6 +36,7 @@ another rule, and 17 % for Kaggle's own Training and Testing, which do not look 
 
 _NAMED: Final = 6
 _DIGITS: Final = 12
+_MADE: Final = re.compile(rf"(patient|picture)-[0-9a-f]{{{_DIGITS}}}")
 
 
 def make_groups(labels: pd.DataFrame, copies: pd.DataFrame) -> pd.Series[str]:
@@ -67,6 +69,29 @@ def make_groups(labels: pd.DataFrame, copies: pd.DataFrame) -> pd.Series[str]:
     return pd.Series([names[k] for k in joined], index=labels.index, dtype=object)
 
 
+def content_names(groups: pd.Series[str], slice_ids: pd.Series[str]) -> pd.Series[str]:
+    """Return names of groups that the pictures alone make, whatever the workspace.
+
+    The patients of a workspace are keyed by its secret, and with them the names of their groups
+    and the order of these. Whatever is dealt out or hashed by group goes by these names instead,
+    so that the same pictures come to the same folds and hash everywhere.
+
+    Parameters
+    ----------
+    groups : Series of str, (n,)
+        From `make_groups`.
+    slice_ids : Series of str, (n,)
+        Content of each picture, with the same index.
+
+    Returns
+    -------
+    Series of str, (n,)
+        A given name as it is; instead of one that `make_groups` made, the smallest slice.
+    """
+    made = groups.map(lambda name: _MADE.fullmatch(name) is not None).to_numpy(dtype=np.bool_)
+    return groups.mask(made, slice_ids.groupby(groups).transform("min"))
+
+
 def make_folds(
     categories: NDArray[np.int64],
     groups: pd.Series[str],
@@ -80,7 +105,8 @@ def make_folds(
     categories : ndarray, (n,), int64
         Category indices.
     groups : Series of str, (n,)
-        From `make_groups`.
+        From `content_names`: the same names and categories give the same folds, in whatever
+        order the pictures are.
     folds : int
         Number of folds, at least 2.
     seed : int
@@ -102,12 +128,15 @@ def make_folds(
             "pictures. Add patients, or ask for fewer folds (at least 2)."
         )
     assigned = np.full(len(categories), -1, dtype=np.int64)
+    order = np.lexsort((categories, groups.to_numpy(dtype=np.str_)))
+    sorted_categories, sorted_groups = categories[order], groups.to_numpy()[order]
     splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         # A category rarer than the folds is dealt out as far as it goes; the audit names it.
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-        for fold, (_, test) in enumerate(splitter.split(categories, categories, groups.to_numpy())):
-            assigned[test] = fold
+        parts = splitter.split(sorted_categories, sorted_categories, sorted_groups)
+        for fold, (_, test) in enumerate(parts):
+            assigned[order[test]] = fold
     sizes = np.bincount(assigned, minlength=folds)
     if (sizes == 0).any():
         raise TrainingDataError(

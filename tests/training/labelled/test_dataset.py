@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from artemis.errors import TrainingDataError
 from artemis.preprocess import model_input
 from artemis.settings import IngestSettings
 from artemis.training.labelled.dataset import TrainingSet, load_training_set
+from artemis.training.labelled.locked import lock_groups, read_locked
 from artemis.training.labelled.split import check_leak
 
 
@@ -156,6 +158,48 @@ def test_folds_are_made_of_whole_groups_where_none_are_given(root: Path) -> None
     assert loaded.table["patient_known"].all()
     assert not loaded.table.astype(str).apply(lambda c: c.str.contains("DOE")).any(axis=None)
     assert loaded.sha256 == load(root, folds=2).sha256
+
+
+def test_same_pictures_come_to_the_same_folds_and_hash_in_every_workspace(
+    tmp_path: Path,
+) -> None:
+    """Patients are keyed by a secret of the workspace; what is dealt out by group is not."""
+    root = tmp_path / "set"
+    root.mkdir()
+    rows = []
+    for number in range(24):
+        random = np.random.default_rng(number)
+        picture = np.zeros((120, 100), np.uint8)
+        picture[20:100, 20:80] = random.integers(60, 250, (80, 60))
+        Image.fromarray(picture).save(root / f"{number}.png")
+        patient = f"P{number // 2}" if number < 20 else None
+        rows.append((f"{number}.png", ["glioma", "no"][number % 2], "axial", patient))
+    labels = pd.DataFrame(rows, columns=["path", "tumor", "plane", "patient"])
+    labels.to_csv(root / "manifest.csv", index=False)
+    loaded = [load(root, workspace=place) for place in (tmp_path / "a", tmp_path / "b", None)]
+    labels.iloc[::-1].to_csv(root / "manifest.csv", index=False)
+    loaded.append(load(root))
+    first, second, bare, turned = (one.table.set_index("path") for one in loaded)
+    assert (first["group"] != second["group"])[:20].all()
+    for other in (second, bare, turned):
+        assert other["fold"].to_dict() == first["fold"].to_dict()
+    assert len({one.sha256 for one in loaded}) == 1
+    locked = []
+    for place, one in zip("ab", loaded, strict=False):
+        lock_groups(tmp_path / place, one.table, one.prints, (one.table["fold"] == 4).to_numpy())
+        kept = read_locked(tmp_path / place)
+        assert kept is not None
+        locked.append(kept.slice_ids)
+    assert locked[0] == locked[1] != set()
+
+
+def test_hash_of_given_groups_and_folds_stays_what_it_was(root: Path) -> None:
+    """The shipped models' manifests hold the hash of a manifest that gives both."""
+    loaded = load(root)
+    lines = sorted(
+        f"{row.slice_id} {row.category} {row.group} {row.fold}" for row in loaded.table.itertuples()
+    )
+    assert loaded.sha256 == hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def test_figures_say_where_patients_are_not_known(root: Path) -> None:

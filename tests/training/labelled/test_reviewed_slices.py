@@ -208,6 +208,21 @@ def test_patient_is_known_only_where_a_header_names_one(house: House) -> None:
     assert loaded.caveat.startswith(" Of 2 of the 9 pictures neither patient nor group is given:")
 
 
+def test_added_pictures_come_to_the_same_folds_in_every_workspace(tmp_path: Path) -> None:
+    folds = []
+    for name in "abc":
+        (tmp_path / name).mkdir()
+        house = House(tmp_path / name)
+        for number in range(5):
+            pixels = slice_of(100 + number).astype(np.uint16) * 16
+            save(house.batch / f"{number}.dcm", mr(pixels, PatientID=f"N{number}"))
+        house.run()
+        house.review(*[{"path": f"{number}.dcm"} for number in range(5)])
+        loaded = house.load()
+        folds.append((loaded.sha256, *loaded.table.set_index("slice_id")["fold"].sort_index()))
+    assert len(set(folds)) == 1
+
+
 def test_patient_whose_near_copy_lies_in_another_fold_keeps_the_own_one(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
