@@ -11,6 +11,7 @@ const lists = new Map(); // by table, for the other scripts of the page
     if (!cell) return "";
     if (cell.dataset.v !== undefined) return Number(cell.dataset.v);
     const text = cell.textContent.trim();
+    if (text === "–") return ""; // no answer
     if (!cell.classList.contains("n")) return text;
     const beyond = /^([<>])(\d+)%$/.exec(text); // more than, or less than, what is printed
     if (beyond) return Number(beyond[2]) + (beyond[1] === ">" ? 0.5 : -0.5);
