@@ -41,3 +41,29 @@ def test_what_has_no_answer_comes_last_in_either_direction(
         press(page, index)
         assert column(page, index)[-4:] == ["–"] * 4
         assert "–" not in column(page, index)[:-4]
+
+
+HELD = "window.held = []; window.requestIdleCallback = go => window.held.push(go);"
+"""Lets no browser be idle, so that the rest of a long table is not read."""
+RELEASED = "setInterval(() => window.held.splice(0).forEach(go => go()), 5)"
+
+
+@pytest.fixture
+def loading(open_page: OpenPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return a page of 104 slices that has read the first 40 until `RELEASED` runs."""
+    monkeypatch.setattr(limits, "FIRST_ROWS", 40)
+    monkeypatch.setattr(limits, "CHUNK_ROWS", 30)
+    run = write_run(tmp_path / "data", typical_tables(100)).root
+    page = open_page(build_report(run, tmp_path / "index.html"))
+    page.add_init_script(HELD)
+    page.reload()
+    assert len(column(page, 0)) == 40
+    return page
+
+
+def test_a_table_sorted_while_it_loads_is_sorted_whole(loading: Any) -> None:
+    press(loading, 0)
+    press(loading, 0)
+    loading.evaluate(RELEASED)
+    loading.get_by_text("104 rows", exact=True).wait_for()
+    assert column(loading, 0) == [str(number) for number in range(104, 0, -1)]

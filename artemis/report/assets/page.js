@@ -108,13 +108,14 @@ const lists = new Map(); // by table, for the other scripts of the page
       button.type = "button";
       button.append(...head.childNodes);
       head.append(button);
-      button.addEventListener("click", () => {
+      button.addEventListener("click", async () => {
         const next = { ascending: "descending", descending: null }[head.getAttribute("aria-sort")];
         const order = next === undefined ? "ascending" : next;
         for (const other of all("th[aria-sort]", table)) other.removeAttribute("aria-sort");
+        if (order !== null) head.setAttribute("aria-sort", order);
+        await list.ready; // what is not read yet would be left out; the last click is the last to go on
         list.order = null;
         if (order !== null) {
-          head.setAttribute("aria-sort", order);
           const sign = order === "ascending" ? 1 : -1;
           const keyed = list.rows.map((row) => [valueOf(row, Number(head.dataset.col)), row]);
           keyed.sort(([a], [b]) => (a === "" || b === "" ? compare(a, b) : sign * compare(a, b)));
