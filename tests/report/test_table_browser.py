@@ -67,3 +67,10 @@ def test_a_table_sorted_while_it_loads_is_sorted_whole(loading: Any) -> None:
     loading.evaluate(RELEASED)
     loading.get_by_text("104 rows", exact=True).wait_for()
     assert column(loading, 0) == [str(number) for number in range(104, 0, -1)]
+
+
+def test_an_address_that_is_no_text_links_to_nothing(open_page: OpenPage, report: Path) -> None:
+    page = open_page(report, "#%")
+    page.evaluate("location.hash = '#%E0%A4%A'")
+    press(page, 0)  # that the page threw nothing is seen when it closes
+    assert column(page, 0)[0] == "1"

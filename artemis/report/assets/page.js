@@ -206,7 +206,8 @@ const lists = new Map(); // by table, for the other scripts of the page
 
   // A link to a row that the filter hides, or that is not laid out, shows it.
   const reveal = async () => {
-    const id = decodeURIComponent(location.hash.slice(1));
+    let id = "";
+    try { id = decodeURIComponent(location.hash.slice(1)); } catch { /* "#%" is no row of ours */ }
     if (!id || document.getElementById(id)) return;
     for (const list of lists.values()) {
       await list.ready;
