@@ -74,3 +74,16 @@ def test_an_address_that_is_no_text_links_to_nothing(open_page: OpenPage, report
     page.evaluate("location.hash = '#%E0%A4%A'")
     press(page, 0)  # that the page threw nothing is seen when it closes
     assert column(page, 0)[0] == "1"
+
+
+def test_what_was_unfolded_for_print_is_folded_again(open_page: OpenPage, report: Path) -> None:
+    page = open_page(report)
+    folded = page.locator("details:not([open])")
+    page.locator("details").first.evaluate("one => { one.open = true; }")
+    before = folded.count()
+    assert before > 0
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert folded.count() == 0
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert folded.count() == before
+    assert page.locator("details").first.get_attribute("open") is not None

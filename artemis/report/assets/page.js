@@ -222,5 +222,9 @@ const lists = new Map(); // by table, for the other scripts of the page
   reveal();
   all(".filter").forEach(filterable);
   all("pre[data-copy]").forEach(copyable);
-  addEventListener("beforeprint", () => all("details").forEach((one) => { one.open = true; }));
+  const unfolded = [];
+  addEventListener("beforeprint", () => {
+    for (const one of all("details:not([open])")) { one.open = true; unfolded.push(one); }
+  });
+  addEventListener("afterprint", () => { for (const one of unfolded.splice(0)) one.open = false; });
 })();
