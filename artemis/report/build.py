@@ -24,7 +24,7 @@ from artemis.report.verdict import opening
 from artemis.report.words import visible
 from artemis.reviewed_file import COLUMNS
 
-SCRIPTS: Final = ("page.js", "review.js")
+SCRIPTS: Final = ("page.js", "csv.js", "review.js")
 _NO_PICTURE: Final = Markup('<div class="nopicture">no picture</div>')
 
 

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from artemis.report import limits
+from artemis.report.as_data import csv_data
 from artemis.report.build import build_report
+from artemis.report.tabular import csv_text
+from artemis.report.words import DASH
 from tests.report.browsing import BROWSER_TEST, OpenPage
-from tests.report.conftest import typical_tables, write_run
+from tests.report.conftest import (
+    HOSTILE,
+    MODELS,
+    RUN_ID,
+    Tables,
+    slice_row,
+    typical_tables,
+    write_run,
+)
 
 pytestmark = BROWSER_TEST
 
@@ -39,8 +52,8 @@ def test_what_has_no_answer_comes_last_in_either_direction(
     page = open_page(report)
     for _ in ("ascending", "descending"):
         press(page, index)
-        assert column(page, index)[-4:] == ["–"] * 4
-        assert "–" not in column(page, index)[:-4]
+        assert column(page, index)[-4:] == [DASH] * 4
+        assert DASH not in column(page, index)[:-4]
 
 
 HELD = "window.held = []; window.requestIdleCallback = go => window.held.push(go);"
@@ -87,3 +100,74 @@ def test_what_was_unfolded_for_print_is_folded_again(open_page: OpenPage, report
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert folded.count() == before
     assert page.locator("details").first.get_attribute("open") is not None
+
+
+def taken_out(page: Any) -> list[dict[str, str]]:
+    """Return the rows of the CSV that the page gives."""
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="CSV of these rows").click()
+    assert waiting.value.suggested_filename == f"slices_{RUN_ID}.csv"
+    text = Path(waiting.value.path()).read_bytes().decode("utf-8")
+    rows = [*csv.DictReader(io.StringIO(text, newline=""))]
+    assert text == csv_text([*rows[0]], rows)  # quoted and ended as Artemis does, without a mark
+    return rows
+
+
+def test_the_csv_has_the_rows_that_the_filter_shows_whole_and_in_their_order(
+    loading: Any, tmp_path: Path
+) -> None:
+    loading.get_by_role("combobox", name="Status").select_option(label="classified")
+    press(loading, 0)
+    press(loading, 0)
+    loading.evaluate(RELEASED)  # pressed while the table loads, it waits for the rest
+    rows = taken_out(loading)
+    assert loading.get_by_text("100 rows in the CSV").get_attribute("aria-live") == "polite"
+    assert [row["number"] for row in rows] == [str(number) for number in range(100, 0, -1)]
+    whole = {
+        (row["path"], row["model"]): row
+        for row in csv.DictReader(io.StringIO(csv_data(tmp_path / "data" / "runs" / RUN_ID)))
+    }
+    files = [*dict.fromkeys(path for path, _ in whole)]
+    assert [files[int(row["number"]) - 1] for row in rows] == [row["path"] for row in rows]
+    same = (
+        "run_id",
+        "slice_id",
+        "path",
+        "frame",
+        "header_plane",
+        "status",
+        "reason_code",
+        "needs_review",
+    )
+    for row in rows:
+        first, second = (whole[row["path"], model] for model in MODELS)
+        assert [row[name] for name in same] == [first[name] for name in same]
+        assert [row[f"category_{model}"] for model in MODELS] == [
+            first["category"],
+            second["category"],
+        ]
+    assert rows[-1]["review_reasons"] == "models_disagree;low_confidence"
+    assert rows[-1]["confidence_shown_mobilenet_v2"] == "65%"
+
+
+def test_a_csv_runs_nothing_and_says_which_names_are_shortened(
+    open_page: OpenPage, tmp_path: Path
+) -> None:
+    starts = ["=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20"]
+    names = [*(f'{start}1,"a".png' for start in starts), HOSTILE, " a.png", "x" * 300, "=" * 121]
+    reason = "=1: expected a picture."
+    tables = Tables(
+        [
+            slice_row(name, status="failed", reason_code="empty_file", reason=reason)
+            for name in names
+        ],
+        {model: [] for model in MODELS},
+    )
+    page = open_page(build_report(write_run(tmp_path, tables).root, tmp_path / "index.html"))
+    rows = taken_out(page)
+    assert [row["path"] for row in rows[:10]] == [*(f"'{name}" for name in names[:8]), *names[8:10]]
+    assert [row["path_shortened"] for row in rows] == ["false"] * 10 + ["true"] * 2
+    assert [row["path"][:41] for row in rows[10:]] == ["x" * 39 + "…x", "'" + "=" * 39 + "…"]
+    assert {row["why"] for row in rows} == {"'=1: expected a picture."}
+    assert {row["reason_code"] for row in rows} == {"empty_file"}
+    assert {row["category_baseline"] + row["needs_review"] for row in rows} == {""}
