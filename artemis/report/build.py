@@ -152,7 +152,14 @@ def page_frame(
         "pages": pages,
         "review_columns": COLUMNS,
         "settling": False,
+        "doubtful_elsewhere": _doubtful_elsewhere(data, rows) if pages else 0,
         "tumors": TUMORS,
         "planes": PLANES,
         "link": links_from(rows, pages),
     }
+
+
+def _doubtful_elsewhere(data: RunData, rows: Sequence[SliceItem]) -> int:
+    """Return how many pictures that need a human have no row on a page; copies count once."""
+    here = {item.slice_id for item in rows}
+    return len({item.slice_id for item in data.items if item.needs_review} - here)

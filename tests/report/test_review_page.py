@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from artemis.report import limits
 from artemis.report.build import build_report
 from artemis.reviewed import import_labels
 from artemis.reviewed_file import read_rows
@@ -218,3 +219,29 @@ def test_copies_have_one_card_and_are_reviewed_once(open_page: OpenPage, tmp_pat
     assert page.locator("[data-d=count]").inner_text() == done
     assert page.locator(".card .mark").count() == 1
     assert page.locator("#table-slices .mark").count() == 2
+
+
+def test_a_page_of_a_large_run_says_how_many_wait_on_the_others(
+    open_page: OpenPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"TABLE_ROWS": 20, "SUMMARY_ROWS": 2, "PAGE_ROWS": 15}.items():
+        monkeypatch.setattr(limits, name, value)
+    run = write_run(tmp_path / "data", typical_tables(30)).root
+    page = open_page(build_report(run, tmp_path / "index.html"))
+    begin(page)
+    page.keyboard.press("1")
+    page.keyboard.press("n")
+    page.keyboard.press("1")
+    count = page.locator("[data-d=count]")
+    assert count.inner_text() == (
+        "2 of 2 doubtful on this page reviewed; 1 more on the pages of slices; 2 marked in all"
+    )
+    page.keyboard.press("n")
+    assert page.locator("[data-d=said]").inner_text() == (
+        "Every doubtful slice on this page has been reviewed; 1 more on the pages of slices."
+    )
+    beside = open_page(tmp_path / "slices-0001.html")
+    assert beside.locator("[data-d=count]").inner_text() == (
+        "0 of 2 doubtful on this page reviewed; 1 more on the other pages of slices; "
+        "0 marked in all"
+    )

@@ -11,6 +11,9 @@
   const takes = [...dock.querySelectorAll("button[data-take]")];
   const run = dock.dataset.run;
   const settling = dock.dataset.settling === "yes"; // a third person decides where reviewers differ
+  const count = (many) => many.toLocaleString("en-GB");
+  const more = dock.dataset.more && `${count(Number(dock.dataset.more))} more`; // doubtful, on other pages
+  const others = dock.dataset.others;
   const columns = dock.dataset.columns.split(",");
   const names = (select) => [...select.options].map((option) => option.value);
   const tumors = names(part.tumor);
@@ -79,8 +82,11 @@
     const done = doubtful.filter((id) => marks[id]).length;
     part.progress.max = doubtful.length || 1;
     part.progress.value = done;
-    part.count.textContent = settling ? `${done} of ${doubtful.length} settled`
-      : `${done} of ${doubtful.length} doubtful reviewed${copied ? " (copies once)" : ""}, ${all} marked`;
+    const once = copied ? " (copies once)" : "";
+    const share = `${count(done)} of ${count(doubtful.length)}`;
+    if (settling) part.count.textContent = `${share} settled`;
+    else if (more) part.count.textContent = `${share} doubtful on this page reviewed${once}; ${more} on ${others}; ${count(all)} marked in all`;
+    else part.count.textContent = `${share} doubtful reviewed${once}, ${count(all)} marked`;
     part.export.disabled = !all;
     part.next.disabled = done === doubtful.length;
     const mark = marks[current];
@@ -191,7 +197,9 @@
     const after = waiting.find((id) => doubtful.indexOf(id) > doubtful.indexOf(current));
     const id = after ?? waiting[0];
     open(true);
-    if (id) show(id); else say(settling ? "Every conflict is settled." : "Every doubtful slice has been reviewed.");
+    if (id) show(id);
+    else if (more) say(`Every doubtful slice on this page has been reviewed; ${more} on ${others}.`);
+    else say(settling ? "Every conflict is settled." : "Every doubtful slice has been reviewed.");
   };
   const open = (wanted) => {
     if (panel.hidden === !wanted) return;
