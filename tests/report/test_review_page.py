@@ -245,3 +245,53 @@ def test_a_page_of_a_large_run_says_how_many_wait_on_the_others(
         "0 of 2 doubtful on this page reviewed; 1 more on the other pages of slices; "
         "0 marked in all"
     )
+
+
+def test_marks_of_another_page_survive_what_is_marked_here(
+    open_page: OpenPage, report: Path, tmp_path: Path
+) -> None:
+    page = open_page(report)
+    begin(page)
+    page.keyboard.press("3")
+    # As another page does while this one is put away for Back: without an event that it hears.
+    # Number 1 is judged anew, 2 for the first time, 11 later than by the file of before.
+    rows = page.locator("#table-slices tbody tr")
+    ids = [rows.nth(n).get_attribute("data-id") for n in (0, 1, 10)]
+    file = export(page, tmp_path / "review.csv")
+    lines = file.read_text(encoding="utf-8").splitlines()
+    lines.append(lines[1].replace(ids[0], ids[2]))
+    file.write_text("\n".join(lines), encoding="utf-8")
+    elsewhere = """ids => {
+        const key = Object.keys(localStorage).find((one) => one.startsWith("artemis-review:"));
+        const marks = JSON.parse(localStorage.getItem(key));
+        const bad = { ...marks[ids[0]], verdict: "bad_image", note: "moved",
+                      reviewed_at: new Date().toISOString() };
+        localStorage.setItem(key, JSON.stringify(Object.fromEntries(ids.map((id) => [id, bad]))));
+    }"""
+    page.evaluate(elsewhere, ids)
+    page.keyboard.press("j")
+    page.locator("[data-d=import]").set_input_files(file)
+    page.get_by_text("2 marks of AB read.").wait_for()
+    page.keyboard.press("n")
+    page.keyboard.press("3")
+    count = page.locator("[data-d=count]")
+    assert count.inner_text() == "3 of 3 doubtful reviewed, 4 marked"
+    signs = page.locator("#table-slices .mark").all_inner_texts()
+    assert signs == ["bad image", "bad image", "bad image", "unsure"]
+
+
+def test_a_page_gone_back_to_shows_what_was_marked_since(open_page: OpenPage, report: Path) -> None:
+    page = open_page(report)
+    begin(page)
+    page.keyboard.press("3")
+    back = """() => {
+        const key = Object.keys(localStorage).find((one) => one.startsWith("artemis-review:"));
+        localStorage.setItem(key, localStorage.getItem(key).replace('note":"', 'note":"moved'));
+        dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true }));
+    }"""
+    page.evaluate(back)
+    assert page.get_by_label("Note").input_value() == "moved"
+    page.evaluate("localStorage.clear()")  # by another page: what is on this one still stands
+    page.keyboard.press("n")
+    page.keyboard.press("4")
+    assert page.locator("[data-d=count]").inner_text() == "2 of 3 doubtful reviewed, 2 marked"

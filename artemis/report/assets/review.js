@@ -47,20 +47,37 @@
   // ---- kept in this browser, one set a reviewer
   const keep = (key, text) => {
     try { localStorage.setItem(key, text); lost = ""; } catch { lost = "This browser keeps nothing: export before you close the page."; say(""); }
+    return !lost;
   };
   const kept = (key) => { try { return localStorage.getItem(key); } catch { return null; } };
   const reviewer = () => part.reviewer.value.trim().toUpperCase();
   const known = () => /^[\p{L}\p{N}][\p{L}\p{N}_.-]{0,15}$/u.test(reviewer());
   const place = () => `artemis-review:${run}:${reviewer()}`;
-  const load = () => {
-    try { marks = JSON.parse(kept(place()) ?? "{}"); } catch { marks = {}; }
-    if (settling) { // what was settled before somebody objected anew, or elsewhere, is gone
-      const open = ([id, one]) => rows.has(id) && Date.parse(one.reviewed_at) > Date.parse(rows.get(id).dataset.since);
-      marks = Object.fromEntries(Object.entries(marks).filter(open));
-    }
+  const unkept = {}; // by place: marks that the browser did not take, null where one was taken back
+  const read = () => {
+    let all = marks; // where the browser's store was cleared, what is on the page still stands
+    const text = kept(place());
+    try { if (text !== null) all = JSON.parse(text); } catch { all = {}; }
+    all = Object.entries({ ...all, ...unkept[place()] }).filter(([, one]) => one);
+    if (!settling) return Object.fromEntries(all);
+    // what was settled before somebody objected anew, or elsewhere, is gone
+    const open = ([id, one]) => rows.has(id) && Date.parse(one.reviewed_at) > Date.parse(rows.get(id).dataset.since);
+    return Object.fromEntries(all.filter((one) => one[0] in marks || open(one)));
+  };
+  const load = () => { marks = {}; marks = read(); draw(); };
+  // Another page of the run may have kept marks since this one read them: what changed goes among them.
+  const save = (changed) => {
+    unkept[place()] = { ...unkept[place()], ...Object.fromEntries(changed.map((id) => [id, marks[id] ?? null])) };
+    marks = read();
+    if (keep(place(), JSON.stringify(marks))) delete unkept[place()];
     draw();
   };
-  const save = () => { keep(place(), JSON.stringify(marks)); draw(); };
+  const reload = () => { // what stands in the fields stays, unless the mark beside it is another now
+    const before = JSON.stringify(marks[current]);
+    marks = read();
+    draw();
+    if (JSON.stringify(marks[current]) !== before) show(current, false);
+  };
 
   // ---- what is seen
   const badge = (element, mark) => {
@@ -155,7 +172,7 @@
       verdict, tumor: decides ? part.tumor.value : "", plane: decides ? part.plane.value : "",
       confidence: part.confidence.value, note: part.note.value.trim(), reviewed_at: new Date().toISOString(),
     };
-    save();
+    save([current]);
     const partial = (rows.get(current).dataset.by ?? "").split(" ").includes(reviewer());
     say(`Slice ${rows.get(current).cells[0].textContent}: ${settling && decides ? "settled" : words[verdict]}${decides ? `, ${labelOf(marks[current])}` : ""}.`
       + (partial ? ` ${reviewer()} judged it before: a third person should settle it.` : ""));
@@ -178,7 +195,7 @@
   };
   const correct = (select, value) => { select.value = value; decide(); };
   const again = () => { if (marks[current]) mark(marks[current].verdict); };
-  const undo = () => { delete marks[current]; save(); say("Mark taken back."); };
+  const undo = () => { delete marks[current]; save([current]); say("Mark taken back."); };
 
   // ---- going on: through the rows that the filter shows, or the queue and then the rest
   const order = () => {
@@ -252,11 +269,14 @@
     const fitting = all.filter((one) => one.run_id === runOf(one.slice_id) && one.verdict in words && /^[0-9a-f]{64}$/.test(one.slice_id));
     if (!known() && fitting.length) { part.reviewer.value = fitting[0].reviewer.toUpperCase(); rename(); }
     const mine = fitting.filter((one) => one.reviewer.toUpperCase() === reviewer());
+    marks = read(); // one of another page may be newer than the file's
+    const newer = [];
     for (const { slice_id, verdict, tumor, plane, confidence, reviewed_at, note } of mine) {
       if (marks[slice_id] && Date.parse(marks[slice_id].reviewed_at) >= Date.parse(reviewed_at)) continue;
       marks[slice_id] = { verdict, tumor, plane, confidence, note: (note ?? "").replace(/^'(?=[=+\-@])/, ""), reviewed_at };
+      newer.push(slice_id);
     }
-    save();
+    save(newer);
     show(current, false);
     const others = fitting.length - mine.length;
     say(`${mine.length} marks of ${reviewer() || "nobody"} read.`
@@ -306,7 +326,9 @@
     if (file) bring(await file.text());
     part.import.value = "";
   });
-  addEventListener("storage", (event) => { if (event.key === place()) load(); });
+  addEventListener("storage", (event) => { if (event.key === place()) reload(); }); // of another page
+  // A page gone back to missed those.
+  addEventListener("pageshow", (event) => { if (event.persisted) reload(); });
   addEventListener("hashchange", () => { const id = byAnchor.get(location.hash); if (id) show(id, false); });
   for (const card of document.querySelectorAll(".card[data-id]")) {
     const id = card.dataset.id;
