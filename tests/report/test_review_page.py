@@ -295,3 +295,22 @@ def test_a_page_gone_back_to_shows_what_was_marked_since(open_page: OpenPage, re
     page.keyboard.press("n")
     page.keyboard.press("4")
     assert page.locator("[data-d=count]").inner_text() == "2 of 3 doubtful reviewed, 2 marked"
+
+
+def test_a_note_out_of_a_spreadsheet_is_imported(
+    open_page: OpenPage, report: Path, tmp_path: Path
+) -> None:
+    page = open_page(report)
+    begin(page)
+    note = page.get_by_label("Note")
+    for typed, key in (("left\tedge\x0b\x7f?", "3"), ("=" * 500, "4")):
+        note.fill(typed)
+        note.press("Enter")
+        page.locator("[data-d=name]").focus()
+        page.keyboard.press(key)
+        page.keyboard.press("n")
+    rows = {
+        row.values["verdict"]: row.values for row in read_rows(export(page, tmp_path / "r.csv"))
+    }
+    assert rows["unsure"]["note"] == "left edge  ?"
+    assert rows["bad_image"]["note"] == "'" + "=" * 499

@@ -158,6 +158,11 @@
   };
 
   // ---- marking
+  const formula = /^[=+\-@]/;
+  const plain = (note) => { // as the import takes it: no tabs and the like, 500 letters with the apostrophe
+    const text = note.replace(/\p{Cc}/gu, " ").trim();
+    return [...text].slice(0, formula.test(text) ? 499 : 500).join("");
+  };
   const mark = (verdict) => {
     if (!current) return;
     if (!known()) {
@@ -170,8 +175,9 @@
     const decides = verdict === "agree" || verdict === "correct";
     marks[current] = {
       verdict, tumor: decides ? part.tumor.value : "", plane: decides ? part.plane.value : "",
-      confidence: part.confidence.value, note: part.note.value.trim(), reviewed_at: new Date().toISOString(),
+      confidence: part.confidence.value, note: plain(part.note.value), reviewed_at: new Date().toISOString(),
     };
+    part.note.value = marks[current].note;
     save([current]);
     const partial = (rows.get(current).dataset.by ?? "").split(" ").includes(reviewer());
     say(`Slice ${rows.get(current).cells[0].textContent}: ${settling && decides ? "settled" : words[verdict]}${decides ? `, ${labelOf(marks[current])}` : ""}.`
@@ -231,12 +237,12 @@
 
   // ---- CSV, as artemis/reviewed_file.py reads it
   const cell = (text) => {
-    const safe = /^[=+\-@]/.test(text) ? `'${text}` : text;
+    const safe = formula.test(text) ? `'${text}` : text;
     return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
   };
   const csv = () => {
     const lines = Object.entries(marks).map(([id, one]) =>
-      ({ ...one, run_id: runOf(id), slice_id: id, reviewer: reviewer(), adjudication: settling ? "yes" : "" }));
+      ({ ...one, note: plain(one.note ?? ""), run_id: runOf(id), slice_id: id, reviewer: reviewer(), adjudication: settling ? "yes" : "" }));
     lines.sort((a, b) => (a.reviewed_at < b.reviewed_at ? -1 : 1));
     return [columns.join(","), ...lines.map((line) => columns.map((name) => cell(String(line[name] ?? ""))).join(","))].join("\r\n") + "\r\n";
   };
