@@ -314,3 +314,22 @@ def test_a_note_out_of_a_spreadsheet_is_imported(
     }
     assert rows["unsure"]["note"] == "left edge  ?"
     assert rows["bad_image"]["note"] == "'" + "=" * 499
+
+
+def test_digits_go_by_their_place_on_the_keyboard(open_page: OpenPage, report: Path) -> None:
+    page = open_page(report)
+    begin(page)
+    session = page.context.new_cdp_session(page)
+
+    def press(code: str, key: str, shift: bool = False) -> tuple[str, str]:
+        event = {"code": code, "key": key, "modifiers": 8 * shift}
+        session.send("Input.dispatchKeyEvent", {"type": "rawKeyDown", **event})
+        session.send("Input.dispatchKeyEvent", {"type": "keyUp", **event})
+        said = page.locator("[data-d=said]").inner_text()
+        return said, page.get_by_label("How sure").input_value()
+
+    assert press("Numpad3", "PageDown") == ("", "")  # the number pad is switched off
+    assert press("Digit3", '"') == ("Slice 1: unsure.", "")  # AZERTY
+    assert press("Digit4", "4", shift=True) == ("Slice 1: unsure.", "4")
+    assert press("Numpad4", "4") == ("Slice 1: bad image.", "4")
+    assert press("Numpad5", "Clear", shift=True) == ("Slice 1: bad image.", "5")

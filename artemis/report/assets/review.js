@@ -308,9 +308,12 @@
     if (panel.hidden || event.ctrlKey || event.altKey || event.metaKey) return;
     if (event.key === "Escape") { open(false); return; }
     if (event.target.closest?.("input, select, textarea")) return;
-    const digit = /^Digit([1-5])$/.exec(event.code);
+    // Digits by their place, since layouts such as AZERTY give other signs there without Shift. The
+    // number pad's are arrows and the like where it is switched off, and with Shift on most systems.
+    const [, pad, digit] = /^(?:Digit|(Numpad))([1-5])$/.exec(event.code) ?? [];
+    const typed = pad && !event.shiftKey && event.key !== digit ? event.key : digit ?? event.key;
     const action = event.shiftKey && digit
-      ? () => { part.confidence.value = digit[1]; again(); } : keys[event.key.toLowerCase()];
+      ? () => { part.confidence.value = digit; again(); } : keys[typed.toLowerCase()];
     if (!action || (event.shiftKey && !digit)) return;
     event.preventDefault();
     action();
