@@ -333,3 +333,28 @@ def test_digits_go_by_their_place_on_the_keyboard(open_page: OpenPage, report: P
     assert press("Digit4", "4", shift=True) == ("Slice 1: unsure.", "4")
     assert press("Numpad4", "4") == ("Slice 1: bad image.", "4")
     assert press("Numpad5", "Clear", shift=True) == ("Slice 1: bad image.", "5")
+
+
+def test_a_note_before_the_verdict_waits_for_it_and_without_a_mark_none_is_taken_back(
+    open_page: OpenPage, report: Path
+) -> None:
+    page = open_page(report)
+    page.get_by_role("button", name="Start review").click()
+    said = page.locator("[data-d=said]")
+    note = page.get_by_label("Note")
+    note.fill("at the edge")
+    note.press("Tab")
+    assert said.inner_text().startswith("Stays in its field until you give a verdict")
+    page.get_by_label("Reviewer").fill("ab")
+    page.keyboard.press("Enter")
+    for key in ("Shift+Digit2", "j", "u"):
+        page.keyboard.press(key)
+    assert said.inner_text() == "There is no mark to take back."
+    assert note.input_value() == ""
+    page.keyboard.press("k")
+    assert note.input_value() == "at the edge"
+    for key in ("3", "j", "k"):
+        page.keyboard.press(key)
+    assert (note.input_value(), page.get_by_label("How sure").input_value()) == ("at the edge", "2")
+    page.keyboard.press("u")
+    assert said.inner_text() == "Mark taken back."

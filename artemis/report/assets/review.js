@@ -79,6 +79,13 @@
     if (JSON.stringify(marks[current]) !== before) show(current, false);
   };
 
+  // What is written beside a slice before its verdict, also before the initials: on this page alone.
+  const drafts = new Map();
+  const draft = (id, who = known() ? reviewer() : "") => `${who}:${id}`;
+  const sketch = () => {
+    if (current && !marks[current]) drafts.set(draft(current), { confidence: part.confidence.value, note: part.note.value });
+  };
+
   // ---- what is seen
   const badge = (element, mark) => {
     element.querySelector(".mark")?.remove();
@@ -149,7 +156,8 @@
     const mark = marks[id];
     const label = mark?.tumor ? mark : answerOf(id);
     [part.tumor.value, part.plane.value] = [label.tumor, label.plane];
-    [part.confidence.value, part.note.value] = [mark?.confidence ?? "", mark?.note ?? ""];
+    const written = mark ?? drafts.get(draft(id)) ?? drafts.get(draft(id, ""));
+    [part.confidence.value, part.note.value] = [written?.confidence ?? "", written?.note ?? ""];
     draw();
     if (!scroll) return;
     if (!card) list.reveal(row);
@@ -178,6 +186,7 @@
       confidence: part.confidence.value, note: plain(part.note.value), reviewed_at: new Date().toISOString(),
     };
     part.note.value = marks[current].note;
+    for (const who of [reviewer(), ""]) drafts.delete(draft(current, who));
     save([current]);
     const partial = (rows.get(current).dataset.by ?? "").split(" ").includes(reviewer());
     say(`Slice ${rows.get(current).cells[0].textContent}: ${settling && decides ? "settled" : words[verdict]}${decides ? `, ${labelOf(marks[current])}` : ""}.`
@@ -200,8 +209,17 @@
     decide();
   };
   const correct = (select, value) => { select.value = value; decide(); };
-  const again = () => { if (marks[current]) mark(marks[current].verdict); };
-  const undo = () => { delete marks[current]; save([current]); say("Mark taken back."); };
+  const again = () => {
+    if (marks[current]) { mark(marks[current].verdict); return; }
+    sketch();
+    if (current) say("Stays in its field until you give a verdict; without one it is not kept or exported.");
+  };
+  const undo = () => {
+    if (!marks[current]) { say("There is no mark to take back."); return; }
+    delete marks[current];
+    save([current]);
+    say("Mark taken back.");
+  };
 
   // ---- going on: through the rows that the filter shows, or the queue and then the rest
   const order = () => {
@@ -322,6 +340,7 @@
   for (const button of takes) button.addEventListener("click", () => take(button));
   for (const name of ["tumor", "plane"]) part[name].addEventListener("change", decide);
   for (const name of ["confidence", "note"]) part[name].addEventListener("change", again);
+  part.note.addEventListener("input", sketch); // at each letter: Escape leaves the field unsaid
   part.reviewer.addEventListener("change", rename);
   part.reviewer.addEventListener("keydown", (event) => { if (event.key === "Enter") part.name.focus({ preventScroll: true }); });
   part.open.addEventListener("click", () => open(panel.hidden));
