@@ -163,7 +163,8 @@ SECTIONS: Final = (
         caption="One answer for the slices that belong together: the mean of the slices that "
         "most probably show some tumour, as many as is said with each. Pictures are the slices "
         "that speak most for the answer of {first_model}, most first, each with the probability "
-        "of it, however low. The lines are the probability of that same answer along the slices, "
+        "of it, however low; none is said of what is unlike the training images. The lines are "
+        "the probability of that same answer along the slices, "
         "from first to last, one for each model, in its colour; discs mark the pictured slices. "
         "A tumour is a hill of several slices, or a dip where the answer is no tumour; a lone "
         "peak is doubtful.",

@@ -12,9 +12,10 @@ from artemis.report import limits
 from artemis.report.data import RunData
 from artemis.report.items import SliceItem
 from artemis.report.sparkline import sparkline
-from artemis.report.study_data import StudyEntry
+from artemis.report.study_data import StudyAnswer, StudyEntry
 from artemis.report.words import (
     TUMOR_WORDS,
+    UNLIKE,
     confidence_step,
     counted,
     joined,
@@ -128,14 +129,24 @@ def _trace(entry: StudyEntry, members: list[SliceItem], steps: dict[str, int]) -
         for name in entry.answers
     ]
     marked = {k for k, item in enumerate(members) if item.slice_id in answer.supporting}
-    known = [value for value in lines[0] if value is not None]
-    step = steps[model]
     words = (
         f"Probability of {TUMOR_WORDS[answer.tumor]} along {counted(len(members), 'slice')}, "
-        f"{joined(list(entry.answers))}; to {model} from {percent(min(known), step)} "
-        f"to {percent(max(known), step)}."
+        f"{joined(list(entry.answers))}; to {model} {_range_words(members, model, answer, steps)}."
     )
     return sparkline(lines, marked, words)
+
+
+def _range_words(
+    members: list[SliceItem], model: str, answer: StudyAnswer, steps: dict[str, int]
+) -> str:
+    """Return the least and the greatest probability, of slices of which it may be said."""
+    given = [item for item in members if model in item.answers]
+    said = [_share(item, model, answer.tumor) for item in given if not item.answers[model].far]
+    if not said:
+        return f"every slice is {UNLIKE}"
+    far = len(given) - len(said)
+    least, most = (percent(value, steps[model]) for value in (min(said), max(said)))
+    return f"from {least} to {most}" + (f" without {far} {UNLIKE}" if far else "")
 
 
 def _share(item: SliceItem, model: str, tumor: str) -> float:

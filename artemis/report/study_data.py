@@ -8,6 +8,7 @@ from typing import Any
 
 from artemis.labels import TUMORS
 from artemis.report.words import STUDY_REASON_WORDS, joined, visible
+from artemis.review import ReviewReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,11 @@ class StudyAnswer:
     probabilities: tuple[float, ...]
     supporting: tuple[str, ...]
     review_reasons: tuple[str, ...]
+
+    @property
+    def far(self) -> bool:
+        """Whether most supporting slices are unlike the training images: no number is said."""
+        return ReviewReason.OUT_OF_DISTRIBUTION in self.review_reasons
 
 
 @dataclass(frozen=True, slots=True)

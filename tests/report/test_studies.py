@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import pandas as pd
@@ -19,11 +19,13 @@ from tests.report.parsing import Page, shots, text
 MakeRun = Callable[..., Path]
 
 
-def with_studies(tables: Tables, series: int = 2, each: int = 10) -> Tables:
+def with_studies(
+    tables: Tables, series: int = 2, each: int = 10, far: Collection[int] = ()
+) -> Tables:
     """Make the first slices of a batch series of one study, the second model of another mind.
 
     In series k the slices from the third to the seventh are of tumour k at 90 %, the others
-    of none; the second model answers none throughout.
+    of none; the second model answers none throughout. Those of `far` are strange to the first.
     """
     for number in range(series * each):
         row = tables.slices[number]
@@ -32,6 +34,9 @@ def with_studies(tables: Tables, series: int = 2, each: int = 10) -> Tables:
         category = 3 * kind if 2 <= place < 7 else 9
         for model, answered in zip(tables.predictions, (category, 9), strict=True):
             tables.predictions[model][number] = prediction_row(row, model, answered, 0.9)
+        if number in far:
+            strange = {"needs_review": True, "review_reasons": ["out_of_distribution"]}
+            next(iter(tables.predictions.values()))[number] |= strange
     predictions = [row for rows in tables.predictions.values() for row in rows]
     rows = study_rows(
         pd.DataFrame(tables.slices, columns=SLICES_SCHEMA.names),
@@ -94,6 +99,21 @@ def test_a_study_is_said_no_finer_than_its_slices(make_run: MakeRun, tmp_path: P
     assert text(page.by_id("study-2").findall(".//ol/li")[0]) == "3 90%"
     plot = page.by_id("study-2").find(".//svg[@class='plot']")
     assert "from <10% to 90%." in plot.get("aria-label")
+
+
+def test_of_a_study_unlike_the_training_images_no_probability_is_said(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    run = make_run(with_studies(typical_tables(30), far=(2, 3, 4, 5)))
+    page = Page(build_report(run, tmp_path / "index.html"))
+    entry = text(page.by_id("study-2"))
+    said = "how sure the model is means nothing here and is not shown."
+    assert f"mobilenet_v2Glioma Unlike the training images: {said}" in entry
+    assert "baselineNo tumour 9" in entry
+    assert text(page.by_id("study-2").findall(".//ol/li")[0]) == "3 unlike the training images"
+    plot = page.by_id("study-2").find(".//svg[@class='plot']")
+    least = "to mobilenet_v2 from 3% to 92% without 4 unlike the training images."
+    assert plot.get("aria-label").endswith(least)
 
 
 def test_a_series_is_drawn_along_its_slices_and_a_study_of_several_is_not(page: Page) -> None:
