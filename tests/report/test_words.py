@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markupsafe import escape
 
@@ -176,6 +176,7 @@ def test_a_path_may_break_at_its_joints_and_not_inside_words(path: str, html: st
     assert breakable(path) == html
 
 
+@settings(deadline=None)  # the first example imports
 @given(st.text(max_size=40))
 def test_breaks_change_nothing_that_is_read(path: str) -> None:
     assert str(breakable(path)).replace("<wbr>", "") == str(escape(path))
