@@ -70,8 +70,9 @@ def balance_findings(labels: pd.DataFrame) -> Iterator[Finding]:
         "(Theil\u2019s coefficient; 0% would be no tie). Show every score per source.",
     )
     yield from _tied_sources(sources, tumors)
-    if "official_split" in labels and labels["official_split"].notna().all():
-        yield from _shifted_sources(sources, tumors, labels["official_split"].astype(str))
+    if "official_split" in labels:
+        splits = labels["official_split"].astype(object)
+        yield from _shifted_sources(sources, tumors, splits.where(splits.notna(), _UNKNOWN))
 
 
 def _rare_categories(labels: pd.DataFrame) -> Iterator[Finding]:

@@ -174,17 +174,21 @@ def group_findings(data: Labelled) -> Iterator[Finding]:
 
 
 def crossing_findings(data: Labelled) -> Iterator[Finding]:
-    """Yield the groups that cross a given split, with the two pictures of it most alike."""
-    if "official_split" in data.table and data.table["official_split"].notna().all():
-        halves = data.table["official_split"].astype(str)
-        yield from _crossings(data, halves.to_numpy(), "the official split")
-    if "fold" in data.table and data.table["fold"].notna().all():
-        folds = "fold " + data.table["fold"].astype(int).astype(str)
-        yield from _crossings(data, folds.to_numpy(), "the given folds")
+    """Yield the groups that cross a given split, with the two pictures of it most alike.
+
+    Pictures that name no side of a split are passed over; the others are looked at.
+    """
+    halves = data.values("official_split")
+    yield from _crossings(data, np.array(halves, dtype=object), "the official split")
+    folds = data.table.reindex(columns=["fold"])["fold"].astype("Int64")
+    names = [None if pd.isna(fold) else f"fold {fold}" for fold in folds]
+    yield from _crossings(data, np.array(names, dtype=object), "the given folds")
 
 
 def _crossings(data: Labelled, sides: NDArray[Any], split: str) -> Iterator[Finding]:
-    for _, members in _members(data.groups):
+    given = pd.notna(sides)
+    for _, whole in _members(data.groups):
+        members = whole[given[whole]]
         counts = pd.Series(sides[members]).value_counts()
         if len(counts) < 2:
             continue
@@ -200,7 +204,8 @@ def _crossings(data: Labelled, sides: NDArray[Any], split: str) -> Iterator[Find
             Kind.CROSSING_SPLIT,
             Severity.ERROR,
             min(float(likeness[row, column]), 1.0),  # rounding
-            f"Copies or pictures of one patient cross {split}: {words}.",
+            f"Copies or pictures of one patient cross {split}: {words}"
+            f"{f', {lost} in neither' if (lost := len(whole) - len(members)) else ''}.",
         )
 
 

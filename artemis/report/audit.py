@@ -71,7 +71,8 @@ def _page(folder: Path) -> str:
             "title": section.title,
             "caption": section.caption,
             "parts": [
-                _part(part, record, shown, pictures, thumbnails) | {"empty": _empty(part, counts)}
+                _part(part, record, shown, pictures, thumbnails)
+                | {"empty": _empty(part, counts), "unsplit": _unsplit(part, counts)}
                 for part in section.parts
             ],
         }
@@ -109,8 +110,21 @@ def _overview(findings: pd.DataFrame) -> list[tuple[str, str, list[int]]]:
 
 def _empty(part: Part, counts: pd.DataFrame) -> str:
     """Return what is said where nothing of a kind was found, or could be."""
-    split = counts[["official_split", "fold"]].notna().all().any()
+    split = counts[["official_split", "fold"]].notna().any(axis=None)
     return NO_SPLIT if part.kind is Kind.CROSSING_SPLIT and not split else part.empty
+
+
+def _unsplit(part: Part, counts: pd.DataFrame) -> str:
+    """Return what is said of pictures that a given split leaves out; nothing if there are none."""
+    words = []
+    for column, side in (("official_split", "side of the official split"), ("fold", "fold")):
+        without, of = counts[column].isna(), counts["pictures"]
+        if part.kind is Kind.CROSSING_SPLIT and without.any() and not without.all():
+            words.append(
+                f"{number(int(of[without].sum()))} of {counted(int(of.sum()), 'picture')} with no "
+                f"{side} given: no crossing of these is looked for."
+            )
+    return " ".join(words)
 
 
 def _part(

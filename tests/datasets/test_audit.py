@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from artemis.datasets.audit import audit_dataset
 from artemis.datasets.audit_record import AuditResult, read_audit
 from artemis.datasets.balance import balance_findings, count_table, explained
+from artemis.datasets.copies import Fingerprints, find_copies
 from artemis.datasets.disagreement import adjusted, given_predictions, out_of_fold
 from artemis.datasets.findings import SHOWN, Finding, Kind, Severity, rank_findings, read_table
-from artemis.datasets.pair_checks import linked
+from artemis.datasets.pair_checks import Labelled, crossing_findings, linked
 from artemis.errors import (
     MissingExtraError,
     NothingUsableError,
@@ -312,6 +313,27 @@ def test_test_pictures_of_a_source_unknown_in_training_are_found() -> None:
     )
     sentences = [f.sentence for f in balance_findings(table)]
     assert any(s.startswith("1 of the 2 test pictures labelled glioma") for s in sentences)
+
+
+def test_a_split_is_checked_where_it_is_given_though_single_pictures_name_none() -> None:
+    table = labelled(
+        tumor=["glioma"] * 6,
+        plane=["coronal"] * 6,
+        source=["x", "x", "y", "x", "x", "y"],
+        official_split=["training", "training", "testing", "testing", None, None],
+    ).assign(fold=[0, 0, 0, 1, None, None])
+    sentences = [f.sentence for f in balance_findings(table)]
+    assert any(s.startswith("1 of the 2 test pictures labelled glioma") for s in sentences)
+    prints = Fingerprints(np.zeros(6, np.uint64), np.eye(6, 1024, dtype=np.float32))
+    copies = find_copies(prints, [f"{k}" for k in range(6)])
+    groups = np.array([0, 1, 0, 1, 0, 2], np.int64)
+    data = Labelled(table.assign(path=[f"{k}.png" for k in range(6)]), copies, groups, prints)
+    found = {(f.path, f.sentence.split(" cross ")[1]) for f in crossing_findings(data)}
+    assert found == {
+        ("2.png", "the official split: 1 in training, 1 in testing, 1 in neither."),
+        ("3.png", "the official split: 1 in training, 1 in testing."),
+        ("3.png", "the given folds: 1 in fold 0, 1 in fold 1."),
+    }
 
 
 @settings(deadline=None)

@@ -166,6 +166,22 @@ def test_without_a_split_none_is_said_to_be_uncrossed(audited: AuditResult, tmp_
     assert "No split was given, so none can be crossed." in words
 
 
+def test_pictures_that_a_split_leaves_out_are_counted(audited: AuditResult, tmp_path: Path) -> None:
+    folder = crowded(audited, tmp_path / "partly")
+    counts = read_table(folder, "counts")
+    counts.loc[0, "official_split"] = None
+    write_table(folder, "counts", counts)
+    words = text(Page(build_audit_page(folder)).by_id("crossings"))
+    left, of = counts["pictures"].iloc[0], counts["pictures"].sum()
+    assert f"{left} of {of} pictures with no side of the official split given" in words
+    assert "No group crosses the given split." in words
+    assert "No split was given" not in words
+
+
+def test_every_picture_on_a_side_needs_no_word(page: Page) -> None:
+    assert "side of the official split given" not in text(page.by_id("crossings"))
+
+
 def test_a_source_stands_as_the_data_write_it(page: Page) -> None:
     heads = [text(head) for head in page.by_id("balance").iter("th") if head.get("scope") == "col"]
     assert {"one", "two", "Coronal"} <= set(heads)
