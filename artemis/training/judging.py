@@ -329,7 +329,7 @@ def _figures(evidence: Evidence, caveat: str) -> Evaluation:
     return evaluate(
         evidence.probabilities,
         evidence.categories,
-        evidence.groups.tolist(),
+        evidence.dealt_groups,
         evidence.sources.tolist(),
         f"Patient-disjoint: the locked evaluation set, {how}.{caveat}",
     )

@@ -44,6 +44,7 @@ from artemis.training.figures.far import auroc, far_pictures
 from artemis.training.figures.localisation import figures_of_maps
 from artemis.training.figures.out_of_fold import OUT_OF_FOLD_SCHEMA, write_frame
 from artemis.training.labelled.dataset import TrainingSet
+from artemis.training.labelled.split import content_names
 from artemis.training.network.export import export_litert
 from artemis.training.network.feeds import Samples
 from artemis.training.network.fit import Fitted
@@ -243,7 +244,8 @@ def _test(model: Trained, building: Path) -> Evaluation:
     pictures = model.samples.pictures[model.test]
     outputs = open_network(building / WEIGHTS_NAME).run(pictures)
     probabilities = softmax(outputs["logits"] / model.calibration.temperature)
-    categories, groups = table["category"].to_numpy(), table["group"].tolist()
+    categories = table["category"].to_numpy()
+    groups = content_names(table["group"], table["slice_id"]).tolist()
     measured = evaluate(
         probabilities,
         categories,

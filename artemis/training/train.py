@@ -28,6 +28,7 @@ from artemis.training.figures.out_of_fold import (
     write_frame,
 )
 from artemis.training.labelled.dataset import TrainingSet
+from artemis.training.labelled.split import content_names
 from artemis.training.network.feeds import Samples
 from artemis.training.network.fit import Epoch, Fitted, fit, prepare
 from artemis.training.network.recipes import Recipe
@@ -280,7 +281,7 @@ def calibrate_on(predictions: pd.DataFrame, words: str) -> Calibration:
             softmax(logits / np.float32(temperature.value)),
             softmax(logits) if temperature.value == 1 else cross_fitted(logits, categories, parts),
             categories,
-            predictions["group"].tolist(),
+            _dealt_groups(predictions),
             parts,
             words,
         ),
@@ -292,7 +293,11 @@ def parts_of(predictions: pd.DataFrame) -> NDArray[np.int64]:
     folds = predictions["fold"].to_numpy()
     if len(set(folds.tolist())) > 1:
         return folds
-    return group_parts(predictions["group"].tolist())
+    return group_parts(_dealt_groups(predictions))
+
+
+def _dealt_groups(predictions: pd.DataFrame) -> list[str]:
+    return content_names(predictions["group"], predictions["slice_id"]).tolist()
 
 
 def _sister(

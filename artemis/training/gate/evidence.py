@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from artemis.labels import CATEGORIES, PROBABILITY_COLUMNS
 from artemis.models.decisions import ModelVersion
+from artemis.training.labelled.split import content_names
 
 
 class Provenance(StrEnum):
@@ -86,9 +87,14 @@ class Evidence:
             )
 
     @property
+    def dealt_groups(self) -> list[str]:
+        """Group of each slice by a name that no workspace's secret is in, to draw groups by."""
+        return content_names(pd.Series(self.groups), pd.Series(self.slice_ids)).tolist()
+
+    @property
     def locked_set_sha256(self) -> str:
         """SHA-256 over slices, true categories and groups, independent of their order."""
-        rows = zip(self.slice_ids, self.categories, self.groups, strict=True)
+        rows = zip(self.slice_ids, self.categories, self.dealt_groups, strict=True)
         lines = sorted(f"{slice_id} {category} {group}" for slice_id, category, group in rows)
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 

@@ -139,7 +139,7 @@ def _complete(integrity: Sequence[Check], compared: bool) -> Check:
 def _resample(policy: Policy, evidence: Evidence) -> Resampled:
     return resample(
         evidence.categories,
-        evidence.groups.tolist(),
+        evidence.dealt_groups,
         evidence.probabilities,
         resamples=policy.bootstrap.resamples,
         seed=policy.bootstrap.seed,

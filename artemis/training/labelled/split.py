@@ -81,15 +81,20 @@ def content_names(groups: pd.Series[str], slice_ids: pd.Series[str]) -> pd.Serie
     groups : Series of str, (n,)
         From `make_groups`.
     slice_ids : Series of str, (n,)
-        Content of each picture, with the same index.
+        Content of each picture, in the same order.
 
     Returns
     -------
     Series of str, (n,)
-        A given name as it is; instead of one that `make_groups` made, the smallest slice.
+        A given name as it is; instead of one that `make_groups` made, the smallest slice of the
+        group among these. With the index of `groups`.
     """
-    made = groups.map(lambda name: _MADE.fullmatch(name) is not None).to_numpy(dtype=np.bool_)
-    return groups.mask(made, slice_ids.groupby(groups).transform("min"))
+    smallest = slice_ids.groupby(groups.to_numpy()).transform("min")
+    names = [
+        content if _MADE.fullmatch(name) else name
+        for name, content in zip(groups, smallest, strict=True)
+    ]
+    return pd.Series(names, index=groups.index, dtype=object)
 
 
 def make_folds(

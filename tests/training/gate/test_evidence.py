@@ -83,3 +83,17 @@ def test_share_of_labels_that_changed() -> None:
     assert relabelled_share(now, ids, before) == pytest.approx(1 / 3)
     assert relabelled_share(now[3:], ids[3:], before) == 0
     assert relabelled_share(now, ids, None) is None
+
+
+def test_secret_in_the_names_of_groups_moves_neither_the_hash_nor_the_draws() -> None:
+    """Groups that no manifest names bear their patients' keys, others in each workspace."""
+    drawn = draw()
+    numbers = pd.factorize(drawn.groups)[0]
+    one, other = (
+        replace(drawn, groups=np.array([f"patient-{number:012x}" for number in names]))
+        for names in (numbers, 5_000 - numbers)
+    )
+    assert one.locked_set_sha256 == other.locked_set_sha256
+    assert one.dealt_groups == other.dealt_groups
+    assert pd.Series(one.dealt_groups).groupby(drawn.groups).nunique().max() == 1
+    assert drawn.dealt_groups == drawn.groups.tolist()
