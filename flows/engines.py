@@ -8,7 +8,6 @@ certificate that was made for it.
 from __future__ import annotations
 
 import logging
-import os
 import re
 import socket
 import time
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from artemis import __version__
+from artemis.cores import usable_cores
 from artemis.engine import Engine
 from artemis.errors import EngineError, MissingExtraError, StoreError
 from artemis.store import Store
@@ -181,7 +181,7 @@ def dask_workers(
 
 def _local_cluster() -> dict[str, Any]:
     return {
-        "n_workers": os.cpu_count() or 1,
+        "n_workers": usable_cores(),
         "threads_per_worker": 1,
         "host": "127.0.0.1",
         "security": True,  # else any user of this machine could send it code

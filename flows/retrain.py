@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import os
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -16,6 +15,7 @@ from prefect.futures import PrefectConcurrentFuture, PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from artemis import RESEARCH_USE
+from artemis.cores import usable_cores
 from artemis.ending import end, go_on
 from artemis.errors import ArtemisError
 from artemis.locks import exclusive
@@ -87,7 +87,7 @@ def _flow_run_name() -> str:
     name="retrain",
     flow_run_name=_flow_run_name,
     task_runner=ThreadPoolTaskRunner(  # type: ignore[arg-type]
-        max_workers=2 if (os.cpu_count() or 1) >= _CORES_FOR_TWO else 1
+        max_workers=2 if usable_cores() >= _CORES_FOR_TWO else 1
     ),
     persist_result=False,
 )

@@ -22,6 +22,7 @@ from artemis.benchmark.peer_process import PeerProcess
 from artemis.benchmark.record import BenchmarkRecord, Check, Timing
 from artemis.benchmark.rounds import Measured, in_turn, median_ratio
 from artemis.benchmark.stages import Stages, roofline
+from artemis.cores import usable_cores
 from artemis.errors import NothingUsableError
 from artemis.ingest.discover import located
 from artemis.runs import ModelRecord, read_record
@@ -172,7 +173,7 @@ def _own_checks(whole: WholePath, stages: Stages, models: list[str]) -> list[Che
 def _machine() -> dict[str, str]:
     return {
         "processor": _processor(),
-        "cores": str(os.cpu_count()),
+        "cores": str(usable_cores()),
         "load before the end": f"{os.getloadavg()[0]:.1f}",
         "system": f"{platform.system()} {platform.release()}",
         **versions(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from artemis.benchmark.record import Check
 from artemis.benchmark.rounds import Measured
+from artemis.cores import usable_cores
 from artemis.evidence_map import gives_evidence, tumor_evidence
 from artemis.ingest.discover import located
 from artemis.ingest.identity import IdentityKey
@@ -185,7 +185,7 @@ def roofline(per_image: dict[str, float], models: list[str], cores: int | None =
     cores : int, optional
         Cores to share; those of this machine by default.
     """
-    spread = sum(per_image[stage] for stage in SPREADABLE) / (cores or os.cpu_count() or 1)
+    spread = sum(per_image[stage] for stage in SPREADABLE) / (cores or usable_cores())
     return spread + sum(per_image[model] for model in models)
 
 

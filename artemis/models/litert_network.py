@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 import numpy as np
@@ -13,32 +14,50 @@ from artemis.errors import ModelError
 from artemis.native_talk import native_talk_silenced
 
 SIGNATURE: Final = "serving_default"
-BATCH: Final = 4  # as fast as 16 on two cores, and 75 MB less for what lies between layers
+_BATCH: Final = 4  # as fast as 16 on two cores, and 75 MB less for what lies between layers
+_THREADS: Final = 4
+"""Of one interpreter: 16 cores share a batch's layers badly, see docs/performance.md."""
 
 
 class LiteRtNetwork:
-    """Runs one batch at a time on all its threads; see `artemis.models.network.Network`."""
+    """Runs a batch at a time for every four threads, each on an interpreter of its own.
+
+    See `artemis.models.network.Network`.
+    """
 
     precision = "f32"
 
     def __init__(self, path: Path, threads: int) -> None:
-        self._lock = threading.Lock()
-        self._runner, self.side = open_signature(path, threads)
-        self.outputs = {name: shape for name, (_, shape) in outputs_of(self._runner).items()}
+        at_a_time = max(1, threads // _THREADS)
+        self._path, self._threads = path, threads // at_a_time
+        runner, self.side = open_signature(path, self._threads)
+        self.outputs = {name: shape for name, (_, shape) in outputs_of(runner).items()}
+        self._pool = ThreadPoolExecutor(at_a_time, thread_name_prefix=path.parent.name)
+        self._idle: SimpleQueue[Any] = SimpleQueue()
+        self._idle.put(runner)  # others are opened when they are needed
 
     def run(self, pictures: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         """Return each output, by name, of ``(n, side, side)`` uint8 pictures."""
-        parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in self.outputs}
-        with self._lock:
-            for start in range(0, len(pictures), BATCH):
-                batch = np.ascontiguousarray(pictures[start : start + BATCH, ..., None])
-                # The runner copies its outputs, so they outlive the next invocation.
-                for name, values in self._runner(picture=batch).items():
-                    parts[name].append(values)
-        return {
-            name: np.concatenate(values) if values else np.empty((0, *self.outputs[name]), "f4")
-            for name, values in parts.items()
-        }
+        answers = {name: np.empty((len(pictures), *s), "f4") for name, s in self.outputs.items()}
+
+        def answer(start: int) -> None:
+            runner = self._take()
+            try:
+                batch = np.ascontiguousarray(pictures[start : start + _BATCH, ..., None])
+                for name, values in runner(picture=batch).items():
+                    answers[name][start : start + _BATCH] = values
+            finally:
+                self._idle.put(runner)
+
+        for _ in self._pool.map(answer, range(0, len(pictures), _BATCH)):
+            pass  # raises what a thread raised
+        return answers
+
+    def _take(self) -> Any:
+        try:
+            return self._idle.get_nowait()
+        except Empty:
+            return open_signature(self._path, self._threads)[0]
 
 
 def open_signature(path: Path, threads: int) -> tuple[Any, int]:

@@ -5,7 +5,6 @@ All read the one file that a model is exported to, and answer alike.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,11 +16,15 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from artemis.models.litert_network import BATCH, LiteRtNetwork
+from artemis.cores import usable_cores
+from artemis.models.litert_network import LiteRtNetwork
 from artemis.models.manifest import WEIGHTS_NAME
 from artemis.settings import Runtime, Settings
 
 _PROBES: Final = 5
+_PROBED: Final = 8
+"""Pictures for each thread in one measurement of a probe."""
+
 _WORTH_A_CHANGE: Final = 1.05
 """How many times faster another runtime must be than the default, to be chosen by itself."""
 
@@ -69,7 +72,7 @@ def open_network(path: Path, threads: int = 0, runtime: Runtime = "litert") -> N
     """
     if runtime == "auto":
         runtime = choose_runtime(runtime, (path,), threads).runtime
-    threads = threads or os.cpu_count() or 1
+    threads = threads or usable_cores()
     if runtime == "openvino":
         from artemis.models.openvino_network import OpenVinoNetwork
 
@@ -143,11 +146,13 @@ def choose_runtime(runtime: Runtime, paths: tuple[Path, ...], threads: int = 0) 
     names = installed_runtimes() if runtime == "auto" else [runtime]
     if len(names) == 1:
         return ChosenRuntime(names[0], _precision(names[0]), {})
+    threads = threads or usable_cores()
     networks = {name: [open_network(path, threads, name) for path in paths] for name in names}
     shortest = dict.fromkeys(names, float("inf"))
     for _ in range(_PROBES):
         for name in names:
-            shortest[name] = min(shortest[name], sum(map(_seconds_a_picture, networks[name])))
+            seconds = sum(_seconds_a_picture(each, threads) for each in networks[name])
+            shortest[name] = min(shortest[name], seconds)
     best = min(names, key=lambda name: shortest[name])
     if shortest[names[0]] <= _WORTH_A_CHANGE * shortest[best]:
         best = names[0]
@@ -164,9 +169,9 @@ def runtime_for(folders: Iterable[Path], settings: Settings) -> ChosenRuntime:
     return choose_runtime(settings.runtime, tuple(paths), settings.threads)
 
 
-def _seconds_a_picture(network: Network) -> float:
-    """Return how long a network takes, of some batches of noise."""
-    shape = (4 * BATCH, network.side, network.side)
+def _seconds_a_picture(network: Network, threads: int) -> float:
+    """Return how long a network takes, of some pictures of noise for each thread."""
+    shape = (_PROBED * threads, network.side, network.side)
     pictures = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     begun = time.perf_counter()
     network.run(pictures)

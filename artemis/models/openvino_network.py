@@ -6,14 +6,16 @@ import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from artemis.errors import ModelError
-from artemis.models.litert_network import BATCH, open_signature, outputs_of
+from artemis.models.litert_network import open_signature, outputs_of
 from artemis.native_talk import native_talk_silenced
+
+_BATCH: Final = 4
 
 
 class OpenVinoNetwork:
@@ -32,7 +34,7 @@ class OpenVinoNetwork:
         self._lock = threading.Lock()
         with native_talk_silenced():
             model = core.read_model(str(path))
-            model.reshape([BATCH, self.side, self.side, 1])
+            model.reshape([_BATCH, self.side, self.side, 1])
             compiled = core.compile_model(
                 model,
                 "CPU",
@@ -50,19 +52,19 @@ class OpenVinoNetwork:
         """Return each output, by name, of ``(n, side, side)`` uint8 pictures."""
         n = len(pictures)
         # Whole batches: its shape is fixed, which is faster; what fills the last is cut off.
-        whole = np.zeros((-(-n // BATCH) * BATCH, self.side, self.side, 1), np.uint8)
+        whole = np.zeros((-(-n // _BATCH) * _BATCH, self.side, self.side, 1), np.uint8)
         whole[:n, ..., 0] = pictures
         answers = {name: np.empty((len(whole), *s), "f4") for name, s in self.outputs.items()}
         with self._lock:
             self._queue.set_callback(lambda request, start: self._take(request, answers, start))
-            for start in range(0, len(whole), BATCH):
-                self._queue.start_async({0: whole[start : start + BATCH]}, start)
+            for start in range(0, len(whole), _BATCH):
+                self._queue.start_async({0: whole[start : start + _BATCH]}, start)
             self._queue.wait_all()
         return {name: values[:n] for name, values in answers.items()}
 
     def _take(self, request: Any, answers: Mapping[str, NDArray[np.float32]], start: int) -> None:
         for name, port in self._ports.items():
-            answers[name][start : start + BATCH] = request.get_tensor(port).data
+            answers[name][start : start + _BATCH] = request.get_tensor(port).data
 
 
 def precision_here() -> str:

@@ -59,6 +59,24 @@ def test_another_runtime_answers_as_litert_does_whatever_the_count(
         assert received[output] == pytest.approx(values, abs=5e-3), output
 
 
+def test_answers_of_litert_are_the_same_bits_whatever_shares_its_batches(name: str) -> None:
+    pictures = noise(name, 11)
+    one, nine = (open_network(weights(name), threads).run(pictures) for threads in (1, 9))
+    assert {output: len(values) for output, values in one.items()} == dict.fromkeys(nine, 11)
+    for output, values in one.items():
+        assert np.array_equal(values, nine[output]), output
+        assert len(np.unique(values.reshape(11, -1), axis=0)) == 11  # each picture has its own
+
+
+def test_picture_that_litert_cannot_take_is_said_and_the_next_ones_are_answered() -> None:
+    network = open_network(weights("baseline"), 8)
+    pictures = noise("baseline", 9)
+    expected = network.run(pictures)["logits"]
+    with pytest.raises(ValueError, match="Cannot set tensor"):
+        network.run(pictures.astype(np.float64))
+    assert np.array_equal(network.run(pictures)["logits"], expected)
+
+
 def test_another_runtime_serves_threads_each_its_own_answers(runtime: Runtime) -> None:
     network = open_network(weights("baseline"), 2, runtime)
     batches = [noise("baseline", 12)[k : k + 3] for k in range(0, 12, 3)]
