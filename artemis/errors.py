@@ -67,6 +67,10 @@ class BenchmarkError(ArtemisError):
     """A benchmark whose command failed, or whose outputs are not alike."""
 
 
+class ProcessEndedError(ArtemisError):
+    """A process of Artemis' own ended where an answer of it was expected."""
+
+
 class RunEndedError(ArtemisError):
     """A step of a run that was ended meanwhile."""
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from artemis.benchmark.processes import own_environment, own_python
 from artemis.errors import BenchmarkError
 from artemis.labels import PROBABILITY_COLUMNS
 from artemis.predictions import read_table
+from artemis.processes import own_environment, own_python
 from artemis.runs import read_record
 
 _WORDS = 400

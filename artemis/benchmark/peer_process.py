@@ -6,30 +6,24 @@ seconds that it took or by the checks. The other side is `artemis.benchmark.peer
 
 from __future__ import annotations
 
-import json
-import subprocess
-import tempfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Final, Self
+from typing import Any, Final, Self
 
-from artemis.benchmark.processes import own_environment, own_python
 from artemis.benchmark.record import Check
 from artemis.benchmark.rounds import Measured
-from artemis.errors import BenchmarkError
+from artemis.errors import BenchmarkError, ProcessEndedError
+from artemis.processes import OwnProcess
 from artemis.runs import ModelRecord
 
 LOOP: Final = "the original's loop"
 PIPELINE: Final = "Keras' directory pipeline"
 CHECKS: Final = "checks"
 SERVE: Final = "from artemis.benchmark.peers import serve; serve()"
-_PATIENCE: Final = 20.0  # seconds that it has to go by itself
 _AS_TRAINING: Final = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1"}
 """oneDNN as `artemis.training.jobs.require_tensorflow` sets it: Keras as fast as it can be here."""
-
-_WORDS: Final = 400
 
 
 class PeerProcess:
@@ -58,15 +52,7 @@ class PeerProcess:
         BenchmarkError
             If it ends instead.
         """
-        self._said: IO[bytes] = tempfile.TemporaryFile()  # closed by __exit__
-        self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and code
-            own_python(self._code),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._said,
-            env=own_environment() | _AS_TRAINING,
-            text=True,
-        )
+        self._process = OwnProcess(self._code, _AS_TRAINING)
         try:
             sides = {model.name: model.side for model in self._models}
             self._ask({"folder": str(self._folder), "sides": sides})
@@ -81,13 +67,8 @@ class PeerProcess:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """End it: it goes when its standard input closes, and is killed if it does not."""
-        try:
-            self._process.communicate(timeout=_PATIENCE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.communicate()
-        self._said.close()
+        """End the process."""
+        self._process.end()
 
     def measured(self, images: int) -> list[Measured]:
         """Return both ways, to be timed on all pictures; seconds are counted in the process."""
@@ -102,25 +83,10 @@ class PeerProcess:
 
     def _ask(self, question: Any) -> Any:
         """Send one line and return the answer to it."""
-        talk_in, talk_out = self._process.stdin, self._process.stdout
-        assert talk_in is not None  # noqa: S101  # for mypy: both are pipes
-        assert talk_out is not None  # noqa: S101
-        answer = ""
         try:
-            talk_in.write(json.dumps(question) + "\n")
-            talk_in.flush()
-            answer = talk_out.readline()
-        except BrokenPipeError:
-            pass  # it ended before it was asked; said below
-        if not answer:
-            raise BenchmarkError(self._ended())
-        return json.loads(answer)
-
-    def _ended(self) -> str:
-        code = self._process.wait()
-        self._said.seek(0)
-        said = self._said.read().decode(errors="replace").strip()[-_WORDS:]
-        return (
-            f"{self._folder}: expected Keras to classify its pictures. Received the end of its "
-            f"process ({code}): {said or 'no word'}. Run with --no-peers to measure the rest."
-        )
+            return self._process.ask(question)
+        except ProcessEndedError as ended:
+            raise BenchmarkError(
+                f"{self._folder}: expected Keras to classify its pictures. Received {ended}. "
+                "Run with --no-peers to measure the rest."
+            ) from ended
