@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -78,7 +78,13 @@ class ChunkPaths:
         return self.folder / "thumbnails.parquet"
 
 
-def ingest_chunk(run: RunPaths, record: RunRecord, chunk: int, sides: Sequence[int]) -> Counts:
+def ingest_chunk(
+    run: RunPaths,
+    record: RunRecord,
+    chunk: int,
+    sides: Sequence[int],
+    may_read: Callable[[int, int], bool] = lambda entry, frame: True,
+) -> Counts:
     """Read a chunk's files: write its part of `slices`, and its pictures to scratch.
 
     Parameters
@@ -89,6 +95,8 @@ def ingest_chunk(run: RunPaths, record: RunRecord, chunk: int, sides: Sequence[i
         Number of the chunk, from 0.
     sides : sequence of int
         Edges of the model inputs that the models of the run take.
+    may_read : callable
+        See `artemis.ingest.read.read_chunk`.
 
     Returns
     -------
@@ -105,7 +113,8 @@ def ingest_chunk(run: RunPaths, record: RunRecord, chunk: int, sides: Sequence[i
     rows: list[dict[str, Any]] = []
     thumbnails: dict[str, dict[str, Any]] = {}
     inputs: dict[int, list[NDArray[np.uint8]]] = {side: [] for side in sides}
-    for found in read_chunk(Path(record.batch), entries, record.settings.ingest, identity):
+    settings = record.settings.ingest
+    for found in read_chunk(Path(record.batch), entries, settings, identity, may_read):
         check_goes_on(run.run_id)
         rows.append(found.row | {"run_id": run.run_id})
         if found.pixels is not None:

@@ -143,8 +143,16 @@ class Settings(BaseSettings):
     max_chunks: int = Field(
         120, ge=1, description="Chunks of a run, as long as each holds at most 1,024 slices."
     )
-    chunks_in_flight: int = Field(3, ge=1, description="Chunks worked on at the same time.")
-    threads: int = Field(0, ge=0, description="Inference threads per model; 0 means automatic.")
+    chunks_in_flight: int = Field(
+        0, ge=0, description="Chunks worked on at the same time; 0: two, and one for two cores."
+    )
+    readers: int | None = Field(
+        None,
+        ge=0,
+        description="Processes that read, beside the command's own; 0: none. Without it: one for "
+        "every two cores, from four cores on.",
+    )
+    threads: int = Field(0, ge=0, description="Inference threads per model; 0: one for each core.")
     runtime: Runtime = Field(
         "litert",
         description="What runs the networks: litert; openvino, with its extra; tensorflow, with "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,13 @@ from artemis.batch import (
 )
 from artemis.chunk import classify_chunk, classify_stored_chunk
 from artemis.classify import conclude_chunk, ingest_chunk, predict_chunk
+from artemis.cores import chunk_threads, chunks_at_a_time, reader_processes
 from artemis.engine import Engine
 from artemis.errors import StoreError
 from artemis.mirror import mirror_of
 from artemis.models.registry import MODEL_NAMES, forget_models
 from artemis.progress import report_progress
+from artemis.readers import READERS, Readers
 from artemis.report.publish import write_report
 from artemis.runs import Counts, RunPaths, RunRecord, read_record, write_record
 from artemis.settings import load_settings
@@ -40,7 +42,9 @@ from artemis.shards import Shard
 from artemis.studies import write_studies
 from flows.engines import Workers, dask_workers, worker_folder
 
-_WORKERS = 4
+_WAITING = 2
+"""Chunks that are classified or wait, beside those that are read."""
+
 _Chunk = tuple[
     PrefectFuture[dict[str, int]],
     list[PrefectFuture[int]],
@@ -78,6 +82,9 @@ def ingest(run_dir: str, chunk: int) -> dict[str, int]:
     """Read a chunk's files once, for all models."""
     run, record = _open_run(run_dir)
     sides = sorted({model.side for model in record.models})
+    readers = READERS.get()
+    if readers is not None:
+        return readers.ingest(run, chunk, sides).model_dump()
     return ingest_chunk(run, record, chunk, sides).model_dump()
 
 
@@ -92,7 +99,9 @@ def predict(run_dir: str, chunk: int, model: str) -> int:
 @task(name="conclude", task_run_name="conclude-{chunk}", **_STEP)
 def conclude(run_dir: str, chunk: int) -> int:
     """Write a chunk's predictions of all models."""
-    return conclude_chunk(*_open_run(run_dir), chunk)
+    run, record = _open_run(run_dir)
+    readers = READERS.get()
+    return conclude_chunk(run, record, chunk) if readers is None else readers.conclude(run, chunk)
 
 
 @task(name="push", task_run_name="push-{chunk}", **_STEP)
@@ -142,7 +151,7 @@ def _flow_run_name() -> str:
 @flow(
     name="classify-batch",
     flow_run_name=_flow_run_name,
-    task_runner=_Workers(max_workers=_WORKERS),  # type: ignore[arg-type]
+    task_runner=_Workers(max_workers=chunk_threads()),  # type: ignore[arg-type]
     persist_result=False,
 )
 def classify_batch(
@@ -199,11 +208,11 @@ def classify_batch(
         begun = time.monotonic()
         chunks, slices, record = _plan(run, record, limit, shard)
         planned = time.monotonic()
-        counts = (
-            _run_chunks(run, record, chunks, slices)
-            if workers is None
-            else _send_chunks(workers, run, record, chunks, slices)
-        )
+        if workers is not None:
+            counts = _send_chunks(workers, run, record, chunks, slices)
+        else:
+            with _reading(record, chunks):
+                counts = _run_chunks(run, record, chunks, slices)
         forget_models()
         give_back()
         studies(str(run.root))
@@ -247,6 +256,13 @@ def _plan(
     return len(chunks), chunks.slices, record
 
 
+def _reading(record: RunRecord, chunks: int) -> AbstractContextManager[object]:
+    """Return the context of the processes that read; one chunk is not worth the start of any."""
+    wanted = record.settings.readers
+    count = min(chunks, reader_processes() if wanted is None else wanted)
+    return Readers(count) if count and chunks > 1 else nullcontext()
+
+
 def _run_chunks(run: RunPaths, record: RunRecord, chunks: int, total: int) -> Counts:
     """Keep a few chunks in flight, so that reading and classifying overlap in bounded memory."""
     counts, run_dir = Counts(), str(run.root)
@@ -263,7 +279,7 @@ def _run_chunks(run: RunPaths, record: RunRecord, chunks: int, total: int) -> Co
         if record.store:
             pushed = [push.submit(run_dir, chunk, wait_for=[concluded], return_state=False)]
         in_flight.append((ingested, predicted, concluded, pushed))
-        if len(in_flight) >= record.settings.chunks_in_flight:
+        if len(in_flight) >= (record.settings.chunks_in_flight or chunks_at_a_time() + _WAITING):
             counts = _collect(in_flight, counts, total)
     while in_flight:
         counts = _collect(in_flight, counts, total)

@@ -14,6 +14,7 @@ from prefect.exceptions import PrefectException
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from artemis import RESEARCH_USE, inbox
+from artemis.cores import chunk_threads
 from artemis.errors import BusyError, InboxError, NothingUsableError, WorkspaceError
 from artemis.inbox import Claim
 from artemis.locks import exclusive
@@ -22,7 +23,6 @@ from artemis.runs import RunRecord
 from artemis.said import counted
 from artemis.settings import Settings, load_settings
 
-_WORKERS = 4  # as in classify-batch, whose import costs seconds that an empty inbox need not pay
 DONE, QUARANTINED, FAILED = "done", "in quarantine", "failed, to be tried again"
 
 
@@ -43,7 +43,7 @@ def _flow_run_name() -> str:
 @flow(
     name="classify-inbox",
     flow_run_name=_flow_run_name,
-    task_runner=ThreadPoolTaskRunner(max_workers=_WORKERS),  # type: ignore[arg-type]
+    task_runner=ThreadPoolTaskRunner(max_workers=chunk_threads()),  # type: ignore[arg-type]
     persist_result=False,
 )
 def classify_inbox(workspace: str | None = None, models: list[str] | None = None) -> dict[str, int]:

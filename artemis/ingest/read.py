@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -25,10 +26,13 @@ from artemis.ingest.identity import IdentityKey
 from artemis.ingest.plan import PlanEntry
 from artemis.ingest.quality import measure, refuse_unusable
 from artemis.ingest.quiet import mute_readers
-from artemis.ingest.reasons import Reason
+from artemis.ingest.reasons import Reason, scan_error
 from artemis.ingest.scan import Scan, open_scan
 from artemis.predictions import SLICES_SCHEMA
 from artemis.settings import IngestSettings
+
+OPENING: Final = -1
+"""Stands for a frame where a file is opened, hashed, and its header read."""
 
 _BLOCK: Final = 1 << 20
 _NEVER_OPENED: Final = frozenset(
@@ -64,6 +68,7 @@ def read_chunk(
     entries: Sequence[PlanEntry],
     settings: IngestSettings,
     identity: IdentityKey,
+    may_read: Callable[[int, int], bool] = lambda entry, frame: True,
 ) -> Iterator[IngestedSlice]:
     """Read the frames of a chunk.
 
@@ -77,6 +82,9 @@ def read_chunk(
         Limits and thresholds.
     identity : IdentityKey
         Turns identifiers into keys.
+    may_read : callable
+        Is asked with an entry's place and a frame, or `OPENING`, before anything of it is read;
+        where it says no, the row's reason is that its decoder crashed.
 
     Yields
     ------
@@ -87,12 +95,16 @@ def read_chunk(
         and is not read to its end.
     """
     mute_readers()
-    for entry in entries:
-        yield from _read_entry(root, entry, settings, identity)
+    for place, entry in enumerate(entries):
+        yield from _read_entry(root, entry, settings, identity, partial(may_read, place))
 
 
 def _read_entry(
-    root: Path, entry: PlanEntry, settings: IngestSettings, identity: IdentityKey
+    root: Path,
+    entry: PlanEntry,
+    settings: IngestSettings,
+    identity: IdentityKey,
+    may_read: Callable[[int], bool],
 ) -> Iterator[IngestedSlice]:
     common = {**_EMPTY_ROW, "path": entry.display_path, "format": entry.format}
     with ExitStack() as stack:
@@ -101,6 +113,8 @@ def _read_entry(
         problem = _planned_problem(entry)
         if problem is None or problem.reason_code not in _NEVER_OPENED:
             try:
+                if not may_read(OPENING):
+                    raise _crashed()
                 with image_border():
                     stream, size = open_regular(located(root, entry.path))
                     stack.callback(stream.close)
@@ -114,6 +128,8 @@ def _read_entry(
             row = {**common, "frame": frame}
             if scan is None:
                 yield _without_pixels(row, entry, problem)
+            elif not may_read(frame):
+                yield _without_pixels(row, entry, _crashed())
             else:
                 yield _read_frame(row, scan, entry, problem, settings)
 
@@ -122,6 +138,14 @@ def _planned_problem(entry: PlanEntry) -> ScanError | None:
     if entry.reason_code is None:
         return None
     return ScanError(entry.reason_code, entry.reason or "")
+
+
+def _crashed() -> ScanError:
+    return scan_error(
+        Reason.DECODER_CRASHED,
+        "a file that its decoder reads or refuses",
+        "one that ended the process of the decoder, twice",
+    )
 
 
 def _hashed(stream: BoundedReader, size: int) -> tuple[BinaryIO, str]:

@@ -53,6 +53,7 @@ class Reason(StrEnum):
     UNDECODABLE = "undecodable"
     UNSUPPORTED_TRANSFER_SYNTAX = "unsupported_transfer_syntax"
     OUT_OF_MEMORY = "out_of_memory"
+    DECODER_CRASHED = "decoder_crashed"
     NESTED_TOO_DEEPLY = "nested_too_deeply"
 
     @property
@@ -73,6 +74,7 @@ _FAILURES: Final = frozenset(
         Reason.UNDECODABLE,
         Reason.UNSUPPORTED_TRANSFER_SYNTAX,
         Reason.OUT_OF_MEMORY,
+        Reason.DECODER_CRASHED,
         Reason.NESTED_TOO_DEEPLY,
     }
 )
@@ -134,6 +136,10 @@ REMEDIES: Final[Mapping[Reason, str]] = MappingProxyType(
             "Export it uncompressed, or as RLE, JPEG, JPEG-LS or JPEG 2000."
         ),
         Reason.OUT_OF_MEMORY: "Close other programs, or lower ARTEMIS_INGEST__MAX_PIXELS.",
+        Reason.DECODER_CRASHED: (
+            "Convert it with another program, or remove it; more memory helps "
+            "if the system ended it for want of that."
+        ),
         Reason.NESTED_TOO_DEEPLY: _EXPORT_AGAIN,
     }
 )

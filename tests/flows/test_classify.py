@@ -124,6 +124,32 @@ def test_record_counts_and_names_what_was_used(sample_run) -> None:
     assert json.loads(answer.stdout)["counts"]["ok"] == 28
 
 
+def test_many_cores_read_several_chunks_at_once_and_answer_the_same(
+    sample_run, samples: Path, tmp_path: Path
+) -> None:
+    code = (
+        "import artemis.cores\nartemis.cores.usable_cores = lambda: 8\n"
+        "import flows.classify, cli, sys\n"
+        "assert flows.classify.classify_batch.task_runner._max_workers == 16\ncli.main()"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code, "classify-batch", samples, "-w", tmp_path, "--json"],
+        cwd=ROOT,
+        env=os.environ | {"ARTEMIS_CHUNK_SLICES": "4"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert answer.returncode == 0, answer.stderr
+    few, many = (
+        read_table(run_dir, "predictions")
+        .drop(columns="run_id")
+        .sort_values(["path", "frame", "model"], ignore_index=True)
+        for run_dir in (sample_run[1], run_of(answer, tmp_path))
+    )
+    pd.testing.assert_frame_equal(few, many)
+
+
 def test_only_the_promised_files_are_left(sample_run) -> None:
     _, run_dir = sample_run
     names = {path.name for path in run_dir.iterdir()}
