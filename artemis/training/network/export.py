@@ -33,18 +33,21 @@ def export_litert(model: keras.Model, path: Path, *, half: bool = True) -> dict[
         Shape of each output without the batch axis.
     """
     side = model.input_shape[1]
+    # The weights go in as constants. As variables they are saved, loaded twice and only then
+    # frozen to the same network: MobileNetV2 takes six times as long (25 s of a core at 192 px).
+    learnt = [variable.numpy() for variable in model.trainable_variables]
+    others = [variable.numpy() for variable in model.non_trainable_variables]
 
     def serve(picture: Any) -> Any:
-        return model(tf.cast(picture, tf.float32), training=False)
+        outputs, _ = model.stateless_call(
+            learnt, others, tf.cast(picture, tf.float32), training=False
+        )
+        return outputs
 
-    # Keras's own archive freezes the variables; a plain tf.Module leaves reads of variables
-    # that LiteRT answers with NaN.
-    archive = keras.export.ExportArchive()
-    archive.track(model)
     signature = [tf.TensorSpec((None, side, side, 1), tf.uint8, name="picture")]
-    archive.add_endpoint("serving_default", serve, input_signature=signature)
+    traced = tf.function(serve, input_signature=signature).get_concrete_function()
     with tempfile.TemporaryDirectory() as folder:
-        archive.write_out(folder, verbose=False)
+        tf.saved_model.save(tf.Module(), folder, signatures={"serving_default": traced})
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         if half:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]

@@ -13,7 +13,7 @@ from artemis.models.network import open_network
 from artemis.models.runtime import softmax
 from artemis.training.network.export import export_litert
 
-pytestmark = pytest.mark.slow(seconds=70)
+pytestmark = pytest.mark.slow(seconds=15)
 
 
 @pytest.fixture(scope="module")
