@@ -34,6 +34,10 @@ class ScanError(ArtemisError):
         super().__init__(message)
         self.reason_code = reason_code
 
+    def again(self) -> ScanError:
+        """Return the same error without what it came from, which may hold an image, to be kept."""
+        return type(self)(self.reason_code, str(self))
+
 
 class ScanRefusedError(ScanError):
     """A readable input that Artemis should not classify (row status ``refused``)."""

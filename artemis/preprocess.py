@@ -116,13 +116,15 @@ def _looked_up(pixels: NDArray[Any], value_range: tuple[float, float] | None) ->
     return scaled
 
 
-def robust_range(values: NDArray[Any]) -> tuple[float, float]:
+def robust_range(values: NDArray[Any], overwrite: bool = False) -> tuple[float, float]:
     """Return the 0.5th and 99.5th percentile of finite `values`, as to be mapped to 0 and 255.
 
     Where the percentiles coincide (a small bright object on an empty background)
-    the minimum and maximum are returned instead.
+    the minimum and maximum are returned instead. With `overwrite` their order is lost, and no
+    copy is made.
     """
-    low, high = np.percentile(values, (_LOW_PERCENTILE, _HIGH_PERCENTILE))
+    percents = (_LOW_PERCENTILE, _HIGH_PERCENTILE)
+    low, high = np.percentile(values, percents, overwrite_input=overwrite)
     if not high > low:
         low, high = values.min(), values.max()
     return float(low), float(high)

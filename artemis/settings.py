@@ -30,7 +30,10 @@ class IngestSettings(BaseModel):
     max_pixels: int = Field(64_000_000, description="Largest number of pixels in one frame.")
     max_frames: int = Field(100_000, description="Largest number of frames in one file.")
     max_volume_bytes: int = Field(
-        1 << 30, description="Largest decoded volume held in memory at once."
+        1 << 36,
+        description="Largest volume that is unpacked from gzip, in bytes; it is read slice by "
+        "slice, but what is packed may be a thousandfold of its file. Deflated DICOM has a lower "
+        "limit of its own, too.",
     )
     colour_spread: int = Field(
         24, description="Difference between channels, of 255, that makes a pixel coloured."

@@ -30,6 +30,7 @@ _MOST_HEADER_BYTES: Final = 256 << 20
 # Pixels of scanners shrink two to tenfold, black ones with noise a little more.
 _MOST_INFLATION: Final = 100
 _ALWAYS_INFLATED: Final = 64 << 20
+_EVER_INFLATED: Final = 1 << 30  # it is held in memory
 
 
 class MeteredReader:
@@ -158,7 +159,7 @@ def inflated(stream: BinaryIO, size: int, max_inflated: int) -> tuple[io.BytesIO
         With reason ``volume_too_large``.
     """
     # pydicom inflates without a limit: a few kilobytes could become gigabytes.
-    most = min(max_inflated, max(_ALWAYS_INFLATED, _MOST_INFLATION * size))
+    most = min(max_inflated, _EVER_INFLATED, max(_ALWAYS_INFLATED, _MOST_INFLATION * size))
     inflater = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
     data = inflater.decompress(stream.read(), most)
     if inflater.unconsumed_tail:

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-import gzip
-import io
-from typing import Any, BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final
 
 import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
+from artemis.errors import ScanError
 from artemis.ingest.geometry import plane_of_normal, square_pixels
+from artemis.ingest.inflate import Places
 from artemis.ingest.nifti_header import NiftiLayout, read_layout
+from artemis.ingest.once import Once
 from artemis.ingest.reasons import Reason, scan_error
+from artemis.ingest.volume import StoredVolumes, unpacked
 from artemis.preprocess import robust_range, to_uint8
 from artemis.settings import IngestSettings
 
-_RANGE_VOXELS: Final = 4_000_000
-_RANGE_SLABS: Final = 16
-_SKIP_BYTES: Final = 1 << 20
+_VOLUMES_REMEMBERED: Final = 1024
+_FILES_REMEMBERED: Final = 4
+
+
+class _Memo:
+    """What is found out once of a content, however many chunks show slices of it."""
+
+    def __init__(self) -> None:
+        self.places = Places()
+        self.ranges: Once[int, tuple[float, float] | ScanError] = Once(_VOLUMES_REMEMBERED)
+
+
+_MEMOS: Final[Once[str, _Memo]] = Once(_FILES_REMEMBERED)
 
 
 class NiftiScan:
@@ -37,20 +49,25 @@ class NiftiScan:
     gzipped : bool
         Whether it is gzip.
     settings : IngestSettings
-        Limits. A volume above `max_volume_bytes` is read slice by slice.
+        Limits.
+    sha256 : str, optional
+        Hash of the file: what takes a look at a whole volume is done once for all who open it.
     """
 
     def __init__(
-        self, stream: BinaryIO, size: int, gzipped: bool, settings: IngestSettings
+        self,
+        stream: BinaryIO,
+        size: int,
+        gzipped: bool,
+        settings: IngestSettings,
+        sha256: str | None = None,
     ) -> None:
         self._settings = settings
-        self._stored = stream
-        self._gzipped = gzipped
-        self._plain = _unpacked(stream, gzipped)
-        self.layout: NiftiLayout = read_layout(self._plain, size, gzipped, settings)
+        self._memo = _Memo() if sha256 is None else _MEMOS.get(sha256, _Memo)
+        content = unpacked(stream, gzipped, self._memo.places)
+        self.layout: NiftiLayout = read_layout(content, size, gzipped, settings)
+        self._voxels = StoredVolumes(content, self.layout)
         self._turn = nib.orientations.io_orientation(self.layout.affine)
-        self._range: tuple[int, tuple[float, float]] | None = None
-        self._volume: tuple[int, NDArray[Any]] | None = None
 
     def describe(self, index: int) -> dict[str, Any]:
         """Return plane, position (mm along the normal) and rank of a frame."""
@@ -117,75 +134,29 @@ class NiftiScan:
         return np.ascontiguousarray(plane[::-1, ::-1].T)
 
     def _real(self, stored: NDArray[Any]) -> NDArray[np.float64]:
-        return stored.astype(np.float64) * self.layout.slope + self.layout.intercept
+        values = stored.astype(np.float64)
+        values *= self.layout.slope
+        values += self.layout.intercept
+        return values
 
     def _slab(self, volume: int, number: int) -> NDArray[Any]:
         """Return one slice as stored, of length 1 along the slice axis."""
-        layout = self.layout
-        own = number
-        if self._turn[layout.slice_axis, 1] < 0:
-            own = layout.slices - 1 - number
-        cut: list[slice] = [slice(None)] * 3
-        cut[layout.slice_axis] = slice(own, own + 1)
-        if layout.volume_bytes <= self._settings.max_volume_bytes:
-            return self._whole_volume(volume)[tuple(cut)]
-        # Nibabel reads only the bytes of the slice.
-        offset = layout.offset + volume * layout.volume_bytes
-        proxy = nib.arrayproxy.ArrayProxy(
-            self._plain, (layout.shape, layout.dtype, offset, 1.0, 0.0), mmap=False
-        )
-        return np.asarray(proxy[tuple(cut)], dtype=layout.dtype.newbyteorder("="))
-
-    def _whole_volume(self, volume: int) -> NDArray[Any]:
-        if self._volume is None or self._volume[0] != volume:
-            self._volume = None  # free it before the next is read
-            self._volume = (volume, self._read_volume(volume))
-        return self._volume[1]
-
-    def _read_volume(self, volume: int) -> NDArray[Any]:
-        layout = self.layout
-        offset = layout.offset + volume * layout.volume_bytes
-        if self._plain.tell() > offset:
-            self._plain = _unpacked(self._stored, self._gzipped)
-        _skip_to(self._plain, offset)
-        data = self._plain.read(layout.volume_bytes)
-        if len(data) < layout.volume_bytes:
-            raise scan_error(
-                Reason.TRUNCATED,
-                f"{layout.volume_bytes:,} bytes of volume {volume}",
-                f"{len(data):,}",
-            )
-        return np.frombuffer(data, layout.dtype).reshape(layout.shape, order="F")
+        backwards = self._turn[self.layout.slice_axis, 1] < 0
+        return self._voxels.slab(volume, self.layout.slices - 1 - number if backwards else number)
 
     def _volume_range(self, volume: int) -> tuple[float, float]:
         """Return the robust range of a volume: one grey for one tissue in all its slices."""
-        if self._range is None or self._range[0] != volume:
-            sample = self._real(self._sample(volume))
-            sample = sample[np.isfinite(sample)]
-            self._range = (volume, robust_range(sample) if sample.size else (0.0, 0.0))
-        return self._range[1]
+        found = self._memo.ranges.get(volume, lambda: self._find_range(volume))
+        if isinstance(found, ScanError):
+            raise found.again()
+        return found
 
-    def _sample(self, volume: int) -> NDArray[Any]:
-        layout = self.layout
-        if layout.volume_bytes <= self._settings.max_volume_bytes:
-            voxels = self._whole_volume(volume).ravel(order="K")
-            return voxels[:: -(-voxels.size // _RANGE_VOXELS)]
-        numbers = np.linspace(0, layout.slices - 1, min(_RANGE_SLABS, layout.slices))
-        slabs = [self._slab(volume, round(number)).ravel() for number in numbers]
-        each = max(1, _RANGE_VOXELS // len(slabs))
-        return np.concatenate([slab[:: -(-slab.size // each)] for slab in slabs])
-
-
-def _unpacked(stream: BinaryIO, gzipped: bool) -> BinaryIO:
-    stream.seek(0)
-    return cast(BinaryIO, gzip.GzipFile(fileobj=stream, mode="rb")) if gzipped else stream
-
-
-def _skip_to(stream: BinaryIO, offset: int) -> None:
-    """Go forward to `offset`; gzip has to unpack what lies between."""
-    if not isinstance(stream, gzip.GzipFile):
-        stream.seek(offset, io.SEEK_SET)
-        return
-    while (left := offset - stream.tell()) > 0:
-        if not stream.read(min(left, _SKIP_BYTES)):
-            raise EOFError
+    def _find_range(self, volume: int) -> tuple[float, float] | ScanError:
+        try:
+            sample = self._real(self._voxels.sample(volume))
+        except ScanError as problem:
+            return problem.again()  # as dear as a range: not to be looked for again for each slice
+        finite = np.isfinite(sample)
+        if not finite.all():
+            sample = sample[finite]
+        return robust_range(sample, overwrite=True) if sample.size else (0.0, 0.0)
