@@ -21,7 +21,9 @@ from artemis.errors import ScanError
 from artemis.files import printable_path
 from artemis.ingest.reasons import Reason, scan_error
 
-_IN_MEMORY_BYTES: Final = 64 << 20
+IN_MEMORY_BYTES: Final = 64 << 20
+"""Size of a file up to which it is read once, into memory."""
+
 _READABLE: Final = "a readable image"
 
 
@@ -139,7 +141,7 @@ def _refuse_irregular(status: os.stat_result) -> None:
 
 def buffered(stream: BoundedReader, size: int) -> io.BufferedReader | io.BytesIO:
     """Return a small file's bytes in memory, so that hash and pixels are of the same bytes."""
-    if size > _IN_MEMORY_BYTES:
+    if size > IN_MEMORY_BYTES:
         return stream
     with stream:
         return io.BytesIO(stream.read())

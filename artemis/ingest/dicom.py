@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, BinaryIO
+from array import array
+from collections.abc import Sequence
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +25,11 @@ from artemis.ingest.dicom_pixels import PixelLayout, layout_of, stored_values
 from artemis.ingest.dicom_rules import other_body_part, refuse_other_objects
 from artemis.ingest.geometry import plane_of_normal, square_pixels
 from artemis.ingest.identity import IdentityKey
+from artemis.ingest.once import Once
 from artemis.ingest.reasons import Reason, scan_error
 from artemis.settings import IngestSettings
+
+_RANKS: Final[Once[str, Sequence[int]]] = Once(4)
 
 
 class DicomScan:
@@ -42,6 +47,8 @@ class DicomScan:
         Turns identifiers into keys.
     series_start : int or None
         Rank in its series of the file's first frame, from the plan.
+    sha256 : str, optional
+        Hash of the file: its frames are ranked once for all who open it.
     """
 
     def __init__(
@@ -51,13 +58,15 @@ class DicomScan:
         settings: IngestSettings,
         identity: IdentityKey,
         series_start: int | None,
+        sha256: str | None = None,
     ) -> None:
         self._settings = settings
         self._file: DicomFile = open_dicom(stream, size, READ_KEYWORDS, settings.max_volume_bytes)
         self._keys = identity_keys(self._file.header, identity)
         self._series_start = series_start
         self._layout: PixelLayout | None = None
-        self._ranks: list[int] | None = None
+        self._sha256 = sha256
+        self._ranks: Sequence[int] | None = None
 
     def describe(self, index: int) -> dict[str, Any]:
         """Return keys, plane and position of a frame, also where it will be refused."""
@@ -103,8 +112,15 @@ class DicomScan:
     def _rank(self, index: int) -> int:
         """Return the rank of a frame among those of its file, by position then number."""
         if self._ranks is None:
-            self._ranks = frame_ranks(self._file.header, self._checked_layout().frames)
+            self._ranks = (
+                self._find_ranks()
+                if self._sha256 is None
+                else _RANKS.get(self._sha256, self._find_ranks)
+            )
         return self._ranks[index]
+
+    def _find_ranks(self) -> Sequence[int]:
+        return array("q", frame_ranks(self._file.header, self._checked_layout().frames))
 
 
 def identity_keys(header: Dataset, identity: IdentityKey) -> dict[str, str | None]:
@@ -127,7 +143,7 @@ def _identifier(header: Dataset, keyword: str) -> str | None:
 def frame_ranks(header: Dataset, frames: int) -> list[int]:
     """Return the rank of each frame among those of its file, see `frame_order`.
 
-    Only frames with a place of their own cost anything: every chunk ranks its file anew.
+    Only frames with a place of their own cost anything.
     """
     (stack, position, _) = frame_order(header, frames)  # of a frame without groups of its own
     keys = [

@@ -23,6 +23,7 @@ from artemis.ingest.border import (
 )
 from artemis.ingest.discover import located
 from artemis.ingest.identity import IdentityKey
+from artemis.ingest.once import FileState, Once
 from artemis.ingest.plan import PlanEntry
 from artemis.ingest.quality import measure, refuse_unusable
 from artemis.ingest.quiet import mute_readers
@@ -35,6 +36,7 @@ OPENING: Final = -1
 """Stands for a frame where a file is opened, hashed, and its header read."""
 
 _BLOCK: Final = 1 << 20
+_DIGESTS: Final[Once[FileState, str]] = Once(64)
 _NEVER_OPENED: Final = frozenset(
     {
         Reason.NOT_A_REGULAR_FILE,
@@ -112,6 +114,7 @@ def _read_entry(
         stream: BinaryIO
         problem = _planned_problem(entry)
         if problem is None or problem.reason_code not in _NEVER_OPENED:
+            sha256: str | None = None
             try:
                 if not may_read(OPENING):
                     raise _crashed()
@@ -119,9 +122,11 @@ def _read_entry(
                     stream, size = open_regular(located(root, entry.path))
                     stack.callback(stream.close)
                     if problem is None:
-                        stream, common["file_sha256"] = _hashed(stream, size)
+                        stream, sha256 = _hashed(stream, size)
+                        common["file_sha256"] = sha256
                     if entry.format is not None:  # if refused, its header is still worth a row
-                        scan = open_scan(stream, size, settings, identity, entry.series_start)
+                        start = entry.series_start
+                        scan = open_scan(stream, size, settings, identity, start, sha256)
             except ScanError as error:
                 problem = problem or error
         for frame in range(entry.first_frame, entry.first_frame + entry.n_frames):
@@ -149,12 +154,26 @@ def _crashed() -> ScanError:
 
 
 def _hashed(stream: BoundedReader, size: int) -> tuple[BinaryIO, str]:
+    """Return a stream of the file, at its start, and its SHA-256.
+
+    A large file is spread over chunks, and hashed for the first of them alone as long as its state
+    shows that it is the same.
+    """
     whole = buffered(stream, size)
+    if whole is not stream:
+        return whole, _sha256(whole)
+    state = FileState.of(stream.fileno())
+    if state.is_settled():
+        return stream, _DIGESTS.get(state, lambda: _sha256(stream))
+    return stream, _sha256(stream)
+
+
+def _sha256(stream: BinaryIO) -> str:
     digest = hashlib.sha256()
-    while block := whole.read(_BLOCK):
+    while block := stream.read(_BLOCK):
         digest.update(block)
-    whole.seek(0)
-    return whole, digest.hexdigest()
+    stream.seek(0)
+    return digest.hexdigest()
 
 
 def _read_frame(

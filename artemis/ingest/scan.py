@@ -32,6 +32,7 @@ def open_scan(
     settings: IngestSettings,
     identity: IdentityKey,
     series_start: int | None,
+    sha256: str | None = None,
 ) -> Scan:
     """Open a file by its content.
 
@@ -47,6 +48,8 @@ def open_scan(
         Turns identifiers into keys.
     series_start : int or None
         Rank in its series of a DICOM file's first frame.
+    sha256 : str, optional
+        Hash of the file, where it is known: what readers find out of all of it is kept.
 
     Raises
     ------
@@ -58,9 +61,9 @@ def open_scan(
     if kind.format == "dicom":
         from artemis.ingest.dicom import DicomScan
 
-        return DicomScan(stream, size, settings, identity, series_start)
+        return DicomScan(stream, size, settings, identity, series_start, sha256)
     if kind.format == "nifti":
         from artemis.ingest.nifti import NiftiScan
 
-        return NiftiScan(stream, size, kind.gzipped, settings)
+        return NiftiScan(stream, size, kind.gzipped, settings, sha256)
     return RasterScan(stream, kind.format, settings)
