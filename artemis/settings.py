@@ -31,9 +31,8 @@ class IngestSettings(BaseModel):
     max_frames: int = Field(100_000, description="Largest number of frames in one file.")
     max_volume_bytes: int = Field(
         1 << 36,
-        description="Largest volume that is unpacked from gzip, in bytes; it is read slice by "
-        "slice, but what is packed may be a thousandfold of its file. Deflated DICOM has a lower "
-        "limit of its own, too.",
+        description="Largest volume in gzip, or deflated DICOM object, in bytes once unpacked. It "
+        "is never held as a whole, but a small file may unpack to a thousandfold of itself.",
     )
     colour_spread: int = Field(
         24, description="Difference between channels, of 255, that makes a pixel coloured."

@@ -6,13 +6,14 @@ sequence of undefined length it calls nobody back. So the stream itself is meter
 
 from __future__ import annotations
 
-import io
-import zlib
+from contextlib import suppress
 from typing import BinaryIO, Final
 
 from pydicom.tag import BaseTag
 
 from artemis.errors import ScanError
+from artemis.ingest.border import BoundedReader
+from artemis.ingest.inflate import BARE, InflatedReader, Places
 from artemis.ingest.reasons import Reason, scan_error
 
 # A data set is in ascending order of its tags (PS3.5 7.1). Old writers have put single
@@ -30,7 +31,7 @@ _MOST_HEADER_BYTES: Final = 256 << 20
 # Pixels of scanners shrink two to tenfold, black ones with noise a little more.
 _MOST_INFLATION: Final = 100
 _ALWAYS_INFLATED: Final = 64 << 20
-_EVER_INFLATED: Final = 1 << 30  # it is held in memory
+_COUNTED_BYTES: Final = 1 << 20
 
 
 class MeteredReader:
@@ -135,8 +136,8 @@ class AscendingTags:
         return False
 
 
-def inflated(stream: BinaryIO, size: int, max_inflated: int) -> tuple[io.BytesIO, int]:
-    """Inflate the rest of a stream (PS3.5 A.5).
+def inflated(stream: BinaryIO, size: int, max_inflated: int) -> tuple[BoundedReader, int]:
+    """Inflate the rest of a stream (PS3.5 A.5), piece by piece as it is read.
 
     Parameters
     ----------
@@ -150,8 +151,8 @@ def inflated(stream: BinaryIO, size: int, max_inflated: int) -> tuple[io.BytesIO
 
     Returns
     -------
-    BytesIO, int
-        The data set and its size in bytes.
+    BoundedReader, int
+        The data set and its size in bytes; of data that end too early, what there is.
 
     Raises
     ------
@@ -159,13 +160,17 @@ def inflated(stream: BinaryIO, size: int, max_inflated: int) -> tuple[io.BytesIO
         With reason ``volume_too_large``.
     """
     # pydicom inflates without a limit: a few kilobytes could become gigabytes.
-    most = min(max_inflated, _EVER_INFLATED, max(_ALWAYS_INFLATED, _MOST_INFLATION * size))
-    inflater = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
-    data = inflater.decompress(stream.read(), most)
-    if inflater.unconsumed_tail:
+    most = min(max_inflated, max(_ALWAYS_INFLATED, _MOST_INFLATION * size))
+    content = InflatedReader(stream, Places(BARE, stream.tell()))
+    length = 0
+    with suppress(EOFError):
+        while length <= most and (piece := content.read(_COUNTED_BYTES)):
+            length += len(piece)
+    if length > most:
         raise scan_error(
             Reason.VOLUME_TOO_LARGE,
             f"a data set of at most {most:,} bytes once inflated",
             "a larger one",
         )
-    return io.BytesIO(data), len(data)
+    content.seek(0)
+    return BoundedReader(content, length), length

@@ -1,4 +1,4 @@
-"""Places of a gzip file in any order, without unpacking all that lies before each of them."""
+"""Deflated content at any place, without unpacking all that lies before, or holding it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ import zlib
 from bisect import bisect_right
 from typing import Any, BinaryIO, Final, NamedTuple
 
-_GZIP: Final = 16 + zlib.MAX_WBITS
+GZIP: Final = 16 + zlib.MAX_WBITS
+"""Members of a gzip file, one after the other (RFC 1952)."""
+
+BARE: Final = -zlib.MAX_WBITS
+"""Deflated data without header and checksum (RFC 1951)."""
+
 _INPUT_BYTES: Final = 1 << 17
 _SKIPPED_BYTES: Final = 1 << 20
 _MOST_PLACES: Final = 128
@@ -35,12 +40,20 @@ class Places:
     """Places of one file, so evenly spread over what was unpacked that they never are many.
 
     Threads that read the same content may share them.
+
+    Parameters
+    ----------
+    kind : int
+        `GZIP` or `BARE`.
+    start : int
+        Offset of the first packed byte in the file.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kind: int = GZIP, start: int = 0) -> None:
+        self.kind = kind
         self._lock = threading.Lock()
         self._interval = _FIRST_INTERVAL
-        self._kept = [Place(0, 0, zlib.decompressobj(_GZIP))]
+        self._kept = [Place(0, start, zlib.decompressobj(kind))]
 
     def before(self, unpacked: int) -> Place:
         """Return the last known place that is not beyond an offset of the content."""
@@ -60,11 +73,11 @@ class Places:
                 self._interval *= 2
 
 
-class GzipReader(io.RawIOBase):
-    """The content of a gzip file of one or more members (RFC 1952), at any offset.
+class InflatedReader(io.RawIOBase):
+    """The content of a gzip file, or of deflated data in a file, at any offset.
 
     Going back, or far ahead over what was unpacked before, costs what lies between two places.
-    Reading raises EOFError where the file ends within a member, and zlib.error for data or
+    Reading raises EOFError where the file ends within the data, and zlib.error for data or
     checksums that are wrong.
 
     Parameters
@@ -139,7 +152,7 @@ class GzipReader(io.RawIOBase):
                 self._places.pass_by(self._unpacked, self._packed, self._inflater)
                 return data
             if not fresh and not self._inflater.eof:
-                raise EOFError("The gzip file ends within a member.")
+                raise EOFError("The file ends within its packed data.")
 
     def _more(self) -> bytes:
         # Two may read the same file in turn, and `stored` may stand anywhere.
@@ -148,13 +161,14 @@ class GzipReader(io.RawIOBase):
 
     def _begin_member(self) -> bool:
         """Go to the next member, over zeros that pad the last; return whether there is one."""
-        while True:
+        while self._places.kind == GZIP:
             begun = self._input.lstrip(b"\0")
             self._packed += len(self._input) - len(begun)
             self._input = begun
             if begun:
-                self._inflater = zlib.decompressobj(_GZIP)
+                self._inflater = zlib.decompressobj(GZIP)
                 return True
             self._input = self._more()
             if not self._input:
-                return False
+                break
+        return False

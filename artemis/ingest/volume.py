@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from artemis.errors import ScanError
 from artemis.ingest.border import image_border
-from artemis.ingest.inflate import GzipReader, Places
+from artemis.ingest.inflate import InflatedReader, Places
 from artemis.ingest.nifti_header import NiftiLayout
 from artemis.ingest.reasons import Reason, scan_error
 
@@ -31,7 +31,7 @@ _UNPACKED_BYTES: Final = 1 << 16
 def unpacked(stream: BinaryIO, gzipped: bool, places: Places | None = None) -> BinaryIO:
     """Return a NIfTI file's content, at its start; see `artemis.ingest.inflate` for `places`."""
     if gzipped:
-        reader = io.BufferedReader(GzipReader(stream, places), _UNPACKED_BYTES)
+        reader = io.BufferedReader(InflatedReader(stream, places), _UNPACKED_BYTES)
         return cast(BinaryIO, reader)
     stream.seek(0)
     return stream

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from artemis.ingest import inflate
-from artemis.ingest.inflate import GzipReader, Places
+from artemis.ingest.inflate import InflatedReader, Places
 
 CONTENT = bytes(number * number % 251 for number in range(5000))
 
@@ -35,7 +35,7 @@ def test_any_place_holds_what_unpacking_from_the_start_gives(
         patch.setattr(inflate, "_INPUT_BYTES", most_input)
         places = Places()
         for readers in (1, 2):  # the second finds the places of the first
-            stream = io.BufferedReader(GzipReader(io.BytesIO(data), places), 64)
+            stream = io.BufferedReader(InflatedReader(io.BytesIO(data), places), 64)
             for offset, length in reads:
                 stream.seek(offset)
                 assert stream.read(length) == whole[offset : offset + length], readers
@@ -45,7 +45,7 @@ def test_any_place_holds_what_unpacking_from_the_start_gives(
 
 def test_two_readers_may_take_turns_on_one_file() -> None:
     stored = io.BytesIO(packed([CONTENT * 50]))
-    one, other = GzipReader(stored), GzipReader(stored)
+    one, other = InflatedReader(stored), InflatedReader(stored)
     for offset in range(0, 200_000, 50_000):
         for reader in (one, other):
             reader.seek(offset)
@@ -63,7 +63,7 @@ def test_going_back_costs_no_more_than_an_interval() -> None:
 
     content = b"".join(zlib.crc32(b"%d" % n).to_bytes(4, "big") for n in range(3_000_000))
     stored = Counted(gzip.compress(content, 1))
-    reader = GzipReader(stored)
+    reader = InflatedReader(stored)
     reader.seek(len(content))
     assert reader.read(1) == b""
     before = stored.taken
@@ -74,8 +74,8 @@ def test_going_back_costs_no_more_than_an_interval() -> None:
 
 def test_a_file_that_ends_within_a_member_is_no_end_of_the_content() -> None:
     for cut in (1, 8, 9, 100):
-        reader = GzipReader(io.BytesIO(packed([CONTENT])[:-cut]))
-        with pytest.raises(EOFError, match="ends within a member"):
+        reader = InflatedReader(io.BytesIO(packed([CONTENT])[:-cut]))
+        with pytest.raises(EOFError, match="ends within its packed data"):
             reader.readall()
 
 
@@ -84,14 +84,24 @@ def test_a_wrong_checksum_or_length_is_an_error(place: int) -> None:
     data = bytearray(packed([CONTENT]))
     data[place] ^= 1
     with pytest.raises(zlib.error, match="incorrect"):
-        GzipReader(io.BytesIO(bytes(data))).readall()
+        InflatedReader(io.BytesIO(bytes(data))).readall()
 
 
 def test_what_follows_a_member_and_is_none_is_an_error() -> None:
     with pytest.raises(zlib.error, match="incorrect header"):
-        GzipReader(io.BytesIO(packed([CONTENT]) + b"garbage")).readall()
+        InflatedReader(io.BytesIO(packed([CONTENT]) + b"garbage")).readall()
 
 
 def test_the_end_of_the_content_is_not_known() -> None:
     with pytest.raises(io.UnsupportedOperation, match="length of the content"):
-        GzipReader(io.BytesIO(packed([CONTENT]))).seek(0, io.SEEK_END)
+        InflatedReader(io.BytesIO(packed([CONTENT]))).seek(0, io.SEEK_END)
+
+
+@given(st.lists(st.tuples(st.integers(0, 6000), st.integers(1, 3000)), max_size=9))
+def test_bare_data_within_a_file_end_where_they_say(reads) -> None:
+    packer = zlib.compressobj(wbits=inflate.BARE)
+    stored = io.BytesIO(b"before" + packer.compress(CONTENT) + packer.flush() + b"\0 after")
+    reader = InflatedReader(stored, Places(inflate.BARE, start=6))
+    for offset, length in reads:
+        reader.seek(offset)
+        assert reader.read(length) == CONTENT[offset : offset + length]

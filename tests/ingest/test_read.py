@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from artemis.ingest import once
 from artemis.ingest.border import IN_MEMORY_BYTES
@@ -62,3 +65,20 @@ def test_a_file_of_many_chunks_is_hashed_once_and_again_when_it_changes(
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert read(tmp_path, chunks[1]) == {hashlib.sha256(path.read_bytes()).hexdigest()}
     assert read(tmp_path, chunks[1]) != hashes[1]
+
+
+def test_a_large_deflated_object_is_never_held_as_a_whole(tmp_path: Path) -> None:
+    pixels = np.zeros((28, SIDE, SIDE), np.int16)
+    pixels[[0, 27]] = head(SIDE)
+    ds = mr(pixels, syntax=DeflatedExplicitVRLittleEndian, NumberOfFrames=28)
+    (tmp_path / "frames.dcm").write_bytes(dicom_bytes(ds))
+    (entry,) = plan(tmp_path)
+    chunk = [replace(entry, first_frame=first, n_frames=1) for first in (27, 0)]
+    tracemalloc.start()
+    try:
+        one, other = read_chunk(tmp_path, chunk, SETTINGS, KEY)
+        assert tracemalloc.get_traced_memory()[1] < 0.8 * pixels.nbytes
+    finally:
+        tracemalloc.stop()
+    assert one.row["status"] == "ok"
+    np.testing.assert_array_equal(one.pixels, other.pixels)
