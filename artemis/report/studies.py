@@ -42,7 +42,10 @@ class StudyCard:
     strip : list of (SliceItem, str)
         The supporting slices of the first model, and the probability of its answer in each.
     trace : Markup or None
-        The probability along the slices of a series; slices of several have no order.
+        The probability along the slices of a series; slices of several have no order. A slice
+        unlike the training images is a gap: the probability of such a one means nothing.
+    gaps : bool
+        Whether there are such slices.
     rule : str
         How the slices' answers became one, in words.
     """
@@ -52,6 +55,7 @@ class StudyCard:
     where: str
     strip: list[tuple[SliceItem, str]]
     trace: Markup | None
+    gaps: bool
     rule: str
 
 
@@ -73,6 +77,7 @@ def studies_view(data: RunData) -> dict[str, Any]:
                 where=members[0].path,
                 strip=_strip(entry, members),
                 trace=None if whole else _trace(entry, members, steps),
+                gaps=any(answer.far for item in members for answer in item.answers.values()),
                 rule=_rule_words(entry.rule),
             )
         )
@@ -125,7 +130,12 @@ def _strip(entry: StudyEntry, members: list[SliceItem]) -> list[tuple[SliceItem,
 def _trace(entry: StudyEntry, members: list[SliceItem], steps: dict[str, int]) -> Markup:
     model, answer = next(iter(entry.answers.items()))
     lines = [
-        [_share(item, name, answer.tumor) if name in item.answers else None for item in members]
+        [
+            _share(item, name, answer.tumor)
+            if name in item.answers and not item.answers[name].far
+            else None
+            for item in members
+        ]
         for name in entry.answers
     ]
     marked = {k for k, item in enumerate(members) if item.slice_id in answer.supporting}

@@ -116,6 +116,22 @@ def test_of_a_study_unlike_the_training_images_no_probability_is_said(
     assert plot.get("aria-label").endswith(least)
 
 
+def test_slices_unlike_the_training_images_are_a_gap_in_the_line_and_the_caption_says_so(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    run = make_run(with_studies(typical_tables(30), far=(3, 4)))
+    page = Page(build_report(run, tmp_path / "index.html"))
+    entry = page.by_id("study-2")
+    plot = entry.find(".//svg[@class='plot']")
+    first, second, whole = (line.get("points").split() for line in plot.iter("polyline"))
+    assert [len(line) for line in (first, second, whole)] == [3, 5, 10]
+    assert first[-1].split(",")[0] == "104.0"  # the third slice; the next drawn is the sixth
+    assert second[0].split(",")[0] == "200.0"
+    assert len(list(plot.iter("circle"))) == 3  # of five supporting slices
+    assert "A gap in a line: slices unlike the training images." in text(entry)
+    assert "A gap" not in text(page.by_id("study-3"))
+
+
 def test_a_series_is_drawn_along_its_slices_and_a_study_of_several_is_not(page: Page) -> None:
     assert page.by_id("study-1").find(".//svg[@class='plot']") is None
     plot = page.by_id("study-2").find(".//svg[@class='plot']")
