@@ -117,7 +117,8 @@ def _summary_rows(of: DataSummary) -> list[tuple[str, str, str]]:
         (
             "Calibrated on",
             number(of.calibrated_on),
-            "part of those: held out first, to set temperature and threshold",
+            "part of those: held out first, to set temperature and threshold; where a model "
+            "started from a champion's weights, its own number is with its figures",
         ),
         ("Locked", number(of.locked), "whole patient groups, measured on and never trained on"),
         ("Left out", number(of.left_out), "neither trained nor measured on"),

@@ -196,7 +196,10 @@ def choose_start(inputs: Inputs, model: str, data: TrainingSet) -> ChosenStart:
     Weights of the champion are used only if the network that they are of has seen no slice of
     the locked groups, and only those slices calibrate of whose group it has seen none either,
     however new they are: a network that starts from what has seen a patient would be measured
-    too well on that patient's other slices.
+    too well on that patient's other slices. Of the groups that it has not seen, those calibrate
+    that the champion was calibrated on, and new ones of the fold that calibrates anyway; the
+    other new ones are fitted on, or the network that sets temperature and threshold would
+    never have learnt what the new data bring.
     """
     fresh = split_of(inputs, data)
     if inputs.start == "imagenet":
@@ -215,12 +218,16 @@ def choose_start(inputs: Inputs, model: str, data: TrainingSet) -> ChosenStart:
     unseen = ~groups.isin(groups[seen]).to_numpy()
     if (~unseen & fresh.test).any():
         return ChosenStart(None, "first weights: the champion's have seen locked slices", fresh)
-    calibration = fresh.train & unseen
-    fitting = data.training_mask(calibration | fresh.test)
-    if calibration.sum() < _MIN_CALIBRATION or not fitting.any():
-        return ChosenStart(None, "first weights: the champion's have seen every slice", fresh)
+    of_champion = data.table["slice_id"].isin(known.loc[known["start_unseen"], "slice_id"])
+    own = groups.isin(groups[of_champion]).to_numpy()
+    calibration = fresh.train & unseen & (own | fresh.calibration)
+    fitting, count = data.training_mask(calibration | fresh.test), int(calibration.sum())
+    if count < _MIN_CALIBRATION or not fitting.any():
+        words = f"leave {count} slices to calibrate on, and {_MIN_CALIBRATION} are needed"
+        return ChosenStart(None, f"first weights: the champion's {words}", fresh)
     split = Split(fresh.train, fitting, calibration, fresh.test, fresh.words)
-    return ChosenStart(folder / START_NAME, f"weights of {manifest.version}", split)
+    words = f"weights of {manifest.version}, calibrated on {count} slices"
+    return ChosenStart(folder / START_NAME, words, split)
 
 
 def read_data(inputs: Inputs) -> TrainingSet:
@@ -259,7 +266,11 @@ def locked_slices(inputs: Inputs, data: TrainingSet) -> NDArray[np.bool_]:
 
 
 def split_of(inputs: Inputs, data: TrainingSet) -> Split:
-    """Return the split: the locked set tests, one fold of the rest calibrates."""
+    """Return the split: the locked set tests, one fold of the rest calibrates.
+
+    It is the last fold that holds at least half as many slices of the rest as the fullest: of the
+    fold that was locked, only what came later is among the rest, and may be a handful.
+    """
     test = locked_slices(inputs, data)
     train = data.training_mask(test)
     folds = data.table["fold"].to_numpy()
@@ -268,7 +279,8 @@ def split_of(inputs: Inputs, data: TrainingSet) -> Split:
             f"{inputs.data}: expected labelled pictures beside the locked evaluation set. "
             "Received none. Add labelled data."
         )
-    calibration = train & (folds == folds[train].max())
+    sizes = np.bincount(folds[train])
+    calibration = train & (folds == np.flatnonzero(2 * sizes >= sizes.max())[-1])
     fitting = data.training_mask(calibration | test)
     if not fitting.any():
         groups = data.table.loc[train, "group"].nunique()

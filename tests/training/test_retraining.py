@@ -102,7 +102,7 @@ def test_champion_is_started_from_and_what_its_weights_saw_does_not_calibrate(
     chosen = choose_start(again, "baseline", data)
     champion = model_folder(again.workspace, "baseline")
     assert chosen.weights == champion / "start.npz"
-    assert chosen.words == f"weights of {champion.name}"
+    assert chosen.words == f"weights of {champion.name}, calibrated on 48 slices"
     fold = data.table["fold"].to_numpy()
     assert set(fold[chosen.split.calibration]) == {3}
     assert set(fold[chosen.split.fitting]) == {0, 1, 2}
@@ -120,6 +120,50 @@ def test_new_slices_of_patients_whom_the_weights_saw_do_not_calibrate(again: Inp
     assert chosen.weights is not None
     assert set(data.table.loc[chosen.split.calibration, "group"]) == {"g3", "g8", "g13", "g18"}
     assert data.table.loc[chosen.split.train, "path"].str.startswith("more/").sum() == 12
+
+
+def test_new_patients_are_fitted_on_and_only_those_of_the_calibration_fold_calibrate(
+    again: Inputs,
+) -> None:
+    """Twelve pictures each of ten new patients, two a fold."""
+    write_labelled(again.data, patients=30)
+    data = read_data(again)
+    chosen = choose_start(again, "baseline", data)
+    table, split = data.table, chosen.split
+    assert chosen.weights is not None
+    own, new = {"g3", "g8", "g13", "g18"}, {"g23", "g28"}
+    assert set(table.loc[split.calibration, "group"]) == own | new
+    fitted = {f"g{number}" for number in (*range(20), 20, 21, 22, 24, 25, 26, 27, 29)}
+    locked = {"g4", "g9", "g14", "g19"}
+    assert set(table.loc[split.fitting, "group"]) == fitted - own - locked
+    assert set(table.loc[split.test, "group"]) == locked
+    # What is kept in the end learns from all but the locked slices.
+    assert split.train.tolist() == (~split.test).tolist()
+    assert split.train.tolist() == (split.fitting | split.calibration).tolist()
+
+
+def test_few_new_slices_in_the_locked_fold_leave_calibration_to_another(again: Inputs) -> None:
+    """A fold of new patients alone would set temperature and threshold on a handful."""
+    more = write_labelled(again.data / "more", patients=1, seed=1)
+    more["path"] = "more/" + more["path"]
+    known = pd.read_csv(again.data / "manifest.csv")
+    grown = pd.concat([known, more.assign(patient="p20", group="g20", fold=4)])
+    grown.to_csv(again.data / "manifest.csv", index=False)
+    data = read_data(again)
+    split = split_of(again, data)
+    assert set(data.table.loc[split.calibration, "group"]) == {"g3", "g8", "g13", "g18"}
+    assert data.table.loc[split.fitting, "path"].str.startswith("more/").sum() == 12
+
+
+def test_weights_that_leave_too_little_to_calibrate_on_are_not_started_from(
+    again: Inputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stages, "_MIN_CALIBRATION", 49)
+    chosen = choose_start(again, "baseline", read_data(again))
+    assert chosen.weights is None
+    assert chosen.words == (
+        "first weights: the champion's leave 48 slices to calibrate on, and 49 are needed"
+    )
 
 
 def test_champion_of_another_recipe_is_not_started_from(again: Inputs) -> None:
