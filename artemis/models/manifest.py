@@ -40,27 +40,31 @@ class ModelInput(BaseModel):
     preprocessing: str
 
 
-class OutOfDistribution(BaseModel):
-    """Reference of the training slices, and the score above which a slice is far from them.
-
-    `far_auroc` is the area under the ROC curve of drawn pictures that are no brain MRI against
-    held-out slices, and `far_refused` the share of each kind beyond the threshold.
-    """
-
-    method: str
-    threshold: float
-    held_out_false_refusals: float
-    fitted_on: str
-    far_auroc: float
-    far_refused: dict[str, float]
-
-
 class Interval(BaseModel):
     """A figure with its 95 % interval."""
 
     value: float
     low: float
     high: float
+
+
+class OutOfDistribution(BaseModel):
+    """Reference of the training slices, and the score above which a slice is far from them.
+
+    The threshold leaves `aimed_false_refusals` of the slices that it was set on beyond it;
+    `false_refusals` is the share of slices beyond a threshold that was set on other patients'
+    in the same way, None where that was not measured. `far_auroc` is the area under the ROC
+    curve of drawn pictures that are no brain MRI against held-out slices, and `far_refused` the
+    share of each kind beyond the threshold.
+    """
+
+    method: str
+    threshold: float
+    aimed_false_refusals: float
+    fitted_on: str
+    far_auroc: float
+    far_refused: dict[str, float]
+    false_refusals: Interval | None = None
 
 
 class ClassFigures(BaseModel):

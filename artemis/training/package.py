@@ -29,6 +29,7 @@ from artemis.models.manifest import (
     START_NAME,
     WEIGHTS_NAME,
     Evaluation,
+    Interval,
     Manifest,
     ModelInput,
     OutOfDistribution,
@@ -43,6 +44,7 @@ from artemis.training.figures.evaluate import evaluate
 from artemis.training.figures.far import auroc, far_pictures
 from artemis.training.figures.localisation import figures_of_maps
 from artemis.training.figures.out_of_fold import OUT_OF_FOLD_SCHEMA, write_frame
+from artemis.training.figures.refusals import FALSE_REFUSALS
 from artemis.training.labelled.dataset import TrainingSet
 from artemis.training.labelled.split import content_names
 from artemis.training.network.export import export_litert
@@ -54,9 +56,6 @@ from artemis.training.network.weights import Weights, save_weights
 EXPORT_TOLERANCE: Final = 1e-2
 """Largest difference of a probability between the trained and the exported network."""
 
-FALSE_REFUSALS: Final = 0.03
-"""Share of held-out slices that may lie beyond the out-of-distribution threshold."""
-
 _FAR_PER_KIND: Final = 10
 _FAR_HEADS: Final = 256
 _COMPARED: Final = 600  # slices on which the exported network is compared with Keras's
@@ -66,7 +65,8 @@ _COMPARED: Final = 600  # slices on which the exported network is compared with 
 class Calibration:
     """What held-out slices set: temperature, distance threshold and prediction sets.
 
-    `scores` are their out-of-distribution scores, ``(n,)`` float32.
+    `scores` are their out-of-distribution scores, ``(n,)`` float32; `false_refusals` the share
+    of them beyond a threshold that was set on other groups, None where there are no others.
     """
 
     temperature: float
@@ -74,6 +74,7 @@ class Calibration:
     fitted_on: str
     sets: PredictionSets
     scores: NDArray[np.float32]
+    false_refusals: Interval | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +212,8 @@ def _describe(
         out_of_distribution=OutOfDistribution(
             method=METHOD,
             threshold=calibration.threshold,
-            held_out_false_refusals=FALSE_REFUSALS,
+            aimed_false_refusals=FALSE_REFUSALS,
+            false_refusals=calibration.false_refusals,
             fitted_on=calibration.fitted_on,
             far_auroc=far_auroc,
             far_refused=far_refused,

@@ -27,13 +27,14 @@ from artemis.training.figures.out_of_fold import (
     read_frame,
     write_frame,
 )
+from artemis.training.figures.refusals import distance_limit, false_refusals
 from artemis.training.labelled.dataset import TrainingSet
 from artemis.training.labelled.split import content_names
 from artemis.training.network.feeds import Samples
 from artemis.training.network.fit import Epoch, Fitted, fit, prepare
 from artemis.training.network.recipes import Recipe
 from artemis.training.network.weights import Weights, read_weights, save_weights
-from artemis.training.package import FALSE_REFUSALS, Calibration, Trained, write_model
+from artemis.training.package import Calibration, Trained, write_model
 
 _PREDICTIONS: Final = "calibration.parquet"
 _WEIGHTS: Final = "calibrating.npz"
@@ -271,17 +272,19 @@ def calibrate_on(predictions: pd.DataFrame, words: str) -> Calibration:
     """
     categories = predictions["category"].to_numpy()
     logits, parts = logits_of(predictions), parts_of(predictions)
+    groups, scores = _dealt_groups(predictions), predictions["ood_score"].to_numpy(np.float32)
     temperature = choose_temperature(logits, categories, parts)
     return Calibration(
         temperature=temperature.value,
-        threshold=float(np.quantile(predictions["ood_score"], 1 - FALSE_REFUSALS)),
+        threshold=distance_limit(scores),
         fitted_on=f"{words} ({temperature.words})",
-        scores=predictions["ood_score"].to_numpy(dtype=np.float32),
+        scores=scores,
+        false_refusals=false_refusals(scores, parts, groups),
         sets=fit_sets(
             softmax(logits / np.float32(temperature.value)),
             softmax(logits) if temperature.value == 1 else cross_fitted(logits, categories, parts),
             categories,
-            _dealt_groups(predictions),
+            groups,
             parts,
             words,
         ),

@@ -57,6 +57,9 @@ def test_trained_model_is_a_folder_that_serves(shapes: TrainingSet, tmp_path: Pa
     assert sets.level == 0.9
     assert model.reference.picture is not None
     assert far.far_auroc > 0.9
+    assert far.aimed_false_refusals == 0.03
+    assert far.false_refusals is not None
+    assert far.false_refusals.low <= far.false_refusals.value <= far.false_refusals.high
     card = (folder / "MODEL_CARD.md").read_text()
     assert f"area under the ROC curve of {far.far_auroc:.3f}" in card
     assert f"{sets.coverage.value:.3f} ({sets.coverage.low:.3f}" in card
@@ -69,7 +72,9 @@ def test_trained_model_is_a_folder_that_serves(shapes: TrainingSet, tmp_path: Pa
     kept = pq.read_table(folder / "out_of_fold.parquet").to_pandas()
     assert sorted(kept["slice_id"]) == sorted(shapes.table["slice_id"][~test])
     assert set(kept.loc[kept["start_unseen"], "fold"]) == {3}
-    assert kept["p_glioma_coronal"].notna().tolist() == kept["start_unseen"].tolist()
+    for column in ("p_glioma_coronal", "ood_score"):
+        assert kept[column].notna().tolist() == kept["start_unseen"].tolist()
+    assert (kept["ood_score"] > far.threshold).sum() == 2  # of 48
     weights = read_weights(folder / "start.npz")
     assert [w.shape for w in weights] == [w.shape for w in build_baseline(SIDE).get_weights()]
 

@@ -173,8 +173,8 @@ def out_of_distribution(manifest: Manifest) -> Section:
             "(Mahalanobis distances of the network's features and of the picture's own grey "
             f"levels and layout, together; here {far.method}) is sent to review, and its "
             "confidence is not shown. "
-            f"The limit was set where {100 * far.held_out_false_refusals:.0f}% of the held-out "
-            "slices lie beyond it; how many of other patients' do is not in this record."
+            f"The limit was set where {100 * far.aimed_false_refusals:.0f}% of the held-out "
+            f"slices lie beyond it; {_refused(far.false_refusals)}"
         ),
         Paragraph(
             "Drawn pictures that are no brain MRI are told from held-out slices with an area "
@@ -190,6 +190,18 @@ def out_of_distribution(manifest: Manifest) -> Section:
         ),
     )
     return Section("ood", "Unlike the training images", blocks)
+
+
+def _refused(share: Interval | None) -> str:
+    if share is None:
+        return (
+            "how many of other patients' do was not measured for this model: the distances of "
+            "its held-out slices are not kept."
+        )
+    return (
+        f"of the slices of other patients than a limit was so set on, {figure(share)} lie "
+        "beyond it."
+    )
 
 
 def evidence(manifest: Manifest) -> Section:

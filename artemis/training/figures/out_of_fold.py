@@ -55,10 +55,11 @@ OUT_OF_FOLD_SCHEMA: Final = pa.schema(
         pa.field("category", pa.int64(), nullable=False),
         pa.field("start_unseen", pa.bool_(), nullable=False),
         *(pa.field(name, pa.float32()) for name in PROBABILITY_COLUMNS),
+        pa.field("ood_score", pa.float32()),
     ]
 )
 """Beside a model: what it was trained on, which of it the weights in ``start.npz`` have not seen,
-and probabilities, null where none were made."""
+and probabilities and distances, null where none were made."""
 
 
 def make_part(
@@ -131,6 +132,7 @@ def out_of_fold(
     table["start_unseen"] = table["slice_id"].isin(start_unseen)
     made = predictions[["slice_id"]].copy()
     made[list(PROBABILITY_COLUMNS)] = softmax(logits_of(predictions) / np.float32(temperature))
+    made["ood_score"] = predictions["ood_score"]
     return table.merge(made.drop_duplicates("slice_id"), on="slice_id", how="left")
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from artemis.models.card.blocks import Card, Failures, Figures, Paragraph, Reliability, Section
 from artemis.models.card.contents import build_card, read_card
-from artemis.models.manifest import CROSS_VALIDATED, Manifest
+from artemis.models.manifest import CROSS_VALIDATED, Interval, Manifest
 
 KEYS = [
     "use", "data", "protocol", "figures", "confusion", "calibration", "sets", "ood", "evidence",
@@ -159,3 +159,15 @@ def test_settings_of_a_training_are_said_in_words(full: Manifest) -> None:
         ("as it was in 2022", "no"),
         ("augmentation: box shift", "0.1"),
     )
+
+
+def test_refusals_of_other_patients_are_said_as_measured_or_as_not_measured(full: Manifest) -> None:
+    far = full.out_of_distribution.model_copy(update={"false_refusals": None})
+    bare = words(section(build_card(full.model_copy(update={"out_of_distribution": far})), "ood"))
+    assert "set where 3% of the held-out slices lie beyond it" in bare
+    assert "how many of other patients' do was not measured for this model" in bare
+    share = Interval(value=0.042, low=0.021, high=0.07)
+    far = far.model_copy(update={"false_refusals": share})
+    told = words(section(build_card(full.model_copy(update={"out_of_distribution": far})), "ood"))
+    assert "than a limit was so set on, 0.042 (0.021 to 0.070) lie beyond it." in told
+    assert "not measured" not in told
