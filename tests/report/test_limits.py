@@ -9,11 +9,19 @@ import pytest
 from artemis.report import limits
 from artemis.report.build import build_report
 from artemis.report.data import load_run
-from tests.report.conftest import Tables, jpeg, slice_row, typical_tables
+from tests.report.browsing import BROWSER_TEST, HELD, RELEASED, OpenPage
+from tests.report.conftest import Tables, jpeg, slice_row, typical_tables, write_run
 from tests.report.parsing import Page, shots, text
 
 MakeRun = Callable[..., Path]
 MEGABYTE = 1_000_000
+
+LAID_OUT = """({
+  rows: document.getElementById("table-slices").tBodies[0].rows.length,
+  body: getComputedStyle(document.body).display,
+  pictured: document.querySelector(".sheet .shot").checkVisibility({ contentVisibilityAuto: true }),
+})"""
+"""What a browser lays out; a body of another display is laid out anew with all that is in it."""
 
 
 def test_thumbnails_go_to_review_first_then_in_order(make_run: MakeRun) -> None:
@@ -127,19 +135,51 @@ def test_names_that_fit_are_whole_and_nothing_is_said(make_run: MakeRun, tmp_pat
     assert "\u2026" not in text(page.by_id("slices"))
 
 
+@pytest.fixture(scope="module")
+def page_of_10000(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("large")
+    tables = with_long_names(typical_tables(10_000 - 4))
+    return build_report(write_run(folder / "data", tables).root, folder / "index.html")
+
+
 @pytest.mark.slow
 def test_a_page_of_10000_slices_with_names_of_300_characters_is_below_12_megabytes(
-    make_run: MakeRun, tmp_path: Path
+    page_of_10000: Path,
 ) -> None:
-    tables = with_long_names(typical_tables(10_000 - 4))
-    target = build_report(make_run(tables), tmp_path / "index.html")
-    assert target.stat().st_size <= 12 * MEGABYTE
-    assert [path.name for path in tmp_path.glob("*.html")] == ["index.html"]
-    page = Page(target)
+    assert page_of_10000.stat().st_size <= 12 * MEGABYTE
+    assert [path.name for path in page_of_10000.parent.glob("*.html")] == ["index.html"]
+    page = Page(page_of_10000)
     assert len(page.rows("table-slices")) == 10_000
     notes = " ".join(text(one) for one in page.all("p", class_="limit"))
     left_out = f"{9_996 - len(page.all('image')):,} more are in runs/20260301T120000Z-0a1b2c/thumb"
     assert left_out in notes
+
+
+class TestInTheBrowser:
+    pytestmark = BROWSER_TEST
+
+    def test_of_10000_slices_a_browser_lays_out_what_is_looked_at_and_finds_all(
+        self, open_page: OpenPage, page_of_10000: Path
+    ) -> None:
+        page = open_page(page_of_10000)
+        page.add_init_script(HELD)
+        page.reload()
+        at_first = page.evaluate(LAID_OUT)
+        assert at_first == {"rows": 250, "body": "flex", "pictured": False}
+        assert page.locator("*").count() < 20_000
+        page.get_by_role("combobox", name="Status").select_option(label="to review")
+        page.get_by_text("25 of 250 rows", exact=True).wait_for()  # answered before all are read
+        page.evaluate(RELEASED)
+        page.get_by_text("1,000 of 10,000 rows", exact=True).wait_for()
+        page.get_by_role("button", name="Show all").click()
+        page.get_by_text("10,000 rows", exact=True).wait_for()
+        page.locator("html.reviewable").wait_for()
+        assert page.evaluate(LAID_OUT) == at_first
+        page.get_by_label("Search").fill("slice_09995")
+        page.get_by_text("1 of 10,000 rows").wait_for()
+        page.get_by_role("link", name="Contact sheet").click()
+        page.locator(".sheet .shot").first.click(trial=True)
+        assert page.evaluate(LAID_OUT)["pictured"]
 
 
 def test_a_run_too_large_for_a_page_has_pages_of_slices_beside_it(

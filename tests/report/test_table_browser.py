@@ -14,7 +14,7 @@ from artemis.report.as_data import csv_data
 from artemis.report.build import build_report
 from artemis.report.tabular import csv_text
 from artemis.report.words import DASH
-from tests.report.browsing import BROWSER_TEST, OpenPage
+from tests.report.browsing import BROWSER_TEST, HELD, RELEASED, OpenPage
 from tests.report.conftest import (
     HOSTILE,
     MODELS,
@@ -54,11 +54,6 @@ def test_what_has_no_answer_comes_last_in_either_direction(
         press(page, index)
         assert column(page, index)[-4:] == [DASH] * 4
         assert DASH not in column(page, index)[:-4]
-
-
-HELD = "window.held = []; window.requestIdleCallback = go => window.held.push(go);"
-"""Lets no browser be idle, so that the rest of a long table is not read."""
-RELEASED = "setInterval(() => window.held.splice(0).forEach(go => go()), 5)"
 
 
 @pytest.fixture

@@ -22,22 +22,26 @@
   const labelOf = (mark) => `${mark.tumor === "none" ? "no tumour" : mark.tumor}, ${mark.plane}`;
 
   // Slices that were classified, copies once: the doubtful, most doubtful first, then the rest.
-  const gathered = (elements) => {
-    const of = new Map();
-    for (const one of elements) if (one.dataset.id) of.set(one.dataset.id, [...(of.get(one.dataset.id) ?? []), one]);
-    return of;
-  };
   const list = lists.get(table);
   await list.ready;
-  const shownOf = gathered([...list.rows, ...document.querySelectorAll(".card[data-id]")]);
-  const rows = new Map([...gathered(list.rows)].map(([id, [row]]) => [id, row]));
+  const idOf = (one) => one.getAttribute("data-id"); // of thousands; dataset is slower
+  const [shownOf, rows, doubts, byAnchor] = [new Map(), new Map(), new Map(), new Map()];
+  const put = (id, one) => { if (shownOf.has(id)) shownOf.get(id).push(one); else shownOf.set(id, [one]); };
+  let copied = false; // whether a doubtful slice has a second row
+  for (const row of list.rows) {
+    const id = idOf(row);
+    byAnchor.set(`#${row.id}`, id);
+    if (!id) continue;
+    const doubt = row.getAttribute("data-doubt");
+    copied ||= Boolean(doubt) && rows.has(id);
+    if (!rows.has(id)) { rows.set(id, row); doubts.set(id, Number(doubt ?? -1)); }
+    put(id, row);
+  }
+  const cards = new Map([...document.querySelectorAll(".card[data-id]")].map((card) => [idOf(card), card]));
+  for (const [id, card] of cards) put(id, card);
   const runOf = (id) => rows.get(id)?.dataset.run ?? run;
-  const doubt = (id) => Number(rows.get(id).dataset.doubt ?? -1);
-  const queue = [...rows.keys()].sort((a, b) => doubt(b) - doubt(a));
-  const doubtful = queue.filter((id) => doubt(id) >= 0);
-  const cards = new Map([...shownOf].map(([id, all]) => [id, all.find((one) => one.matches(".card"))]).filter(([, card]) => card));
-  const copied = list.rows.some((row) => row.dataset.doubt && rows.get(row.dataset.id) !== row);
-  const byAnchor = new Map(list.rows.map((row) => [`#${row.id}`, row.dataset.id]));
+  const queue = [...rows.keys()].sort((a, b) => doubts.get(b) - doubts.get(a));
+  const doubtful = queue.filter((id) => doubts.get(id) >= 0);
 
   let marks = {};
   let current = null;
