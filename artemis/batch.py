@@ -269,6 +269,8 @@ def model_records(workspace: Path, models: Sequence[str]) -> list[ModelRecord]:
                 set_thresholds=manifest.prediction_sets.thresholds,
                 protocol=manifest.evaluation.protocol,
                 evidence_maps=gives_evidence(manifest.outputs),
+                trained_on=manifest.training.per_category,
+                seen=manifest.out_of_distribution.seen,
             )
         )
     return records

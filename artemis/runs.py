@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from artemis.errors import NothingUsableError, RunRecordError, WorkspaceError
 from artemis.files import printable_path, write_text_atomic
+from artemis.models.seen import SeenSlices
 from artemis.settings import Settings
 
 IDENTITY_KEY: Final = "identity.key"
@@ -33,7 +34,8 @@ class ModelRecord(BaseModel):
     `evidence_maps` says whether it maps its evidence, see `artemis.evidence_map`.
     `ece` is its expected calibration error, None where that was not measured: how finely its
     confidence may be printed. `set_thresholds` make its prediction sets, see
-    `artemis.models.conformal`.
+    `artemis.models.conformal`. `trained_on` counts the training slices by category, and `seen`
+    says how far they lie from each other, None where the model's manifest does not.
     """
 
     name: str
@@ -48,6 +50,8 @@ class ModelRecord(BaseModel):
     set_thresholds: dict[str, float]
     protocol: str
     evidence_maps: bool = False
+    trained_on: dict[str, int] = {}
+    seen: SeenSlices | None = None
 
 
 class Counts(BaseModel):

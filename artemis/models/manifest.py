@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from artemis.errors import ModelError
 from artemis.files import sha256_file
 from artemis.labels import CATEGORY_NAMES, TUMORS
+from artemis.models.seen import SeenSlices
 from artemis.preprocess import PREPROCESSING_ID
 
 MANIFEST_NAME: Final = "manifest.json"
@@ -55,7 +56,8 @@ class OutOfDistribution(BaseModel):
     `false_refusals` is the share of slices beyond a threshold that was set on other patients'
     in the same way, None where that was not measured. `far_auroc` is the area under the ROC
     curve of drawn pictures that are no brain MRI against held-out slices, and `far_refused` the
-    share of each kind beyond the threshold.
+    share of each kind beyond the threshold. `seen` is how far the training slices themselves
+    lie, None where that was not recorded.
     """
 
     method: str
@@ -65,6 +67,7 @@ class OutOfDistribution(BaseModel):
     far_auroc: float
     far_refused: dict[str, float]
     false_refusals: Interval | None = None
+    seen: SeenSlices | None = None
 
 
 class ClassFigures(BaseModel):

@@ -12,11 +12,13 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from artemis.labels import CATEGORIES
+from artemis.models.seen import shares_between
 from artemis.predictions import QUALITY_COLUMNS
 from artemis.report.data import RunData
 from artemis.report.svg import (
     Series,
     bin_counts,
+    bin_edges,
     dot_plot,
     histogram,
     percent_axis,
@@ -32,8 +34,9 @@ from artemis.report.words import (
     percent,
     sentence,
 )
+from artemis.runs import ModelRecord
 
-_SPREAD_BY_RATIO: Final = frozenset({"sharpness"})
+SPREAD_BY_RATIO: Final = frozenset({"sharpness"})
 """Measures of which a few pictures have many times as much as most, which would share a bar."""
 
 Plots = list[tuple[str, Markup]]
@@ -90,33 +93,45 @@ def category_plots(data: RunData) -> Plots:
 
 
 def strangeness_plots(data: RunData) -> Plots:
-    """Return a histogram of the out-of-distribution score for each model, with its threshold."""
-    thresholds = {model.name: model.ood_threshold for model in data.record.models}
+    """Return a histogram of the out-of-distribution score for each model, with its threshold.
+
+    The slices that the model was trained on are drawn behind, where the run's record says how
+    far they lie.
+    """
+    records = {model.name: model for model in data.record.models}
     plots = []
     for order, model in enumerate(data.models):
         values = _values(answer.ood_score for answer in data.answers(model))
-        if not values.size:
-            continue
-        threshold = thresholds.get(model, math.nan)
-        known = math.isfinite(threshold)
-        what = "review above" if order == 0 else "strange above"
-        words = (
-            f"Histogram of the out-of-distribution score of {model}: median "
-            f"{measured(np.median(values))}, {number(int((values > threshold).sum()))} above the "
-            "threshold."
-        )
-        plots.append(
-            (
-                model,
-                histogram(
-                    [Series(f"m{order % 4}", values)],
-                    span_axis(values, threshold if known else None),
-                    words,
-                    marker=(threshold, f"{what} {threshold:.2f}") if known else None,
-                ),
-            )
-        )
+        if values.size:
+            series = Series(f"m{order % 4}", values)
+            what = "review above" if order == 0 else "strange above"
+            plots.append(_strangeness(model, series, records.get(model), what))
     return plots
+
+
+def _strangeness(
+    name: str, series: Series, record: ModelRecord | None, what: str
+) -> tuple[str, Markup]:
+    values = series.values
+    threshold = math.nan if record is None else record.ood_threshold
+    known = math.isfinite(threshold)
+    seen = None if record is None else record.seen
+    ends = [] if seen is None else seen.ood_score
+    axis = span_axis(np.append(values, ends), threshold if known else None)
+    middle = f"median {measured(np.median(values))}"
+    trained = "" if seen is None else f", of the training slices {measured(ends[len(ends) // 2])}"
+    words = (
+        f"Histogram of the out-of-distribution score of {name}: {middle}{trained}, "
+        f"{number(int((values > threshold).sum()))} above the threshold."
+    )
+    drawn = histogram(
+        [series],
+        axis,
+        words,
+        marker=(threshold, f"{what} {threshold:.2f}") if known else None,
+        behind=None if seen is None else values.size * shares_between(ends, bin_edges(axis)),
+    )
+    return f"{name}: {middle}{trained}", drawn
 
 
 def quality_plots(data: RunData) -> Plots:
@@ -135,7 +150,7 @@ def quality_plots(data: RunData) -> Plots:
                 f"{measured(values.max())}."
             )
             heading, axis = QUALITY_WORDS[name], span_axis(values)
-            if name in _SPREAD_BY_RATIO:
+            if name in SPREAD_BY_RATIO:
                 heading, axis = f"{heading}, logarithmic", ratio_axis(values)
             plots.append((heading, histogram(by_status, axis, words)))
     return plots

@@ -182,6 +182,7 @@ def cards_view(data: RunData) -> dict[str, Any]:
         fields = model.model_dump(mode="json")
         name = visible(fields.pop("name"))
         del fields["folder"]  # of the machine; the hash says which model it was
+        del fields["seen"], fields["trained_on"]  # the distributions draw what is compared
         fields |= {key: _rounded(fields[key], 3) for key in ("accuracy", "macro_f1", "ece")}
         fields["ood_threshold"] = _rounded(model.ood_threshold, 2)
         fields["set_thresholds"] = ", ".join(

@@ -126,7 +126,7 @@ SECTIONS: Final = (
                 "How unlike the training images each slice is to each model; further right is "
                 "stranger. Right of the dashed line a confident answer means little: it is "
                 "shown without its confidence, and what is strange to {first_model} is sent to "
-                "review.",
+                "review. {training_line}",
             ),
             Figure(
                 "quality",
@@ -197,11 +197,24 @@ SECTIONS: Final = (
 )
 
 
+_TRAINING_LINE: Final = (
+    "The outline is where the slices that the model was trained on lie, drawn as many as are "
+    "here: bars that follow it are of a batch like the training images, bars as a whole to the "
+    "right of it of another scanner, sequence or preparation. Unseen slices of the same kind lie "
+    "a little further than the outline, since the model has learnt those that it is of."
+)
+_NO_TRAINING_LINE: Final = (
+    "How far the training images themselves lie is not in this run\u2019s record."
+)
+
+
 def caption_facts(data: RunData) -> Mapping[str, str]:
     """Return the values that captions may name."""
+    seen = any(model.seen for model in data.record.models)
     return {
         "min_confidence": percent(data.record.settings.review.min_confidence),
         "first_model": visible(data.models[0]) if data.models else "the first model",
+        "training_line": _TRAINING_LINE if seen else _NO_TRAINING_LINE,
     }
 
 

@@ -159,6 +159,13 @@ def bin_counts(series: Sequence[Series], axis: Axis) -> list[NDArray[np.int64]]:
     ]
 
 
+def bin_edges(axis: Axis) -> NDArray[np.float64]:
+    """Return the edges of the histogram's bins, ``(21,)``, ascending."""
+    low, high = axis.spaced(np.array([axis.low, axis.high], dtype=np.float64))
+    edges = np.linspace(low, high, _BINS + 1)
+    return np.expm1(edges) if axis.log else edges
+
+
 def histogram(
     series: Sequence[Series],
     axis: Axis,
@@ -166,6 +173,7 @@ def histogram(
     *,
     peak: int | None = None,
     marker: tuple[float, str] | None = None,
+    behind: NDArray[np.float64] | None = None,
 ) -> Markup:
     """Return a histogram of twenty bins, the series stacked on each other.
 
@@ -181,9 +189,13 @@ def histogram(
         Count at the top of the plot, to give several plots one scale; else the highest bin.
     marker : (float, str), optional
         A threshold and its label.
+    behind : ndarray, (20,), float64, optional
+        Counts of the bins to hold the series against, drawn as an outline.
     """
     counts = bin_counts(series, axis)
-    top = peak or int(sum(counts, start=np.zeros(_BINS, dtype=np.int64)).max()) or 1
+    stacked = sum(counts, start=np.zeros(_BINS, dtype=np.int64))
+    highest = int(stacked.max()) if behind is None else max(int(stacked.max()), round(behind.max()))
+    top = peak or highest or 1
     floor = _HEIGHT - _BOTTOM
     step = (_WIDTH - _LEFT - _RIGHT) / _BINS
     scale = (floor - _TOP) / top
@@ -203,9 +215,18 @@ def histogram(
                 )
             )
         below += heights * scale
-    return picture(
-        _WIDTH, _HEIGHT, description, *_frame(axis, top, floor), *bars, *_mark(axis, floor, marker)
+    outline = [] if behind is None else [_outline(behind, floor, scale)]
+    frame, mark = _frame(axis, top, floor), _mark(axis, floor, marker)
+    return picture(_WIDTH, _HEIGHT, description, *frame, *bars, *outline, *mark)
+
+
+def _outline(counts: NDArray[np.float64], floor: float, scale: float) -> Markup:
+    step = (_WIDTH - _LEFT - _RIGHT) / len(counts)
+    tops = "".join(
+        f"V{_written(floor - tall * scale)}H{_written(_LEFT + (index + 1) * step)}"
+        for index, tall in enumerate(counts)
     )
+    return element("path", class_="behind", d=f"M{_LEFT} {_written(floor)}{tops}V{_written(floor)}")
 
 
 def _frame(axis: Axis, top: int, floor: float) -> list[Markup]:

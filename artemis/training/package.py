@@ -39,6 +39,7 @@ from artemis.models.manifest import (
 from artemis.models.network import open_network
 from artemis.models.ood import METHOD, fit_reference, load_reference
 from artemis.models.runtime import softmax
+from artemis.models.seen import SeenSlices, seen_slices
 from artemis.preprocess import PREPROCESSING_ID
 from artemis.training.figures.evaluate import evaluate
 from artemis.training.figures.far import auroc, far_pictures
@@ -151,12 +152,15 @@ def write_model(model: Trained, output: Path) -> Path:
         shapes, agreement = _export(model, building)
         rows = np.flatnonzero(model.train)
         features = model.fitted.predict(model.samples, rows)["features"]
-        fit_reference(features, model.samples.categories[rows], model.samples.pictures[rows]).save(
+        pictures = model.samples.pictures[rows]
+        fit_reference(features, model.samples.categories[rows], pictures).save(
             building / REFERENCE_NAME
         )
+        scores = load_reference(building / REFERENCE_NAME).score(features, pictures)
+        seen = seen_slices(scores, model.out_of_fold)
         save_weights(model.start, building / START_NAME)
         write_frame(building / OUT_OF_FOLD_NAME, model.out_of_fold, OUT_OF_FOLD_SCHEMA)
-        manifest = _describe(model, building, folder.name, created, shapes, agreement)
+        manifest = _describe(model, building, folder.name, created, shapes, agreement, seen)
         write_text_atomic(building / MANIFEST_NAME, manifest.model_dump_json(indent=2) + "\n")
         write_text_atomic(building / CARD_NAME, render_card(read_card(building)))
         building.rename(folder)
@@ -197,6 +201,7 @@ def _describe(
     created: datetime,
     shapes: dict[str, list[int]],
     agreement: float,
+    seen: SeenSlices,
 ) -> Manifest:
     calibration = model.calibration
     far_auroc, far_refused = _measure_far(model, building)
@@ -217,6 +222,7 @@ def _describe(
             fitted_on=calibration.fitted_on,
             far_auroc=far_auroc,
             far_refused=far_refused,
+            seen=seen,
         ),
         prediction_sets=calibration.sets,
         training=_describe_training(model),

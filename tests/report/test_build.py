@@ -14,6 +14,7 @@ from jinja2 import UndefinedError
 from artemis import RESEARCH_USE
 from artemis.errors import RunRecordError
 from artemis.ingest.reasons import REMEDIES, Reason
+from artemis.models.seen import SeenSlices
 from artemis.report.build import build_report
 from artemis.report.page import render_page
 from artemis.report.sections import SECTIONS
@@ -163,6 +164,28 @@ def test_models_and_provenance_name_hash_command_versions_and_settings(page: Pag
         assert expected in provenance
     command = page.by_id("provenance").find(".//pre/code")
     assert text(command) == "artemis-cli classify-batch '/scans/ward 7'"
+
+
+def test_distances_are_drawn_on_those_of_the_training_slices_where_these_are_known(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    run = make_run()
+    figure = Page(build_report(run, tmp_path / "index.html")).by_id("figure-strangeness")
+    assert figure.findall(".//path[@class='behind']") == []
+    assert "lie is not in this run\u2019s record." in text(figure)
+    record = read_record(run)
+    seen = SeenSlices(slices=7177, ood_score=[1.0 + step / 10 for step in range(21)])
+    first = record.models[0].model_copy(
+        update={"seen": seen, "trained_on": {"glioma_coronal": 7177}}
+    )
+    changed = record.model_copy(update={"models": [first, *record.models[1:]]})
+    (run / "run.json").write_text(changed.model_dump_json(), encoding="utf-8")
+    page = Page(build_report(run, tmp_path / "index.html"))
+    figure = page.by_id("figure-strangeness")
+    assert len(figure.findall(".//path[@class='behind']")) == 1
+    assert "mobilenet_v2: median 2, of the training slices 2" in text(figure)
+    assert "The outline is where the slices that the model was trained on lie" in text(figure)
+    assert "7177" not in text(page.by_id("cards"))
 
 
 def test_figures_of_models_are_rounded_and_their_thresholds_are_in_words(

@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as npst
 from artemis.report.svg import (
     Series,
     bin_counts,
+    bin_edges,
     dot_plot,
     element,
     histogram,
@@ -52,6 +53,22 @@ def test_a_histogram_of_equal_values_has_one_full_bar() -> None:
     values = np.full(7, 3.0)
     bars = rectangles(histogram([Series("m0", values)], span_axis(values), "words"), "m0")
     assert len(bars) == 1
+
+
+def test_an_outline_behind_a_histogram_has_its_scale_and_raises_it_where_higher() -> None:
+    values = np.linspace(0, 10, 21)
+    axis = span_axis(values)
+    assert bin_edges(axis)[[0, 1, 20]].tolist() == [0, 0.5, 10]
+    behind = np.array([4.0, *[1.0] * 19])
+    markup = histogram([Series("m0", values)], axis, "words", behind=behind)
+    (outline,) = [one for one in parsed(markup).iter("path") if one.get("class") == "behind"]
+    tops = [float(part.split("H")[0]) for part in str(outline.get("d")).split("V")[1:]]
+    floor = tops[-1]
+    heights = [floor - top for top in tops[:-1]]
+    assert heights == pytest.approx([88, *[22] * 19], abs=0.05)
+    bars = rectangles(markup, "m0")
+    assert bars[0]["height"] == pytest.approx(22, abs=0.05)
+    assert next(one.text for one in parsed(markup).iter("text")) == "4"
 
 
 def test_a_histogram_of_nothing_has_no_bar() -> None:
