@@ -49,17 +49,26 @@ def report(
         tuple[str, str] | None,
         typer.Option(metavar="RUN_A RUN_B", help="List the predictions that changed from A to B."),
     ] = None,
+    drift: Annotated[
+        bool,
+        typer.Option("--drift", help="How far RUN lies from the training images of its models."),
+    ] = False,
+    against: Annotated[
+        str | None, typer.Option(metavar="RUN", help="With --drift: from another run instead.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write a run's HTML report again, from its Parquet files alone, or give it as data.
 
-    --compare writes a page, Parquet and CSV of what changed between two runs.
+    --compare writes a page, Parquet and CSV of what changed between two runs, and --drift a page
+    of how a batch as a whole lies beside another, or beside what the models were trained on.
     """
     _check_usage(run, form, output, pdf, compare)
+    _check_drift(drift, against, form, pdf or compare is not None or labels is not None)
     if labels is not None and (compare or form != "html"):
         raise typer.BadParameter("--labels: expected one RUN and its page. Leave the other out.")
     with workspace_of(workspace) as (settings, mirror):
-        named = [str(run)] if compare is None else compare
+        named = [str(run), *([against] if against else [])] if compare is None else compare
         folders = [run_folder(settings, mirror, each) for each in named]
         if compare is not None:
             if folders[0] == folders[1]:
@@ -67,6 +76,8 @@ def report(
                     f"--compare: expected two runs. Received {folders[0].name} as both of them."
                 )
             _compare(folders[0], folders[1], mirror, as_json)
+        elif drift:
+            _drift(folders, mirror, as_json)
         elif form == "html":
             _write_page(folders[0], mirror, labels, pdf, as_json)
         else:
@@ -90,6 +101,15 @@ def _check_usage(
         raise typer.BadParameter("--pdf: expected one RUN. Received --compare.")
     if output is not None and form == "html":
         raise typer.BadParameter("--output: expected --format json or csv with it.")
+
+
+def _check_drift(drift: bool, against: str | None, form: str, others: bool) -> None:
+    if against is not None and not drift:
+        raise typer.BadParameter("--against: expected --drift with it.")
+    if drift and (others or form != "html"):
+        raise typer.BadParameter(
+            "--drift: expected one RUN, and --against or nothing with it. Leave the others out."
+        )
 
 
 def _write_page(
@@ -144,5 +164,36 @@ def _compare(run_a: Path, run_b: Path, mirror: Mirror | None, as_json: bool) -> 
             "compared": {model.model: model.slices for model in changes.models},
             "only_in_a": len(changes.unmatched_of("a", "only_here")),
             "only_in_b": len(changes.unmatched_of("b", "only_here")),
+        }
+    )
+
+
+def _drift(folders: list[Path], mirror: Mirror | None, as_json: bool) -> None:
+    from artemis.report.drift_page import write_drift
+
+    if len(folders) > 1 and folders[0] == folders[1]:
+        raise typer.BadParameter(
+            f"--against: expected another run. Received {folders[0].name} as both of them."
+        )
+    written = write_drift(folders[0], folders[1] if len(folders) > 1 else None, mirror)
+    if not as_json:
+        typer.echo(shown(written.page, mirror))
+        return
+    print_json(
+        {
+            "report": shown(written.page, mirror),
+            "shifts": [
+                {
+                    "measure": one.key,
+                    "model": one.model,
+                    "psi": round(one.psi, 4),
+                    "psi_by_chance": round(one.chance, 4),
+                    "shift": one.size,
+                    "slices": round(float(one.counts.sum())),
+                    "reference_slices": round(float(one.others.sum())),
+                    "medians": one.middles,
+                }
+                for one in written.shifts
+            ],
         }
     )

@@ -25,6 +25,9 @@ RETRAININGS: Final = "retrainings"
 COMPARISONS: Final = "comparisons"
 """Folder of the comparisons of two runs below that of the reports."""
 
+DRIFT: Final = "drift"
+"""Folder of the pages about a batch's drift below that of the reports."""
+
 
 class Listed(NamedTuple):
     """Other pages of one kind.
@@ -59,6 +62,13 @@ LISTED: Final = (
         "Comparisons",
         "Two runs side by side: which predictions changed.",
         "By their first run, the newest first.",
+    ),
+    Listed(
+        DRIFT,
+        "*",
+        "Drift",
+        "How far a batch lies from the training images, or from another run.",
+        "By their run, the newest first.",
     ),
     Listed(RETRAININGS, "*", "Retrainings", "What was trained, what the gate decided and why."),
     Listed(

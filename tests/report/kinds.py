@@ -17,6 +17,7 @@ from artemis.report.benchmark import build_benchmark_page
 from artemis.report.build import build_report
 from artemis.report.changes_page import write_comparison
 from artemis.report.conflicts import write_conflicts
+from artemis.report.drift_page import write_drift
 from artemis.report.explained import build_explained_page
 from artemis.report.index import COMPARISONS, RETRAININGS, build_index
 from artemis.report.model_card import card_page
@@ -100,6 +101,18 @@ def comparison(folder: Path, _: Path) -> Path:
     return write_comparison(*runs).page
 
 
+def drift(folder: Path, _: Path) -> Path:
+    """Write how far a run lies from another: darker pictures, other answers, more refusals."""
+    later, earlier = typical_tables(90), typical_tables(60)
+    for row in later.slices[:90]:
+        row["mean_intensity"] -= 30
+    runs = [
+        _run_of(folder, run_id, tables).root
+        for run_id, tables in (("20260302T080000Z-ffffff", later), (RUN_ID, earlier))
+    ]
+    return write_drift(*runs).page
+
+
 def retraining(folder: Path, _: Path) -> Path:
     """Write the page of a retraining that promoted one model and kept the other out."""
     target = folder / "index.html"
@@ -177,6 +190,7 @@ KINDS: Final[Mapping[str, Make]] = {
         slices,
         index,
         comparison,
+        drift,
         retraining,
         audit,
         card,
