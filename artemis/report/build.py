@@ -116,6 +116,8 @@ def slice_page_texts(
         File name of the report, to lead back to.
     """
     for index, page in enumerate(pages):
+        thumbnails = embedded_thumbnails(data, rows=page.rows)
+        pictured = {item.slice_id for item in page.rows if item.slice_id in data.thumbnails}
         text = render_page(
             "slices.html.j2",
             page=page,
@@ -125,8 +127,9 @@ def slice_page_texts(
             after=pages[index + 1] if index + 1 < len(pages) else None,
             view=table_view(data, page.rows),
             caption=next(section.caption for section in SECTIONS if section.key == "slices"),
+            without_room=len(pictured) - len(thumbnails),
             scripts=SCRIPTS,
-            **page_frame(data, page.rows, pages, embedded_thumbnails(data, rows=page.rows)),
+            **page_frame(data, page.rows, pages, thumbnails),
         )
         yield page, text
 

@@ -33,6 +33,11 @@ class SlicePage:
     name: str
     rows: Sequence[SliceItem]
 
+    @property
+    def doubtful(self) -> int:
+        """How many of its slices need a human."""
+        return sum(item.needs_review for item in self.rows)
+
 
 def slice_pages(data: RunData) -> list[SlicePage]:
     """Return the pages beside the report; none where its own table holds every slice."""

@@ -193,14 +193,32 @@ def test_a_run_too_large_for_a_page_has_pages_of_slices_beside_it(
     summary = Page(target)
     assert len(summary.rows("table-slices")) == 10
     assert "Shown: the 10 most urgent of 64 slices" in text(summary.by_id("slices"))
+    listed = summary.all("ol", class_="pages")[0]
+    assert [text(one) for one in listed] == [
+        "1 to 30 3 to review",
+        "31 to 60 3 to review",
+        "61 to 64",
+    ]
     links = {link.get("href", "") for link in summary.all("a")}
     assert set(names) < links
     beside = {name: Page(tmp_path / name) for name in names}
     assert [len(page.rows("table-slices")) for page in beside.values()] == [30, 30, 4]
     assert len(shots(beside[names[1]].by_id("table-slices"))) == 30
+    assert "room for" not in " ".join(text(page.by_id("slices")) for page in beside.values())
     for link in links - set(names):
         name, _, anchor = link.partition("#")
         assert (beside[name] if name else summary).by_id(anchor) is not None
+
+
+def test_a_page_of_slices_says_how_many_pictures_it_has_no_room_for(
+    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"TABLE_ROWS": 50, "PAGE_ROWS": 40, "THUMBNAILS": 25}.items():
+        monkeypatch.setattr(limits, name, value)
+    build_report(make_run(typical_tables(60)), tmp_path / "index.html")
+    said = [text(Page(tmp_path / f"slices-000{n}.html").by_id("slices")) for n in (1, 2)]
+    assert "This page has room for 25 pictures. The other 15 of its slices are in runs/" in said[0]
+    assert "room for" not in said[1]  # 20 pictures, and 4 slices that never had one
 
 
 def test_a_smaller_report_removes_the_pages_of_a_larger_one(
