@@ -242,9 +242,38 @@ def read_run(run_dir: Path) -> pd.DataFrame:
         A row for every slice and model; a refused or failed slice has one row whose
         prediction columns are missing, so that every slice found is in the frame.
     """
-    slices = read_table(run_dir, "slices")
-    predictions = read_table(run_dir, "predictions").drop(columns=["slice_id", "run_id"])
-    return slices.merge(predictions, on=["path", "frame"], how="left", validate="one_to_many")
+    return _joined(read_table(run_dir, "slices"), read_table(run_dir, "predictions"))
+
+
+def run_parts(run_dir: Path) -> Iterator[pd.DataFrame]:
+    """Yield the rows of `read_run` in their order, holding one chunk's part at a time.
+
+    Raises
+    ------
+    RunRecordError
+        If a part is unreadable, or a prediction is not in the part of its slice.
+    """
+    for path in sorted((run_dir / "slices").rglob("part-*.parquet")):
+        slices: pd.DataFrame = read_part(path, SLICES_SCHEMA).to_pandas()
+        answers = [
+            read_part(part, PREDICTIONS_SCHEMA)
+            for part in sorted((run_dir / "predictions").rglob(path.name))
+        ]
+        predictions: pd.DataFrame = pa.concat_tables(
+            [PREDICTIONS_SCHEMA.empty_table(), *answers]
+        ).to_pandas()
+        joined = _joined(slices, predictions)
+        if joined["model"].notna().sum() != len(predictions):
+            raise RunRecordError(
+                f"{run_dir / 'predictions'}: expected in each {path.name} predictions of the "
+                "slices of the same part. Received one of another slice. Classify the batch again."
+            )
+        yield joined
+
+
+def _joined(slices: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
+    said = predictions.drop(columns=["slice_id", "run_id"])
+    return slices.merge(said, on=["path", "frame"], how="left", validate="one_to_many")
 
 
 def read_studies(run_dir: Path) -> pd.DataFrame:

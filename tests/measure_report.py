@@ -59,9 +59,9 @@ window.enter = (name, value) => {
 };
 window.answeredFirst = new Promise((go) => addEventListener("DOMContentLoaded", async () => {
   window.ready = performance.now();
-  await answered(() => enter("status", "review"));
+  await answered(() => enter("tumor", "2"));
   window.first = performance.now();
-  enter("status", "");
+  enter("tumor", "");
   go();
 }));
 """

@@ -19,6 +19,7 @@ from artemis.predictions import (
     plain_rows,
     read_run,
     read_table,
+    run_parts,
     table_rows,
     write_part,
 )
@@ -71,6 +72,20 @@ def test_run_reads_back_with_a_row_for_every_slice_and_model(run_dir: Path) -> N
     assert frame["model"].isna().sum() == 1
     assert frame.loc[frame["model"].isna(), "path"].tolist() == ["broken.png"]
     assert frame[list(PROBABILITY_COLUMNS)].dropna().sum(axis=1).to_numpy() == pytest.approx(1)
+
+
+def test_a_run_in_parts_has_the_same_rows_in_the_same_order(run_dir: Path) -> None:
+    parts = [*run_parts(run_dir)]
+    assert [len(part) for part in parts] == [2, 2, 1]
+    rows = [row for part in parts for row in plain_rows(part)]
+    assert rows == [*plain_rows(read_run(run_dir))]
+
+
+def test_a_prediction_in_another_part_than_its_slice_is_not_dropped(run_dir: Path) -> None:
+    target = run_dir / "predictions" / "model=baseline" / "part-00001.parquet"
+    write_part(target, [prediction_row("a.png", "baseline")], PREDICTIONS_SCHEMA)
+    with pytest.raises(RunRecordError, match=r"in each part-00001\.parquet .* of another slice"):
+        [*run_parts(run_dir)]
 
 
 def test_column_types_are_those_of_the_schema(run_dir: Path) -> None:

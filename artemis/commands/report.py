@@ -135,15 +135,17 @@ def _write_page(
 
 
 def _give_data(folder: Path, form: str, output: Path | None) -> None:
-    from artemis.files import write_text_atomic
+    from artemis.files import atomic_path
     from artemis.report.as_data import csv_data, json_data
 
-    text = json_data(folder) if form == "json" else csv_data(folder)
+    pieces = json_data(folder) if form == "json" else csv_data(folder)
     if output is None:
-        typer.echo(text, nl=False)
-    else:
-        write_text_atomic(output, text)
-        typer.echo(output)
+        for piece in pieces:
+            typer.echo(piece, nl=False)
+        return
+    with atomic_path(output) as temporary, temporary.open("w", encoding="utf-8", newline="") as to:
+        to.writelines(pieces)
+    typer.echo(output)
 
 
 def _compare(run_a: Path, run_b: Path, mirror: Mirror | None, as_json: bool) -> None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-import pandas as pd
-
 from artemis import RESEARCH_USE
 from artemis.labels import CATEGORIES, PROBABILITY_COLUMNS
-from artemis.predictions import plain_rows, read_run
-from artemis.report.tabular import csv_text
+from artemis.predictions import plain_rows, run_parts
+from artemis.report.tabular import csv_lines
 from artemis.runs import RunRecord, read_record
 
 FORMAT_VERSION: Final = 1
@@ -53,8 +51,8 @@ COLUMNS: Final[Mapping[str, str]] = {
 """Every column with its meaning; a row for every slice and model, one for a slice without."""
 
 
-def data_rows(run_dir: Path) -> list[dict[str, Any]]:
-    """Return the rows of a run, each with all of `COLUMNS`.
+def data_rows(run_dir: Path) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a run, each with all of `COLUMNS`, holding one part of it at a time.
 
     The keyed hashes of patient, study and series are not among them.
 
@@ -63,8 +61,9 @@ def data_rows(run_dir: Path) -> list[dict[str, Any]]:
     RunRecordError
         If a table cannot be read.
     """
-    frame: pd.DataFrame = read_run(run_dir)
-    return [{name: _plain(name, row[name]) for name in COLUMNS} for row in plain_rows(frame)]
+    for part in run_parts(run_dir):
+        for row in plain_rows(part):
+            yield {name: _plain(name, row[name]) for name in COLUMNS}
 
 
 def _plain(name: str, value: Any) -> Any:
@@ -74,13 +73,13 @@ def _plain(name: str, value: Any) -> Any:
     return value
 
 
-def csv_data(run_dir: Path) -> str:
-    """Return a run as CSV, see `artemis.report.tabular.csv_text`."""
-    return csv_text([*COLUMNS], data_rows(run_dir))
+def csv_data(run_dir: Path) -> Iterator[str]:
+    """Yield a run as CSV, line by line, see `artemis.report.tabular.csv_lines`."""
+    return csv_lines([*COLUMNS], data_rows(run_dir))
 
 
-def json_data(run_dir: Path) -> str:
-    """Return a run as JSON: ``format``, ``notice``, ``run`` and ``rows``.
+def json_data(run_dir: Path) -> Iterator[str]:
+    """Yield a run as the text of one JSON object: ``format``, ``notice``, ``run`` and ``rows``.
 
     ``rows`` have the columns of the CSV, with null for what is missing and lists for
     `set_90` and `review_reasons`.
@@ -89,9 +88,18 @@ def json_data(run_dir: Path) -> str:
         "format": FORMAT_VERSION,
         "notice": RESEARCH_USE,
         "run": _run(read_record(run_dir)),
-        "rows": data_rows(run_dir),
+        "rows": [],
     }
-    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    yield _json(content).removesuffix("]\n}")
+    before, after = "\n  ", ""
+    for row in data_rows(run_dir):  # as deep as they lie in the object
+        yield before + _json(row).replace("\n", "\n  ")
+        before, after = ",\n  ", "\n "
+    yield f"{after}]\n}}\n"
+
+
+def _json(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
 
 
 def _run(record: RunRecord) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -32,6 +33,7 @@ _FLAGS: Final = (
     "--generate-pdf-document-outline",  # headings as bookmarks
 )
 _NOBODY: Final = "nobody"
+_BESIDE: Final = re.compile(r'(<a\b[^<>]*?) href="(?!#|[a-z]+:)[^"]*"')
 
 
 def find_browser() -> str:
@@ -77,7 +79,7 @@ def write_pdf(page: Path, target: Path) -> Path:
     with tempfile.TemporaryDirectory(prefix="artemis-pdf-") as folder:
         scratch = Path(folder)
         source, printed = scratch / "page.html", scratch / "page.pdf"
-        shutil.copyfile(page, source)
+        source.write_text(_without_links_beside(page.read_text(encoding="utf-8")), encoding="utf-8")
         as_nobody = _give_to_nobody(scratch)
         command = [browser, *_FLAGS, f"--user-data-dir={scratch / 'profile'}"]
         if os.geteuid() == 0:
@@ -89,6 +91,15 @@ def write_pdf(page: Path, target: Path) -> Path:
         with atomic_path(target) as temporary:
             shutil.copyfile(printed, temporary)
     return target
+
+
+def _without_links_beside(text: str) -> str:
+    """Return a page whose links to the pages beside it are words alone.
+
+    A PDF is mailed and printed without those, and a link in it would be to the folder, long gone,
+    that it was printed in.
+    """
+    return _BESIDE.sub(r"\1", text)
 
 
 def _give_to_nobody(scratch: Path) -> bool:

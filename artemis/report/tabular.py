@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, Final
 
 FORMULA_STARTS: Final = (
@@ -26,8 +27,8 @@ The last four are the full-width forms of the first, which some spreadsheets rea
 """
 
 
-def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
-    """Return rows as CSV (RFC 4180): UTF-8 without a byte-order mark, commas, a header line.
+def csv_lines(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield rows as CSV (RFC 4180): UTF-8 without a byte-order mark, commas, a header line.
 
     Parameters
     ----------
@@ -37,11 +38,15 @@ def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
         Each has every column. A missing value is an empty cell, a list its values with
         semicolons between them, a number has at most seven digits.
     """
-    stream = io.StringIO()
-    writer = csv.writer(stream)
-    writer.writerow(columns)
-    writer.writerows([cell(row[column]) for column in columns] for row in rows)
-    return stream.getvalue()
+    for cells in chain([columns], ([cell(row[column]) for column in columns] for row in rows)):
+        stream = io.StringIO()
+        csv.writer(stream).writerow(cells)
+        yield stream.getvalue()
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """Return the lines of `csv_lines` as one text."""
+    return "".join(csv_lines(columns, rows))
 
 
 def cell(value: object) -> str:

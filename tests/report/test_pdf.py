@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from artemis.errors import ExportError, MissingExtraError
+from artemis.report import limits
 from artemis.report.build import build_report
 from artemis.report.pdf import BROWSERS, write_pdf
 from tests.report.conftest import typical_tables
@@ -52,6 +54,23 @@ def test_a_browser_that_prints_nothing_is_found_out(
     page.write_text("page")
     with pytest.raises(ExportError, match="Received nothing that is a PDF"):
         write_pdf(page, tmp_path / "report.pdf")
+
+
+def test_links_to_pages_beside_it_are_words_in_a_pdf(
+    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "TABLE_ROWS", 10)
+    monkeypatch.setattr(limits, "SUMMARY_ROWS", 5)
+    page = build_report(make_run(typical_tables(30)), tmp_path / "index.html")
+    assert 'href="slices-0001.html' in page.read_text(encoding="utf-8")
+    fake_browser(tmp_path / "bin", "(echo %PDF-; cat page.html) > page.pdf")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    printed = write_pdf(page, tmp_path / "report.pdf").read_text(encoding="utf-8")
+    assert "slices-0001.html" not in printed
+    assert ">1 to 34</a>" in printed
+    kept = [link for link in re.findall(r'<a [^>]*href="([^"]*)', printed)]
+    assert {"#slices", "#review"} < set(kept)
+    assert all(link.startswith("#") for link in kept)
 
 
 @pytest.mark.slow

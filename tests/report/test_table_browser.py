@@ -121,7 +121,7 @@ def test_the_csv_has_the_rows_that_the_filter_shows_whole_and_in_their_order(
     assert [row["number"] for row in rows] == [str(number) for number in range(100, 0, -3)]
     whole = {
         (row["path"], row["model"]): row
-        for row in csv.DictReader(io.StringIO(csv_data(tmp_path / "data" / "runs" / RUN_ID)))
+        for row in csv.DictReader(csv_data(tmp_path / "data" / "runs" / RUN_ID))
     }
     files = [*dict.fromkeys(path for path, _ in whole)]
     assert [files[int(row["number"]) - 1] for row in rows] == [row["path"] for row in rows]
