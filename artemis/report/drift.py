@@ -229,9 +229,8 @@ def _against(
 
 
 def _finite(values: pd.Series[float]) -> Values:
-    numbers = values.to_numpy(dtype=np.float64)
-    finite: Values = numbers[np.isfinite(numbers)]
-    return finite
+    numbers: Values = np.asarray(values, dtype=np.float64)
+    return numbers[np.isfinite(numbers)]
 
 
 def _counted(values: pd.Series[str], names: Sequence[str]) -> Values:
