@@ -187,6 +187,19 @@ def test_grey_pictures_in_colour_modes_stay_grey(tmp_path: Path, mode: str) -> N
     assert np.abs(read.pixels.astype(int) - head8()).max() <= 1
 
 
+@pytest.mark.parametrize("place", [(0, 0), (255, 300), (511, 511)])
+@pytest.mark.parametrize("channel", [0, 1, 2])
+def test_one_pixel_of_another_shade_is_weighed_as_colours_are(
+    tmp_path: Path, channel: int, place: tuple[int, int]
+) -> None:
+    colour = np.repeat(head8(512)[..., None], 3, axis=2)
+    colour[place][channel] ^= 0x80
+    expected = np.asarray(Image.fromarray(colour).convert("L"))
+    assert expected[place] != head8(512)[place]
+    read = ingest_one(tmp_path, "a", picture_bytes(colour, "PNG"))
+    np.testing.assert_array_equal(read.pixels, expected)
+
+
 def test_transparent_pixels_become_black(tmp_path: Path) -> None:
     pixels = np.dstack([np.full((64, 64), 255, np.uint8), head8()])
     read = ingest_one(tmp_path, "a.png", picture_bytes(Image.fromarray(pixels, "LA"), "PNG"))
