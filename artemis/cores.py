@@ -9,7 +9,6 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 _PROC: Final = Path("/proc/self/cgroup")
-_CORES_FOR_READERS: Final = 4
 _MOUNT: Final = Path("/sys/fs/cgroup")
 
 
@@ -34,11 +33,6 @@ def chunks_at_a_time() -> int:
     A core reads about as many pictures as another one classifies with both models.
     """
     return max(1, usable_cores() // 2)
-
-
-def reader_processes() -> int:
-    """Return how many processes read beside the command's own: none on fewer than four cores."""
-    return chunks_at_a_time() if usable_cores() >= _CORES_FOR_READERS else 0
 
 
 def chunk_threads() -> int:

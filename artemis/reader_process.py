@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, Any, Final
@@ -22,6 +23,8 @@ from artemis.errors import ArtemisError
 from artemis.runs import RunPaths, read_record
 
 _INPUT_ENDS: Final = ""
+_PATIENCE: Final = 5.0
+"""Seconds from the end of the input to that of the process, which may be at a long read."""
 
 
 def serve() -> None:
@@ -50,6 +53,8 @@ def _listen(questions: SimpleQueue[str], closed: threading.Event) -> None:
         questions.put(line)
     closed.set()
     questions.put(_INPUT_ENDS)
+    time.sleep(_PATIENCE)
+    os._exit(1)
 
 
 def _answered(question: dict[str, Any], talk: IO[str]) -> dict[str, Any]:

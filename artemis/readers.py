@@ -28,8 +28,8 @@ _TRIES: Final = 2
 _FRAMES: Final = 3
 """Frames left out of a file after which all others of it are, too."""
 
-_PATIENCE: Final = 5.0
-"""Seconds that a reader has to leave its frame when a run ends."""
+_PATIENCE: Final = 10.0
+"""Seconds that a reader has to end; it takes half of them if it is at a long read."""
 
 READERS: Final[ContextVar[Readers | None]] = ContextVar("artemis_readers", default=None)
 """The readers of the run that this is a step of; None where a step reads by itself."""

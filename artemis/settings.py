@@ -152,7 +152,7 @@ class Settings(BaseSettings):
         None,
         ge=0,
         description="Processes that read, beside the command's own; 0: none. Without it: one for "
-        "every two cores, from four cores on.",
+        "every two cores.",
     )
     threads: int = Field(0, ge=0, description="Inference threads per model; 0: one for each core.")
     runtime: Runtime = Field(

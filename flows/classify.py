@@ -28,7 +28,7 @@ from artemis.batch import (
 )
 from artemis.chunk import classify_chunk, classify_stored_chunk
 from artemis.classify import conclude_chunk, ingest_chunk, predict_chunk
-from artemis.cores import chunk_threads, chunks_at_a_time, reader_processes
+from artemis.cores import chunk_threads, chunks_at_a_time
 from artemis.engine import Engine
 from artemis.errors import StoreError
 from artemis.mirror import mirror_of
@@ -259,7 +259,7 @@ def _plan(
 def _reading(record: RunRecord, chunks: int) -> AbstractContextManager[object]:
     """Return the context of the processes that read; one chunk is not worth the start of any."""
     wanted = record.settings.readers
-    count = min(chunks, reader_processes() if wanted is None else wanted)
+    count = min(chunks, chunks_at_a_time() if wanted is None else wanted)
     return Readers(count) if count and chunks > 1 else nullcontext()
 
 

@@ -180,6 +180,17 @@ def test_a_reader_whose_command_is_gone_ends_by_itself(begun) -> None:
     assert process._process.returncode == 0
 
 
+def test_a_reader_at_a_long_read_is_gone_soon_after_its_command(begun) -> None:
+    run, _ = begun
+    stuck = "import time\nfrom artemis.ingest import read\nread._read_frame = lambda *_: time.sleep(600)\n"
+    process = OwnProcess(stuck + SERVE)
+    question = {"step": "ingest", "run": str(run.root), "chunk": 0, "sides": SIDES, "spoilt": []}
+    assert process.ask(question) == {"at": [0, -1]}
+    assert process.answer() == {"at": [0, 0]}
+    process.end(patience=60)
+    assert process._process.returncode == 1
+
+
 def test_readers_are_started_when_there_is_work_and_work_side_by_side(
     samples: Path, tmp_path: Path
 ) -> None:
