@@ -3,8 +3,8 @@
 ``python tests/measure_growth.py PICTURES 100 1000 10000``: for each count, JPEG pictures below
 PICTURES are copied under other names, each with a number stamped into its corner so that no two
 show the same pixels, and classified once by a process of its own. Its memory is sampled from
-outside, a few times a second; that of the embedded server, a process beside it, is a column of
-its own. Linux.
+outside, a few times a second, with that of its readers; that of the embedded server, a process
+beside it, is a column of its own. Linux.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -46,34 +47,48 @@ def stamp(picture: Image.Image, number: int) -> None:
             picture.paste(_DARK, (left, top, left + _BLOCK, top + _BLOCK))
 
 
-def peak_memory(process: int) -> float:
-    """Return the largest resident memory so far, in MB; 0 for a process that has ended."""
+def memory(process: int, figure: str = "VmRSS") -> float:
+    """Return a process's resident memory in MB, or its peak (``VmHWM``); 0 where it has ended."""
     try:
         status = Path(f"/proc/{process}/status").read_text()
     except OSError:
         return 0.0
-    found = re.search(r"VmHWM:\s+(\d+)", status)
+    found = re.search(rf"{figure}:\s+(\d+)", status)
     return int(found[1]) / _KIB_A_MB if found else 0.0
 
 
-def children(process: int) -> list[int]:
-    """Return the processes that a process started and that still run."""
+def is_reader(process: int) -> bool:
+    """Return whether a process is one of the command's readers."""
     try:
-        return [
-            int(one) for one in Path(f"/proc/{process}/task/{process}/children").read_text().split()
-        ]
+        return b"artemis.reader_process" in Path(f"/proc/{process}/cmdline").read_bytes()
     except OSError:
-        return []
+        return False
+
+
+def children(process: int) -> list[int]:
+    """Return the processes that any thread of a process started and that still run."""
+    found: list[int] = []
+    for thread in Path(f"/proc/{process}/task").glob("*/children"):
+        with suppress(OSError):
+            found += map(int, thread.read_text().split())
+    return found
 
 
 def measure(batch: Path, workspace: Path) -> tuple[float, float, float]:
-    """Classify a batch; return seconds, and the peaks of the command and of its server in MB."""
+    """Classify a batch; return seconds, and the peaks in MB: of the command, of its server.
+
+    That of the command is with its readers, at one time; pages that they share count in each.
+    """
     command = [sys.executable, "cli.py", "classify-batch", str(batch), "-w", str(workspace), "-q"]
     begun, own, server = time.perf_counter(), 0.0, 0.0
     running = subprocess.Popen(command)
     while running.poll() is None:
-        own = max(own, peak_memory(running.pid))
-        server = max([server, *map(peak_memory, children(running.pid))])
+        beside = children(running.pid)
+        readers = [one for one in beside if is_reader(one)]
+        together = memory(running.pid) + sum(map(memory, readers))
+        own = max(own, together, memory(running.pid, "VmHWM"))
+        others = set(beside) - set(readers)
+        server = max([server, *(memory(one, "VmHWM") for one in others)])
         time.sleep(_POLL)
     if running.returncode:
         raise SystemExit(f"classify-batch ended with {running.returncode}.")
@@ -89,7 +104,7 @@ def say(line: str) -> None:
 def main(pictures: str, *counts: str) -> None:
     """Print a row of the table for each count."""
     sources = sorted(Path(pictures).rglob("*.jpg"))
-    say("| pictures | seconds | ms a picture more | MB, command | MB, its server |")
+    say("| pictures | seconds | ms a picture more | MB, command and readers | MB, its server |")
     say("|---:|---:|---:|---:|---:|")
     before: tuple[int, float] | None = None
     for count in map(int, counts):

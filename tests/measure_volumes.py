@@ -151,7 +151,7 @@ KINDS: dict[str, Callable[[Path, int], None]] = {
 
 def main(folder: str, count: str, *kinds: str) -> None:
     """Print a row of the table for each kind of file."""
-    say("| file | MB | seconds | of a core | MB at most, the command | its server beside it |")
+    say("| file | MB | seconds | of a core | MB, command and readers | MB, its server |")
     say("|---|---:|---:|---:|---:|---:|")
     for kind in kinds or KINDS:
         with tempfile.TemporaryDirectory(dir=folder) as scratch:

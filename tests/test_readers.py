@@ -182,7 +182,10 @@ def test_a_reader_whose_command_is_gone_ends_by_itself(begun) -> None:
 
 def test_a_reader_at_a_long_read_is_gone_soon_after_its_command(begun) -> None:
     run, _ = begun
-    stuck = "import time\nfrom artemis.ingest import read\nread._read_frame = lambda *_: time.sleep(600)\n"
+    stuck = (
+        "import time\nfrom artemis.ingest import read\n"
+        "read._read_frame = lambda *_: time.sleep(600)\n"
+    )
     process = OwnProcess(stuck + SERVE)
     question = {"step": "ingest", "run": str(run.root), "chunk": 0, "sides": SIDES, "spoilt": []}
     assert process.ask(question) == {"at": [0, -1]}
