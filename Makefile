@@ -81,13 +81,16 @@ $(VENV)/.openvino: requirements/openvino.txt $(VENV)/.base
 	@$(COMPILE)
 	@touch $@
 
-# All at once: each start of pip, and each look for what is to be compiled, takes seconds.
-EXTRAS := train dask openvino dev
-$(VENV)/.dev: $(EXTRAS:%=requirements/%.txt) $(VENV)/.base
+# By two processes, since pip unpacks on one core: no lock names what another does. And no more of
+# them: each start of pip, and each look for what is to be compiled, takes seconds.
+EXTRAS := dask openvino dev
+$(VENV)/.dev: requirements/train.txt $(EXTRAS:%=requirements/%.txt) $(VENV)/.base
 	@echo "Installing TensorFlow, Dask, OpenVINO and the tools of the checks and tests ..."
-	$(PIP) install --no-compile --require-hashes --no-deps $(EXTRAS:%=-r requirements/%.txt)
+	$(PIP) install --no-compile --require-hashes --no-deps -r requirements/train.txt & beside=$$!; \
+	$(PIP) install --no-compile --require-hashes --no-deps $(EXTRAS:%=-r requirements/%.txt); \
+	ended=$$?; wait $$beside && exit $$ended
 	@$(COMPILE)
-	@touch $(EXTRAS:%=$(VENV)/.%)
+	@touch $(VENV)/.train $(EXTRAS:%=$(VENV)/.%)
 
 # The accessibility tests use axe-core, of a pinned hash; without npm they are skipped and say so.
 $(VENV)/.axe: tests/node/package-lock.json $(VENV)/bin/python
