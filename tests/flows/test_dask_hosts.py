@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,7 +29,7 @@ from tests.runs_alike import assert_same_rows
 __all__ = ["local_run", "pictures", "workspace"]  # fixtures
 
 pytestmark = [
-    pytest.mark.slow(seconds=35),
+    pytest.mark.slow(seconds=45),
     pytest.mark.skipif(find_spec("prefect_dask") is None, reason="needs the extra `dask`"),
     pytest.mark.skipif(shutil.which("ip") is None, reason="needs iproute2"),
 ]
@@ -87,6 +87,7 @@ def test_two_hosts_one_of_which_dies_give_the_rows_of_one_machine(
     local_run: Path,
     pictures: Path,
     workspace: Path,
+    new_home: Callable[[], Path],
     tmp_path: Path,
 ) -> None:
     from distributed import Client
@@ -106,7 +107,7 @@ def test_two_hosts_one_of_which_dies_give_the_rows_of_one_machine(
                 "--address",
                 address,
                 PREFECT_API_URL="",  # a server of its own, since theirs is on loopback
-                PREFECT_HOME=str(tmp_path / "prefect"),
+                PREFECT_HOME=str(new_home()),
                 **CHUNKS,
             )
         )

@@ -112,7 +112,8 @@ def _flip(table: pd.DataFrame, among: pd.Series[bool], count: int, seed: int) ->
     """Give some rows another category each."""
     random, table = np.random.default_rng(seed), table.copy()
     for row in random.choice(np.flatnonzero(among), count, replace=False):
-        old = next(c.index for c in CATEGORIES if _is(table.iloc[[row]], c.index).all())
+        is_of = tuple(table.iloc[row][["tumor", "plane"]])
+        old = next(c.index for c in CATEGORIES if (c.tumor, c.plane) == is_of)
         new = CATEGORIES[(old + random.integers(1, 12)) % 12]
         table.loc[table.index[row], ["tumor", "plane"]] = new.tumor, new.plane
     return table
