@@ -116,7 +116,7 @@ def test_confidence_is_said_no_finer_than_it_deserves(
     )
 
 
-@pytest.mark.slow(seconds=40)
+@pytest.mark.slow(seconds=20)
 def test_evidence_and_its_rival_are_drawn_beside_the_picture(
     samples: Path, settings: Settings, tmp_path: Path
 ) -> None:

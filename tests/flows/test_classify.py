@@ -18,7 +18,7 @@ from artemis.predictions import read_run, read_table
 from artemis.runs import read_record
 from flows.server import PrefectApi
 
-pytestmark = pytest.mark.slow(seconds=60)
+pytestmark = pytest.mark.slow(seconds=120)
 
 ROOT = Path(__file__).parents[2]
 MODELS = ["mobilenet_v2", "baseline"]

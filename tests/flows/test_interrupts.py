@@ -18,7 +18,7 @@ import pytest
 
 from artemis.runs import read_record
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(seconds=45)
 
 ROOT = Path(__file__).parents[2]
 

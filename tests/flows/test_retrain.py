@@ -19,7 +19,7 @@ from artemis.retrainings import RetrainingRecord, read_record, retrainings_root
 from flows.server import PrefectApi
 from tests.training.labelled_pictures import write_labelled, write_policy
 
-pytestmark = pytest.mark.slow(seconds=75)
+pytestmark = pytest.mark.slow(seconds=125)
 
 
 COMMAND = [sys.executable, "-m", "tests.flows.small_retrain"]

@@ -142,7 +142,7 @@ def test_only_a_server_of_one_command_leaves_out_what_a_lasting_one_does() -> No
     }
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=40)
 def test_cron_deployment_gets_scheduled_runs() -> None:
     """With an unsuitable SQLAlchemy, Prefect accepts a schedule and never fires it.
 

@@ -25,7 +25,7 @@ from tests.flows.test_dask_workers import batch_on_dask, start_scheduler, wait_u
 from tests.runs_alike import assert_same_rows
 from tests.test_merge import classify as by_step
 
-pytestmark = pytest.mark.slow(seconds=40)
+pytestmark = pytest.mark.slow(seconds=45)
 needs_dask = pytest.mark.skipif(find_spec("prefect_dask") is None, reason="needs the extra `dask`")
 
 BUCKET = "artemis"

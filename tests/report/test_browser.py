@@ -20,7 +20,7 @@ from tests.report.conftest import (
     write_run,
 )
 
-pytestmark = BROWSER_TEST
+pytestmark = [pytest.mark.slow(seconds=45), *BROWSER_TEST]
 
 
 @pytest.fixture(scope="module")

@@ -142,7 +142,7 @@ def page_of_10000(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_report(write_run(folder / "data", tables).root, folder / "index.html")
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=30)
 def test_a_page_of_10000_slices_with_names_of_300_characters_is_below_12_megabytes(
     page_of_10000: Path,
 ) -> None:

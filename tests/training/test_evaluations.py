@@ -54,7 +54,7 @@ def test_model_of_every_slice_carries_the_figures_of_the_patient_protocol(
     assert right == pytest.approx(measured.outcome.evaluation.metrics["accuracy"].value)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=35)
 def test_price_of_the_leak_is_of_the_same_recipe(small_baseline: None, tmp_path: Path) -> None:
     table = write_labelled(tmp_path / "set", patients=10)
     table.assign(fold=table["fold"] % 2).to_csv(tmp_path / "set" / "manifest.csv", index=False)

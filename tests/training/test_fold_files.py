@@ -26,7 +26,7 @@ from artemis.training.network.fit import Fitted, rebuild
 from artemis.training.network.weights import save_weights
 from tests.training.small import tiny
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(seconds=30)
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ from artemis.training.shortcuts import summarise
 from artemis.training.train import Means
 from tests.training.small import SIDE, draw_squares, eagerly, small
 
-pytestmark = pytest.mark.slow(seconds=80)
+pytestmark = pytest.mark.slow(seconds=90)
 keep_freed_memory()  # as every training does
 
 RECIPE = small(epochs=4, augmentation=None, learning_rate=1e-2, batch_size=8)

@@ -44,7 +44,7 @@ from artemis.training.retraining import (
 from artemis.training.train import Split, train_model
 from tests.training.labelled_pictures import write_labelled, write_policy
 
-pytestmark = pytest.mark.slow(seconds=50)
+pytestmark = pytest.mark.slow(seconds=75)
 keep_freed_memory()  # as every training does
 
 

@@ -19,7 +19,7 @@ from artemis.training.network.draws import Draws, draw_areas, make_draws
 from artemis.training.network.feeds import Samples
 from tests.training.small import tiny
 
-pytestmark = pytest.mark.slow(seconds=60)
+pytestmark = pytest.mark.slow(seconds=35)
 
 
 def test_areas_are_drawn_where_the_box_is_and_nowhere_without_one() -> None:
