@@ -1,29 +1,8 @@
 """Rules that make one answer of a study out of those of its slices. Pure functions.
 
-The default was chosen by `artemis.training.figures.study_figures` on what fold 4 of the public
-set says of 31 patients with several slices (2 to 28 each, all showing a tumour), whom neither of
-the first shipped models was trained on. Share of studies with the right tumour type; beside the
-patients as they are, in studies as a scanner makes them: with 10 or 20 slices of people without a
-tumour added to each, and as many studies of such slices alone (mean of two draws):
-
-=============  =====  =====  =====  =====  =====  =====
-               mobilenet_v2         baseline
--------------  -------------------  -------------------
-rule           as is  +10    +20    as is  +10    +20
-=============  =====  =====  =====  =====  =====  =====
-mean_of_top_1  0.903  0.589  0.476  0.839  0.524  0.444
-mean_of_top_3  0.935  0.855  0.686  0.903  0.774  0.540
-mean_of_top_5  0.903  0.927  0.855  0.903  0.895  0.734
-mean_of_top_8  0.903  0.936  0.944  0.903  0.919  0.928
-noisy_or       0.903  0.573  0.476  0.903  0.468  0.460
-mean_log_odds  0.903  0.863  0.637  0.903  0.847  0.637
-=============  =====  =====  =====  =====  =====  =====
-
-With 31 patients as they are, an interval is 0.81 to 1.00: the rules cannot be told apart
-there. Diluted they can: a rule that trusts a few slices finds a tumour in every head, one
-that asks all of them in none. The default asks eight. A lesion in fewer slices than that
-competes with those around it; the mixed studies are simulated, and no real study with all its
-slices has been measured.
+How well each does on patients whom nobody who answered had seen is measured with every model
+(`artemis.training.figures.study_figures`) and stands in its card; docs/confidence.md says why the
+default is what it is.
 """
 
 from __future__ import annotations

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from artemis.commands.options import AsJson, By, Workspace, model_names, print_json
+from artemis.commands.options import (
+    AsJson,
+    By,
+    Labelled,
+    Quiet,
+    Workspace,
+    model_names,
+    print_json,
+)
 
 if TYPE_CHECKING:
     from artemis.models.comparison import ComparedFigure
@@ -15,7 +23,7 @@ if TYPE_CHECKING:
     from artemis.models.manifest import Interval, Manifest
 
 models_app = typer.Typer(
-    help="List the models; show, compare, promote them, write their cards, or roll one back.",
+    help="List the models; show, measure, compare, promote them, write their cards, or roll back.",
     epilog="Example: artemis-cli models list",
     rich_markup_mode=None,
     no_args_is_help=True,
@@ -112,6 +120,35 @@ def write_card(
         return
     write_text_atomic(output, text)
     typer.echo(output)
+
+
+@models_app.command(
+    name="measure",
+    short_help="Measure what can be measured of a model without training; needs `train`.",
+    epilog="Example: artemis-cli models measure mobilenet_v2 --data PATH",
+)
+def measure_model(
+    version: Annotated[str, typer.Argument(help="A model's name, name@version, or version.")],
+    data: Labelled = None,
+    workspace: Workspace = None,
+    quiet: Quiet = False,
+) -> None:
+    """Add to a model's record how its slices answer together, and what its evidence depends on.
+
+    DATA is what it was trained on. Manifest and card in the model's folder are written anew; its
+    weights stay as they are.
+    """
+    from artemis.console import progress_bar, talk
+    from artemis.models.registry import find_version
+    from artemis.settings import load_settings
+    from artemis.training.jobs import labelled_data
+    from artemis.training.measuring import measure_again
+
+    settings = load_settings(workspace)
+    folder = find_version(settings.workspace, version)
+    with progress_bar(talk(quiet=quiet), "reading labels"):
+        measure_again(folder, labelled_data(data, settings), settings)
+    typer.echo(folder)
 
 
 @models_app.command(name="compare", epilog="Example: artemis-cli models compare OLD NEW")

@@ -14,8 +14,10 @@ from artemis.models.manifest import (
     ClassFigures,
     Interval,
     Mistake,
+    Randomisation,
     Shortcuts,
     SourceFigures,
+    StudyFigures,
 )
 from artemis.said import class_words, percent, visible
 
@@ -45,6 +47,8 @@ UNDEFINED: Final = "-"
 """What stands for a figure that is undefined."""
 
 _SLICE_DIGITS: Final = 16  # of a slice's name; enough to find it
+_SHUFFLED: Final = {"heads": "those of the heads", "all": "all that were trained"}
+_UNITS: Final = {"patients": "all slices of a patient", "series": "those of one plane"}
 _VARIANTS: Final = {
     "as_is": "as it is",
     "blanked": "tumour box blanked",
@@ -178,6 +182,66 @@ def shortcut_table(shortcuts: Shortcuts) -> Table:
         for probe in shortcuts.probes
     ]
     return table_of("Shortcut tests", ("test", "images", "share (95% interval)"), rows)
+
+
+def together_table(studies: StudyFigures) -> Table:
+    """Return how slices answer together, against each by itself."""
+    units = {"patients": studies.patients, "series": studies.series}
+    return table_of(
+        "Tumour type of several slices together",
+        ("together", "studies", "slices", "right together", "mean of the slices", "difference"),
+        [
+            (
+                _UNITS[unit],
+                of.studies,
+                of.slices,
+                figure(of.accuracy),
+                figure(of.by_slice),
+                figure(of.gain),
+            )
+            for unit, of in units.items()
+            if of is not None
+        ],
+    )
+
+
+def rules_table(studies: StudyFigures) -> Table:
+    """Return how the rules compare on the patients, as they are and diluted."""
+    added = sorted({count for one in studies.rules.values() for count in one.diluted})
+    return table_of(
+        "Rules that make one answer of several slices",
+        ("rule", "right", *(f"{count} slices without tumour added" for count in added), "Brier"),
+        [
+            (
+                name.replace("_", " ") + (" (used)" if name == studies.rule else ""),
+                figure(of.accuracy),
+                *(f"{of.diluted[count]:.3f}" for count in added),
+                f"{of.brier:.3f}",
+            )
+            for name, of in studies.rules.items()
+        ],
+    )
+
+
+def randomisation_table(found: Randomisation) -> Table:
+    """Return the evidence of shuffled weights against the network's own."""
+    rows = [("none", UNDEFINED, UNDEFINED, UNDEFINED, _number(found.pointing_game))]
+    rows += [
+        (
+            _SHUFFLED[name],
+            _number(one.correlation),
+            _number(one.absolute),
+            f"{one.slices:,}",
+            _number(one.pointing_game),
+        )
+        for name, one in found.shuffled.items()
+    ]
+    head = ("weights shuffled", "rank correlation", "its magnitude", "slices", "pointing game")
+    return table_of("Evidence with shuffled weights", head, rows)
+
+
+def _number(value: float | None) -> str:
+    return UNDEFINED if value is None else f"{value:.3f}"
 
 
 def bins_table(caption: str, bins: Sequence[Mapping[str, float]]) -> Table:

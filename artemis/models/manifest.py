@@ -126,12 +126,80 @@ class Shortcuts(BaseModel):
     probes: list[Probe]
 
 
+class Shuffled(BaseModel):
+    """Evidence of a network some of whose weights were shuffled, against its own.
+
+    `correlation` is the mean of Spearman's rank correlation over the `slices` whose maps have
+    ranks, `absolute` that of its magnitude; `pointing_game` as in the metrics. None where
+    undefined.
+    """
+
+    correlation: float | None
+    absolute: float | None
+    slices: int
+    pointing_game: float | None
+
+
+class Randomisation(BaseModel):
+    """The check that evidence depends on what was learnt, see `artemis.training.network`.
+
+    `shuffled` holds ``heads`` (what is above the convolutional blocks) and ``all`` (whatever was
+    trained); `pointing_game` is of the network as it is, on the same `images`.
+    """
+
+    images: int
+    pointing_game: float | None
+    shuffled: dict[str, Shuffled]
+
+
+class RuleFigures(BaseModel):
+    """How well one rule names the tumour type of a study, each study counting once.
+
+    `accuracy` is the share of studies of which the most probable type is the true one;
+    `diluted` the same by the number of slices without a tumour that are added to each, beside
+    as many studies of nothing else. `brier` (0 to 2) and `nll` are of the studies as they are.
+    """
+
+    accuracy: Interval
+    diluted: dict[int, float]
+    brier: float
+    nll: float
+
+
+class Together(BaseModel):
+    """How the slices of a study answer together, against how each does by itself.
+
+    `accuracy` is of studies by the rule in use, `by_slice` the share of a study's slices that
+    are right, averaged over studies, and `gain` their difference on the same resamples.
+    """
+
+    studies: int
+    slices: int
+    accuracy: Interval
+    by_slice: Interval
+    gain: Interval
+
+
+class StudyFigures(BaseModel):
+    """Tumour types of patients with several slices, answered by whoever had not seen them.
+
+    `patients` takes all slices of a patient together, `series` those of one plane; `rules`
+    compares the rules on the patients. `rule` is the one in use.
+    """
+
+    rule: str
+    patients: Together
+    series: Together | None
+    rules: dict[str, RuleFigures]
+
+
 class Evaluation(BaseModel):
     """Figures of one protocol on data that the model has not seen.
 
     `reliability` and `reliability_equal_mass` hold ``images``, ``confidence`` (mean) and
     ``accuracy`` of each bin that holds a slice; `mistakes` the most confident errors, of slices
-    that have names. `shortcuts` are of the protocol ``patient`` alone.
+    that have names. `shortcuts` are of the protocol ``patient`` alone; `studies` are None
+    where fewer than two known patients have several slices.
     """
 
     protocol: str
@@ -147,6 +215,7 @@ class Evaluation(BaseModel):
     reliability_equal_mass: list[dict[str, float]]
     mistakes: list[Mistake]
     shortcuts: Shortcuts | None = None
+    studies: StudyFigures | None = None
 
 
 class PredictionSets(BaseModel):
@@ -219,6 +288,7 @@ class Manifest(BaseModel):
     prediction_sets: PredictionSets
     training: Training
     evaluation: Evaluation
+    randomisation: Randomisation | None = None
     export_agreement: float = Field(ge=0)
     files: dict[str, str]
 

@@ -34,6 +34,7 @@ from artemis.models.manifest import (
     ModelInput,
     OutOfDistribution,
     PredictionSets,
+    Randomisation,
     Training,
 )
 from artemis.models.network import open_network
@@ -46,11 +47,13 @@ from artemis.training.figures.far import auroc, far_pictures
 from artemis.training.figures.localisation import figures_of_maps
 from artemis.training.figures.out_of_fold import OUT_OF_FOLD_SCHEMA, write_frame
 from artemis.training.figures.refusals import FALSE_REFUSALS
+from artemis.training.figures.study_figures import study_figures
 from artemis.training.labelled.dataset import TrainingSet
 from artemis.training.labelled.split import content_names
 from artemis.training.network.export import export_litert
 from artemis.training.network.feeds import Samples
 from artemis.training.network.fit import Fitted
+from artemis.training.network.randomised import check_randomisation
 from artemis.training.network.recipes import Recipe
 from artemis.training.network.weights import Weights, save_weights
 
@@ -227,8 +230,20 @@ def _describe(
         prediction_sets=calibration.sets,
         training=_describe_training(model),
         evaluation=model.evaluation or _test(model, building),
+        randomisation=_check_evidence(model),
         export_agreement=agreement,
         files={name: sha256_file(building / name) for name in MODEL_FILES},
+    )
+
+
+def _check_evidence(model: Trained) -> Randomisation | None:
+    """Check that evidence depends on what was learnt, on slices not trained on where there are."""
+    of = model.test if model.test.any() else model.train
+    return check_randomisation(
+        model.fitted,
+        model.samples.pictures[of],
+        model.samples.categories[of],
+        model.data.boxes[of],
     )
 
 
@@ -263,12 +278,15 @@ def _test(model: Trained, building: Path) -> Evaluation:
         uncalibrated=softmax(outputs["logits"]),
         slice_ids=table["slice_id"].tolist(),
     )
+    ids, known = table["slice_id"].tolist(), model.data.of_known_patients[model.test]
+    studies = study_figures(ids, probabilities, categories, groups, known)
+    measured = measured.model_copy(update={"studies": studies})
     if MAPS not in outputs:
         return measured
     boxes = model.data.boxes[model.test]
     of_maps = figures_of_maps(outputs[MAPS], probabilities, categories, boxes, pictures, groups)
-    known = {name: interval for name, interval in of_maps.items() if interval is not None}
-    return measured.model_copy(update={"metrics": measured.metrics | known})
+    found = {name: interval for name, interval in of_maps.items() if interval is not None}
+    return measured.model_copy(update={"metrics": measured.metrics | found})
 
 
 def _describe_training(model: Trained) -> Training:

@@ -34,6 +34,7 @@ from artemis.training.figures.confidence import calibration_error
 from artemis.training.figures.evaluate import evaluate
 from artemis.training.figures.localisation import summarise as summarise_maps
 from artemis.training.figures.out_of_fold import PART_SCHEMA, logits_of, read_frame
+from artemis.training.figures.study_figures import study_figures
 from artemis.training.figures.together import together_figures
 from artemis.training.fold_files import EVIDENCE_SCHEMA, FoldFiles, localisation_of, measure_fold
 from artemis.training.labelled.dataset import TrainingSet
@@ -150,7 +151,8 @@ def run(
         variant = f"{protocol}-disjoint" if fold.words == _DISJOINT else protocol
         made.setdefault(variant, []).append(kept[fold.number])
     caveat = data.caveat + _divided(data)
-    return {variant: _measure(variant, files, caveat) for variant, files in made.items()}
+    known = frozenset(data.table.loc[data.of_known_patients, "slice_id"])
+    return {variant: _measure(variant, files, caveat, known) for variant, files in made.items()}
 
 
 def _divided(data: TrainingSet) -> str:
@@ -292,25 +294,33 @@ def _join(paths: list[Path], schema: pa.Schema) -> pd.DataFrame:
     return pd.concat([read_frame(path, schema) for path in paths], ignore_index=True)
 
 
-def _measure(variant: str, files: list[FoldFiles], caveat: str) -> Outcome:
+def _measure(
+    variant: str, files: list[FoldFiles], caveat: str, of_known_patients: frozenset[str]
+) -> Outcome:
     predictions = _join([one.predictions for one in files], PART_SCHEMA)
-    probabilities = calibrated_across(predictions)
+    probabilities, ids = calibrated_across(predictions), predictions["slice_id"]
+    categories, groups = predictions["category"].to_numpy(), predictions["group"].tolist()
     evaluation = evaluate(
         probabilities,
-        predictions["category"].to_numpy(),
-        predictions["group"].tolist(),
+        categories,
+        groups,
         predictions["source"].tolist(),
         _WORDS[variant] + (caveat if variant in _DISJOINT_PATIENTS else ""),
         uncalibrated=softmax(logits_of(predictions)),
-        slice_ids=predictions["slice_id"].tolist(),
+        slice_ids=ids.tolist(),
     )
     if variant == "patient":
         answers = _join([one.shortcuts for one in files], SHORTCUT_SCHEMA)
         maps = _join([one.evidence for one in files], EVIDENCE_SCHEMA)
         figures = summarise_maps(localisation_of(maps), maps["group"].tolist())
         known = {name: interval for name, interval in figures.items() if interval is not None}
+        of_known = ids.isin(of_known_patients).to_numpy(dtype=np.bool_)
         evaluation = evaluation.model_copy(
-            update={"shortcuts": summarise(answers), "metrics": evaluation.metrics | known}
+            update={
+                "shortcuts": summarise(answers),
+                "studies": study_figures(ids.tolist(), probabilities, categories, groups, of_known),
+                "metrics": evaluation.metrics | known,
+            }
         )
     return Outcome(variant, predictions, evaluation)
 

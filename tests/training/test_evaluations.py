@@ -10,12 +10,14 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="needs the extra `train`")
 
-from artemis.errors import TrainingDataError
+from artemis.errors import ModelError, TrainingDataError
 from artemis.labels import CATEGORY_NAMES, PROBABILITY_COLUMNS
+from artemis.models.manifest import load_manifest
 from artemis.models.runtime import ClassificationModel
 from artemis.settings import Settings
 from artemis.training.evaluations import Evaluated, evaluate_all, train_on_every_slice
 from artemis.training.jobs import audit_labelled
+from artemis.training.measuring import measure_again
 from artemis.training.network.memory import keep_freed_memory
 from tests.training.labelled_pictures import write_labelled
 
@@ -52,6 +54,37 @@ def test_model_of_every_slice_carries_the_figures_of_the_patient_protocol(
     assert rows.sum(axis=1) == pytest.approx(np.ones(24), abs=1e-5)
     right = (rows.argmax(axis=1) == table["category"].map(CATEGORY_NAMES.index)).mean()
     assert right == pytest.approx(measured.outcome.evaluation.metrics["accuracy"].value)
+
+    _measure_again(folder, tmp_path / "set", settings)
+
+
+def _measure_again(folder: Path, data: Path, settings: Settings) -> None:
+    """What an older model's record lacks is added to it, of the data of its training alone."""
+    manifest = load_manifest(folder)
+    before = manifest.evaluation.studies
+    assert before is not None
+    assert (before.patients.studies, before.patients.slices) == (2, 24)
+    bare = manifest.evaluation.model_copy(update={"studies": None})
+    older = manifest.model_copy(update={"evaluation": bare})
+    (folder / "manifest.json").write_text(older.model_dump_json())
+    changed = measure_again(folder, data, settings)
+    assert load_manifest(folder) == changed
+    after = changed.evaluation.studies
+    assert after is not None
+    assert (after.patients.studies, after.patients.slices) == (2, 24)
+    assert "Several slices together" in (folder / "MODEL_CARD.md").read_text()
+    assert "those of one plane | 6 | 24 |" in (folder / "MODEL_CARD.md").read_text()
+    table = pd.read_csv(data / "manifest.csv")
+    table.loc[0, "tumor"] = "none" if table.loc[0, "tumor"] == "glioma" else "glioma"
+    table[:-1].to_csv(data / "manifest.csv", index=False)
+    words = r"without 1 of its 24 slices, and with another label for 1\. Give the data of its"
+    with pytest.raises(TrainingDataError, match=words):
+        measure_again(folder, data, settings)
+    held_out = manifest.training.model_copy(update={"split": "fold 4 tests"})
+    other = manifest.model_copy(update={"training": held_out})
+    (folder / "manifest.json").write_text(other.model_dump_json())
+    with pytest.raises(ModelError, match=r"Received one whose split is: fold 4 tests\."):
+        measure_again(folder, data, settings)
 
 
 @pytest.mark.slow(seconds=35)

@@ -26,6 +26,7 @@ from artemis.models.card.measured import (
     out_of_distribution,
     prediction_sets,
     shortcuts,
+    studies,
 )
 from artemis.models.card.outlines import outlines
 from artemis.models.card.sources import sources_table
@@ -58,6 +59,7 @@ def build_card(manifest: Manifest) -> Card:
         calibration(manifest),
         prediction_sets(manifest),
         out_of_distribution(manifest),
+        studies(manifest),
         evidence(manifest),
         shortcuts(manifest),
         _failures(manifest),

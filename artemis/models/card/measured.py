@@ -21,12 +21,15 @@ from artemis.models.figures import (
     figure,
     metrics_table,
     plane_confusion,
+    randomisation_table,
+    rules_table,
     shortcut_table,
     subset_table,
     table_of,
+    together_table,
     tumor_confusion,
 )
-from artemis.models.manifest import Interval, Manifest
+from artemis.models.manifest import Interval, Manifest, Randomisation
 from artemis.said import class_words, confidence_step
 
 _RIGHT: Final = (
@@ -225,10 +228,59 @@ def evidence(manifest: Manifest) -> Section:
             Paragraph(
                 f"{CAPTION} Measured against known tumour boxes on slices whose tumour type was "
                 "answered rightly; heat outside the head on all slices. Boxes of training slices "
-                "supervised the maps where the recipe says so. The check against a network with "
-                "random weights is a test of the code, not a figure of this record."
+                "supervised the maps where the recipe says so."
             ),
             Figures(metrics_table(measured, _EVIDENCE, "Evidence")),
+            *_randomisation(manifest.randomisation),
+        ),
+    )
+
+
+def _randomisation(found: Randomisation | None) -> tuple[Block, ...]:
+    """Return whether evidence changes when weights are shuffled (Adebayo et al., 2018)."""
+    if found is None:
+        words = "Whether the evidence depends on what was learnt was not measured for this model."
+        return (Paragraph(words),)
+    return (
+        Paragraph(
+            f"Evidence for the same answers to {found.images:,} slices, by the network as "
+            "it is and with the order of its weights shuffled within each array (model parameter "
+            "randomisation, Adebayo et al., NeurIPS 2018). A rank correlation near 1 would mean "
+            "that the maps show the picture and not what was learnt. Where every slice was trained "
+            "on, these were too."
+        ),
+        Figures(randomisation_table(found)),
+    )
+
+
+def studies(manifest: Manifest) -> Section:
+    """Return how well several slices of one patient answer together."""
+    title, found = "Several slices together", manifest.evaluation.studies
+    if found is None:
+        words = (
+            "Not in the record of this model: among the slices that it was measured on, fewer "
+            "than two patients are known to have several."
+        )
+        return Section("studies", title, (Paragraph(words),))
+    return Section(
+        "studies",
+        title,
+        (
+            Paragraph(
+                "Slices of a series or study get one answer besides their own: here by the rule "
+                f"{found.rule.replace('_', ' ')}, where top are the slices that most probably show "
+                "a tumour. Measured on known patients with several slices, each by a network that "
+                "had not seen the patient; every study counts once, and intervals are over "
+                "patients. In the public data only patients with a tumour are known, by slices "
+                "that show it: no whole examination was measured."
+            ),
+            Figures(together_table(found)),
+            Paragraph(
+                "To tell rules apart, slices of other people without a tumour are added to each "
+                "patient, and as many studies are made of such slices alone. This is a simulation.",
+                note=True,
+            ),
+            Figures(rules_table(found)),
         ),
     )
 

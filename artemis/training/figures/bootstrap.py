@@ -1,4 +1,4 @@
-"""Figures of two models on the same resamples of patient groups, and their differences."""
+"""Figures of one model, or of two on the same resamples of patient groups, and differences."""
 
 from __future__ import annotations
 
@@ -92,6 +92,25 @@ def resample(
     return Resampled(
         {name: float(whole[name][0]) for name in known}, {name: drawn[name] for name in known}
     )
+
+
+def grouped_mean(
+    values: NDArray[np.float64], codes: NDArray[np.int64], draws: NDArray[np.int64]
+) -> Interval:
+    """Return a mean with its 95 % percentile interval over resampled groups.
+
+    Parameters
+    ----------
+    values : ndarray, (n,), float64
+        One each; n is at least 1.
+    codes, draws
+        Group of each, and how often a resample draws each group, see
+        `artemis.training.figures.evaluate.resampled_groups`.
+    """
+    sums = np.bincount(codes, weights=values, minlength=draws.shape[1])
+    counts = np.bincount(codes, minlength=draws.shape[1])
+    low, high = np.percentile((draws @ sums) / (draws @ counts).clip(min=1), (2.5, 97.5))
+    return Interval(value=float(values.mean()), low=float(low), high=float(high))
 
 
 def _figures(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:

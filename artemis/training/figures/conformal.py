@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 
 from artemis.labels import TUMORS
 from artemis.models.conformal import LEVEL, members
-from artemis.models.manifest import Interval, PredictionSets
+from artemis.models.manifest import PredictionSets
+from artemis.training.figures.bootstrap import grouped_mean
 from artemis.training.figures.evaluate import resampled_groups
 
 POOLED: Final = "lac-groups-1"
@@ -122,8 +123,8 @@ def fit_sets(
     for method in (BY_TUMOR, POOLED):
         inside = _crossed_members(crossed, categories, codes, parts, method)
         covered = inside[np.arange(len(categories)), categories].astype(np.float64)
-        coverage = _mean(covered, codes, draws)
-        size = _mean(inside.sum(axis=1).astype(np.float64), codes, draws)
+        coverage = grouped_mean(covered, codes, draws)
+        size = grouped_mean(inside.sum(axis=1).astype(np.float64), codes, draws)
         if coverage.value <= HIGHEST_COVERAGE and size.value <= LARGEST_MEAN_SIZE:
             break
     slices = np.bincount(codes)
@@ -158,12 +159,3 @@ def _crossed_members(
         )
         inside[here] = members(probabilities[here], thresholds)
     return inside
-
-
-def _mean(
-    values: NDArray[np.float64], codes: NDArray[np.int64], draws: NDArray[np.int64]
-) -> Interval:
-    """Return the mean over slices with its percentile interval over resampled groups."""
-    sums, counts = np.bincount(codes, weights=values), np.bincount(codes)
-    low, high = np.percentile((draws @ sums) / (draws @ counts), (2.5, 97.5))
-    return Interval(value=float(values.mean()), low=float(low), high=float(high))

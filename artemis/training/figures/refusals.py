@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from artemis.models.manifest import Interval
+from artemis.training.figures.bootstrap import grouped_mean
 from artemis.training.figures.evaluate import resampled_groups
 
 FALSE_REFUSALS: Final = 0.03
@@ -57,6 +58,4 @@ def false_refusals(
         here = parts == part
         refused[here] = scores[here] > distance_limit(scores[~here])
     codes, draws = resampled_groups(groups, 0)
-    sums, counts = np.bincount(codes, weights=refused), np.bincount(codes)
-    low, high = np.percentile((draws @ sums) / (draws @ counts), (2.5, 97.5))
-    return Interval(value=float(refused.mean()), low=float(low), high=float(high))
+    return grouped_mean(refused, codes, draws)

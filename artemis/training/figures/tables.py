@@ -12,9 +12,11 @@ from artemis.models.figures import (
     confusion_table,
     metrics_table,
     plane_confusion,
+    rules_table,
     shortcut_table,
     subset_table,
     table_of,
+    together_table,
     tumor_confusion,
 )
 from artemis.models.manifest import Evaluation
@@ -47,6 +49,9 @@ def describe(title: str, evaluation: Evaluation) -> str:
         "intervals by bootstrap over the groups.",
         *(markdown_table(one) for one in tables),
     ]
+    if evaluation.studies is not None:
+        both = (together_table(evaluation.studies), rules_table(evaluation.studies))
+        parts += ["### Several slices together", *map(markdown_table, both)]
     if evaluation.shortcuts is not None:
         parts += ["### Shortcut tests", markdown_table(shortcut_table(evaluation.shortcuts))]
     return "\n\n".join(parts) + "\n"

@@ -135,6 +135,13 @@ class TrainingSet:
         )
 
     @property
+    def of_known_patients(self) -> NDArray[np.bool_]:
+        """Which pictures' patients are known, (n,) bool."""
+        if "patient_known" not in self.table:
+            return np.ones(len(self.table), dtype=np.bool_)
+        return self.table["patient_known"].to_numpy(dtype=np.bool_)
+
+    @property
     def boxes(self) -> NDArray[np.float32]:
         """Tumour boxes x0, y0, x1, y1, (n, 4), fractions of the model input; NaN if unknown."""
         return self.table.reindex(columns=list(BOX_COLUMNS)).to_numpy(dtype=np.float32)

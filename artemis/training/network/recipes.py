@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
@@ -128,3 +129,10 @@ RECIPES: Final = {
 }
 """Recipes by name: the two that are shipped, one for blurred pictures and other grey values, and
 the baseline as it was in 2022."""
+
+
+def recipe_of(record: Mapping[str, Any]) -> Recipe:
+    """Return the recipe of a manifest's record, see `Recipe.record`."""
+    augmentation = record["augmentation"]
+    made = None if augmentation is None else Augmentation(**augmentation)
+    return Recipe(**{**record, "augmentation": made})

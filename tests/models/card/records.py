@@ -10,6 +10,7 @@ from artemis.labels import CATEGORY_NAMES
 from artemis.models.manifest import Manifest, load_manifest
 from artemis.models.registry import model_folder
 from artemis.training.figures.evaluate import evaluate
+from artemis.training.figures.study_figures import study_figures
 
 HOSTILE = "</script>|<img src=x onerror=alert(1)>`*_[a](b)\u202egnp"
 SHORTCUTS = {
@@ -45,8 +46,16 @@ def full_manifest() -> Manifest:
         uncalibrated=p,
         slice_ids=[f"{k:064x}" for k in range(240)],
     )
+    studies = study_figures(
+        [f"{k:064x}" for k in range(240)],
+        p,
+        categories,
+        [f"A. Patient {k // 4}" for k in range(240)],
+        np.ones(240, dtype=bool),
+    )
     manifest = load_manifest(shipped_folder())
     values = manifest.model_dump(mode="json")
+    found = found.model_copy(update={"studies": studies})
     values["evaluation"] = found.model_dump(mode="json") | {"shortcuts": SHORTCUTS}
     values["training"]["per_source"] = {HOSTILE: 7, "cheng": 90}
     values["training"]["per_category"] = dict.fromkeys(CATEGORY_NAMES, 60)

@@ -6,11 +6,17 @@ import pytest
 
 from artemis.models.card.blocks import Card, Failures, Figures, Paragraph, Reliability, Section
 from artemis.models.card.contents import build_card, read_card
-from artemis.models.manifest import CROSS_VALIDATED, Interval, Manifest
+from artemis.models.manifest import (
+    CROSS_VALIDATED,
+    Interval,
+    Manifest,
+    Randomisation,
+    Shuffled,
+)
 
 KEYS = [
-    "use", "data", "protocol", "figures", "confusion", "calibration", "sets", "ood", "evidence",
-    "shortcuts", "failures", "limits", "outlines",
+    "use", "data", "protocol", "figures", "confusion", "calibration", "sets", "ood", "studies",
+    "evidence", "shortcuts", "failures", "limits", "outlines",
 ]  # fmt: skip
 
 
@@ -90,6 +96,45 @@ def test_shortcut_tests_stand_as_they_are_in_the_record(full: Manifest) -> None:
     assert ("tumour named, tumour box blanked", "40", "0.400 (0.300 to 0.500)") in rows
     bare = build_card(without(full, shortcuts=None))
     assert "Not in the record of this model" in words(section(bare, "shortcuts"))
+
+
+def test_several_slices_together_stand_beside_the_mean_of_the_slices(full: Manifest) -> None:
+    part = section(build_card(full), "studies")
+    studies = full.evaluation.studies
+    assert studies is not None
+    assert "by the rule mean of top 8" in words(part)
+    whole, series = tables(part)["Tumour type of several slices together"]
+    assert whole[:3] == ("all slices of a patient", "60", "240")
+    assert whole[3:] == tuple(
+        f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f})"
+        for one in (studies.patients.accuracy, studies.patients.by_slice, studies.patients.gain)
+    )
+    assert series[0] == "those of one plane"
+    rules = tables(part)["Rules that make one answer of several slices"]
+    assert [row[0] for row in rules if "(used)" in row[0]] == ["mean of top 8 (used)"]
+    assert rules[0][2] == f"{studies.rules['mean_of_top_1'].diluted[10]:.3f}"
+    bare = build_card(without(full, studies=None))
+    assert "Not in the record of this model" in words(section(bare, "studies"))
+
+
+def test_evidence_of_shuffled_weights_is_told_as_it_is_in_the_record(full: Manifest) -> None:
+    shuffled = Shuffled(correlation=-0.0123, absolute=0.2, slices=276, pointing_game=None)
+    found = Randomisation(images=300, pointing_game=0.9, shuffled={"heads": shuffled})
+    card = build_card(_with_evidence(full, found))
+    rows = tables(section(card, "evidence"))["Evidence with shuffled weights"]
+    assert rows == (
+        ("none", "-", "-", "-", "0.900"),
+        ("those of the heads", "-0.012", "0.200", "276", "-"),
+    )
+    bare = build_card(_with_evidence(full, None))
+    said = "Whether the evidence depends on what was learnt was not measured for this model."
+    assert said in words(section(bare, "evidence"))
+
+
+def _with_evidence(full: Manifest, found: Randomisation | None) -> Manifest:
+    pointing = {"pointing_game": Interval(value=0.9, low=0.8, high=0.95)}
+    measured = without(full, metrics=full.evaluation.metrics | pointing)
+    return measured.model_copy(update={"randomisation": found})
 
 
 def test_protocol_tells_held_out_from_cross_validated(full: Manifest) -> None:

@@ -8,7 +8,7 @@ import pytest
 from artemis.models.manifest import load_manifest
 from artemis.models.registry import model_folder
 from artemis.training.network.augmentation import Augmentation
-from artemis.training.network.recipes import RECIPES
+from artemis.training.network.recipes import RECIPES, recipe_of
 
 
 def test_recipe_for_other_looks_is_todays_in_all_but_curves_and_blur() -> None:
@@ -21,3 +21,8 @@ def test_recipe_for_other_looks_is_todays_in_all_but_curves_and_blur() -> None:
 def test_shipped_models_were_trained_by_the_recipe_of_their_name(tmp_path: Path, name: str) -> None:
     manifest = load_manifest(model_folder(tmp_path, name))
     assert manifest.training.recipe == RECIPES[name].record()
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_is_read_back_from_its_record(name: str) -> None:
+    assert recipe_of(RECIPES[name].record()) == RECIPES[name]
