@@ -172,6 +172,15 @@ def shortcut_table(shortcuts: Shortcuts) -> Table:
     if "blanked_none" in shortcuts.tumor_accuracy:
         none = figure(shortcuts.tumor_accuracy["blanked_none"])
         rows.append(('"none" answered, tumour box blanked', shortcuts.images, none))
+    if (control := shortcuts.control) is not None:
+        rows += [
+            (f"tumour named, {words}", control.images, figure(one))
+            for words, one in (
+                ("a patch of that size blanked elsewhere in the head", control.control),
+                ("tumour box blanked, of the same slices", control.blanked),
+                ("difference of these two", control.difference),
+            )
+        ]
     rows += [
         (
             f"source read off the features of {probe.tumor} ({' or '.join(probe.sources)}; "

@@ -114,16 +114,31 @@ class Probe(BaseModel):
     balanced_accuracy: float
 
 
+class ControlPatch(BaseModel):
+    """What blanking a patch of the box's size does elsewhere in the head, and in the box.
+
+    Shares of slices whose tumour type is named, of slices with room for such a patch;
+    `difference` is that with the control blanked minus that with the box blanked.
+    """
+
+    images: int
+    control: Interval
+    blanked: Interval
+    difference: Interval
+
+
 class Shortcuts(BaseModel):
     """Tests of what a model may read instead of the tumour, on slices with a known tumour box.
 
     `tumor_accuracy` holds ``as_is``, ``blanked`` (the box is black), ``only_box`` (all else
-    is), and ``blanked_none``: how often "none" is answered with the box black.
+    is), and ``blanked_none``: how often "none" is answered with the box black. `control` is None
+    where it was not measured.
     """
 
     images: int
     tumor_accuracy: dict[str, Interval]
     probes: list[Probe]
+    control: ControlPatch | None = None
 
 
 class Shuffled(BaseModel):

@@ -66,7 +66,7 @@ class FoldFiles:
     @property
     def shortcuts(self) -> Path:
         """Its answers to changed pictures, see `artemis.training.shortcuts`."""
-        return self.folder / f"shortcuts-{self.number:05d}.parquet"
+        return self.folder / f"variants-{self.number:05d}.parquet"
 
     @property
     def evidence(self) -> Path:

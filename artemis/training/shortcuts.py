@@ -1,13 +1,15 @@
 """What a network answers for the wrong reason: without the tumour, with nothing but it, by source.
 
 A network that still names the tumour when its box is blanked reads something else: the shape
-of the skull, the source's look, a mark of the surgeon. One that names it from the box alone
+of the skull, the source's look, a mark of the surgeon. How much blanking alone disturbs it, a
+patch of the same size blanked elsewhere in the head tells. One that names it from the box alone
 needs nothing else. A linear probe says how well the source can be read off the features of
 pictures of the same tumour type (Alain and Bengio, ICLR 2017 workshop).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -16,7 +18,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from artemis.labels import PLANES, TUMORS
-from artemis.models.manifest import Interval, Probe, Shortcuts
+from artemis.models.manifest import ControlPatch, Interval, Probe, Shortcuts
+from artemis.training.figures.bootstrap import grouped_mean
+from artemis.training.figures.control_patch import control_boxes
 from artemis.training.figures.evaluate import resampled_groups
 from artemis.training.network.draws import draw_areas
 from artemis.training.network.feeds import Samples
@@ -31,12 +35,14 @@ SHORTCUT_SCHEMA: Final = pa.schema(
         pa.field("boxed", pa.bool_(), nullable=False),
         pa.field("as_is", pa.string(), nullable=False),
         pa.field("blanked", pa.string()),
+        pa.field("control", pa.string()),
         pa.field("only_box", pa.string()),
         pa.field("source_by_probe", pa.string()),
     ]
 )
 """A row a slice: its tumour type, what was answered for its variants, and the probed source."""
 
+_CHANGED: Final = ("blanked", "control", "only_box")
 _PROBED: Final = ("none", "glioma")
 _MIN_PROBED: Final = 8  # slices of a source that a probe needs to be trained and tested
 _PROBE_FOLDS: Final = 3
@@ -72,17 +78,31 @@ def answer_variants(
     found["tumor"] = tumors[samples.categories[rows] // len(PLANES)].tolist()
     found["boxed"] = boxed.tolist()
     found["as_is"] = tumors[outputs["logits"].argmax(axis=1) // len(PLANES)].tolist()
-    answers = {name: np.full(len(rows), None, dtype=object) for name in ("blanked", "only_box")}
+    for name in _CHANGED:
+        found[name] = np.full(len(rows), None, dtype=object)
     if boxed.any():
-        pictures = samples.pictures[rows[boxed]]
-        inside = draw_areas(_widened(boxes[rows[boxed]]), pictures.shape[1]) > 0
-        for name, kept in (("blanked", ~inside), ("only_box", inside)):
-            logits = fitted.predict_pictures(np.where(kept, pictures, 0).astype(np.uint8))
-            answers[name][boxed] = tumors[logits.argmax(axis=1) // len(PLANES)]
-    for name, given in answers.items():
-        found[name] = given
+        changed = _answers_to_changed(fitted, samples.pictures[rows[boxed]], boxes[rows[boxed]])
+        found.loc[boxed, list(changed)] = pd.DataFrame(changed, index=np.flatnonzero(boxed))
     found["source_by_probe"] = _probe(found, outputs["features"])
     return found
+
+
+def _answers_to_changed(
+    fitted: Fitted, pictures: NDArray[np.uint8], boxes: NDArray[np.float32]
+) -> dict[str, NDArray[np.object_]]:
+    """Return the tumour types that are answered, by the names of `_CHANGED`.
+
+    There is no answer to the control where the box leaves no room for one.
+    """
+    patches = _widened(boxes)
+    controls = control_boxes(pictures, patches)
+    inside, beside = (draw_areas(of, pictures.shape[1]) > 0 for of in (patches, controls))
+    tumors, answers = np.asarray(TUMORS, dtype=object), {}
+    for name, kept in zip(_CHANGED, (~inside, ~beside, inside), strict=True):
+        logits = fitted.predict_pictures(np.where(kept, pictures, 0).astype(np.uint8))
+        answers[name] = tumors[logits.argmax(axis=1) // len(PLANES)]
+    answers["control"][np.isnan(controls[:, 0])] = None
+    return answers
 
 
 def summarise(answers: pd.DataFrame, seed: int = 0) -> Shortcuts:
@@ -116,14 +136,38 @@ def summarise(answers: pd.DataFrame, seed: int = 0) -> Shortcuts:
                 balanced_accuracy=float(np.mean(recalls)),
             )
         )
-    groups = boxed["group"].tolist()
     return Shortcuts(
         images=len(boxed),
-        tumor_accuracy={name: _share(hits, groups, seed) for name, hits in shares.items()}
-        if len(boxed)
-        else {},
+        tumor_accuracy=_means(shares, boxed["group"].tolist(), seed) if len(boxed) else {},
+        control=_control(boxed[boxed["control"].notna()], seed),
         probes=probes,
     )
+
+
+def _control(answers: pd.DataFrame, seed: int) -> ControlPatch | None:
+    """Compare the blanked box with a patch blanked elsewhere, on slices that have room for it."""
+    if answers.empty:
+        return None
+    control, blanked = (
+        (answers[name] == answers["tumor"]).to_numpy().astype(np.float64)
+        for name in ("control", "blanked")
+    )
+    codes, draws = resampled_groups(answers["group"].tolist(), seed)
+    return ControlPatch(
+        images=len(answers),
+        control=grouped_mean(control, codes, draws),
+        blanked=grouped_mean(blanked, codes, draws),
+        difference=grouped_mean(control - blanked, codes, draws),
+    )
+
+
+def _means(
+    shares: Mapping[str, NDArray[np.bool_]], groups: list[str], seed: int
+) -> dict[str, Interval]:
+    codes, draws = resampled_groups(groups, seed)
+    return {
+        name: grouped_mean(hits.astype(np.float64), codes, draws) for name, hits in shares.items()
+    }
 
 
 def _widened(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -152,10 +196,3 @@ def _probe(found: pd.DataFrame, features: NDArray[np.float32]) -> NDArray[np.obj
         folds = StratifiedGroupKFold(_PROBE_FOLDS, shuffle=True, random_state=0)
         read[of] = cross_val_predict(probe, features[of], sources, groups=groups, cv=folds)
     return read
-
-
-def _share(hits: NDArray[np.bool_], groups: list[str], seed: int) -> Interval:
-    codes, draws = resampled_groups(groups, seed)
-    count, right = (np.bincount(codes, weights=w) for w in (np.ones(len(hits)), hits))
-    low, high = np.percentile((draws @ right) / (draws @ count).clip(min=1), (2.5, 97.5))
-    return Interval(value=float(hits.mean()), low=float(low), high=float(high))

@@ -26,7 +26,6 @@ from artemis.training.protocols import (
     price_of_the_leak,
     run,
 )
-from artemis.training.shortcuts import summarise
 from artemis.training.train import Means
 from tests.training.small import SIDE, draw_squares, eagerly, small
 
@@ -118,6 +117,11 @@ def test_patient_protocol_measures_every_slice_once_and_is_not_run_twice(
     # The square is all there is to see: with it blanked, nothing can be told.
     seen, blanked = (shortcuts.tumor_accuracy[name].value for name in ("as_is", "blanked"))
     assert seen > 0.8 > 0.6 > blanked
+    assert shortcuts.control is not None
+    assert shortcuts.control.images == 180
+    assert shortcuts.control.blanked.value == pytest.approx(blanked)
+    assert shortcuts.control.control.value > 0.8  # a blank beside the square takes nothing away
+    assert shortcuts.control.difference.low > 0.2
     for path in tmp_path.glob("patient-*/evidence-*.parquet"):
         path.unlink()  # as if another version had not measured it: the weights are kept
     again = run("patient", RECIPE, squares, tmp_path, means)["patient"]
@@ -127,6 +131,7 @@ def test_patient_protocol_measures_every_slice_once_and_is_not_run_twice(
     text = describe("baseline, patient", outcome.evaluation)
     assert f"| Glioma | 60 | {outcome.evaluation.per_tumor['glioma'].precision.value:.3f}" in text
     assert "### Shortcut tests" in text
+    assert "### Several slices together" in text
 
 
 def test_fold_that_another_process_works_at_is_left_to_it_and_waited_for(
@@ -210,22 +215,3 @@ def test_price_of_the_leak_is_the_difference_of_the_protocols(
     expected = random.metrics["accuracy"].value - patient.metrics["accuracy"].value
     assert price["accuracy"] == pytest.approx(expected)
     assert f"{expected:+.3f}" in price_table(price)
-
-
-def test_source_that_can_be_read_off_the_features_is_told() -> None:
-    answers = pd.DataFrame(
-        {
-            "slice_id": [str(k) for k in range(20)],
-            "group": [str(k) for k in range(20)],
-            "source": ["here"] * 10 + ["there"] * 10,
-            "tumor": "none",
-            "boxed": False,
-            "as_is": "none",
-            "blanked": None,
-            "only_box": None,
-            "source_by_probe": ["here"] * 9 + ["there"] * 6 + ["here"] * 5,
-        }
-    )
-    probe = summarise(answers).probes[0]
-    assert (probe.tumor, probe.sources, probe.images) == ("none", ["here", "there"], 20)
-    assert probe.balanced_accuracy == pytest.approx((0.9 + 0.5) / 2)

@@ -304,5 +304,14 @@ def shortcuts(manifest: Manifest) -> Section:
                 note=True,
             ),
             Figures(shortcut_table(found)),
+            Paragraph(
+                "How much blanking by itself disturbs the model was not measured for it: the "
+                "difference to the slices as they are is of the tumour and of the blank together."
+                if found.control is None
+                else "The control is a patch of the size of the tumour box, as near to its mirror "
+                "image as leaves the box alone and lies in the head. Only what is lost beyond it "
+                "is lost with the tumour.",
+                note=True,
+            ),
         )
     return Section("shortcuts", "Shortcut tests", blocks)

@@ -8,6 +8,7 @@ from artemis.models.card.blocks import Card, Failures, Figures, Paragraph, Relia
 from artemis.models.card.contents import build_card, read_card
 from artemis.models.manifest import (
     CROSS_VALIDATED,
+    ControlPatch,
     Interval,
     Manifest,
     Randomisation,
@@ -135,6 +136,23 @@ def _with_evidence(full: Manifest, found: Randomisation | None) -> Manifest:
     pointing = {"pointing_game": Interval(value=0.9, low=0.8, high=0.95)}
     measured = without(full, metrics=full.evaluation.metrics | pointing)
     return measured.model_copy(update={"randomisation": found})
+
+
+def test_a_blanked_box_stands_beside_its_control_or_the_card_says_that_there_is_none(
+    full: Manifest,
+) -> None:
+    found = full.evaluation.shortcuts
+    assert found is not None
+    bare = build_card(without(full, shortcuts=found.model_copy(update={"control": None})))
+    said = "How much blanking by itself disturbs the model was not measured for it"
+    assert said in words(section(bare, "shortcuts"))
+    share = Interval(value=0.85, low=0.8, high=0.9)
+    control = ControlPatch(images=38, control=share, blanked=share, difference=share)
+    card = build_card(without(full, shortcuts=found.model_copy(update={"control": control})))
+    rows = tables(section(card, "shortcuts"))["Shortcut tests"]
+    row = "tumour named, a patch of that size blanked elsewhere in the head"
+    assert (row, "38", "0.850 (0.800 to 0.900)") in rows
+    assert said not in words(section(card, "shortcuts"))
 
 
 def test_protocol_tells_held_out_from_cross_validated(full: Manifest) -> None:
