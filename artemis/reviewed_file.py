@@ -15,8 +15,8 @@ UTF-8 (a byte-order mark may be there), commas, a header line, then a line a lab
 ``adjudication``  optional column: ``yes`` where reviewers disagreed and this label settles it
 ================  =====================================================================
 
-No cell begins with ``=``, ``+``, ``-`` or ``@``, since spreadsheets take such cells for
-formulas (OWASP, "CSV Injection"); an exporter puts an apostrophe before a note that does.
+No cell begins like a formula, see `artemis.formulas`: the apostrophe that an exporter puts before
+a note which does is taken away again.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from artemis.errors import LabelsError
+from artemis.formulas import is_formula, undone
 from artemis.labels import PLANES, TUMORS, canonical_plane, canonical_tumor
 
 COLUMNS: Final = (
@@ -61,7 +62,6 @@ MAX_NOTE: Final = 500
 _MAX_CELL: Final = 1000
 _EARLIEST_YEAR: Final = 2000
 _NAMED: Final = 20
-_FORMULA: Final = ("=", "+", "-", "@")
 _RUN_ID: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,63}")
 _SLICE_ID: Final = re.compile(r"[0-9a-f]{64}")
 _REVIEWER: Final = re.compile(r"[^\W_][\w.\-]{0,15}")
@@ -206,9 +206,8 @@ def _check_header(file: Path, header: list[str]) -> None:
 def _label(header: list[str], cells: list[str], latest: datetime) -> dict[str, Any]:
     if len(cells) != len(header):
         raise _CellError(f"expected {len(header)} cells. Received {len(cells)}")
-    row = dict.fromkeys(COLUMNS, "") | dict(zip(header, cells, strict=True))
-    for name, cell in row.items():
-        _check_text(name, cell)
+    written = dict.fromkeys(COLUMNS, "") | dict(zip(header, cells, strict=True))
+    row = {name: _text_of(name, cell) for name, cell in written.items()}
     verdict = _one_of("verdict", row["verdict"], VERDICTS)
     adjudication = row["adjudication"] and _one_of("adjudication", row["adjudication"], ("yes",))
     if adjudication and verdict == "unsure":
@@ -229,16 +228,17 @@ def _label(header: list[str], cells: list[str], latest: datetime) -> dict[str, A
     }
 
 
-def _check_text(name: str, cell: str) -> None:
-    longest = MAX_NOTE if name == "note" else _MAX_CELL
-    if len(cell) > longest:
-        raise _CellError(f"expected at most {longest} characters of {name}. Received {len(cell)}")
-    if cell.startswith(_FORMULA):
-        raise _CellError(f"expected {name} as text, not a formula. Received {_shown(cell)}")
+def _text_of(name: str, cell: str) -> str:
     if any(unicodedata.category(char) == "Cc" and char not in "\r\n" for char in cell) or (
         name != "note" and ("\n" in cell or "\r" in cell)
     ):
         raise _CellError(f"expected no control characters in {name}. Received {_shown(cell)}")
+    if is_formula(cell):
+        raise _CellError(f"expected {name} as text, not a formula. Received {_shown(cell)}")
+    text, longest = undone(cell), MAX_NOTE if name == "note" else _MAX_CELL
+    if len(text) > longest:
+        raise _CellError(f"expected at most {longest} characters of {name}. Received {len(text)}")
+    return text
 
 
 def _category(verdict: str, tumor: str, plane: str) -> tuple[str | None, str | None]:

@@ -155,6 +155,7 @@ def page_frame(
         "pages": pages,
         "review_columns": COLUMNS,
         "settling": False,
+        "review_store": data.record.run_id,
         "doubtful_elsewhere": _doubtful_elsewhere(data, rows) if pages else 0,
         "tumors": TUMORS,
         "planes": PLANES,

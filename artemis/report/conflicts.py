@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from artemis.files import write_text_atomic
+from artemis.ingest.identity import IdentityKey
 from artemis.predictions import plain_rows
 from artemis.report import limits
 from artemis.report.build import SCRIPTS, page_frame
@@ -22,7 +23,7 @@ from artemis.report.page import render_page
 from artemis.report.stored_pictures import take
 from artemis.report.words import CATEGORY_WORDS, counted, joined, sentence, visible
 from artemis.reviewed import read_conflicts
-from artemis.runs import RunPaths
+from artemis.runs import IDENTITY_KEY, RunPaths
 
 CONFLICTS: Final = "conflicts"
 """Folder of the page below the reports."""
@@ -137,12 +138,22 @@ def write_conflicts(workspace: Path, reports: Path) -> ConflictPage:
     }
     placed = _placed(found, runs)
     page = reports / CONFLICTS / "index.html"
-    write_text_atomic(page, conflicts_page(placed, runs))
+    write_text_atomic(page, conflicts_page(placed, runs, _store(workspace)))
     write_index(workspace / "runs", reports)
     return ConflictPage(page, placed)
 
 
-def conflicts_page(conflicts: Sequence[Conflict], runs: Mapping[str, RunData]) -> str:
+def _store(workspace: Path) -> str:
+    """Return under which name a browser keeps what is settled: another for each workspace.
+
+    It keeps one store for all files that it opens, and a run's folder may have been copied.
+    """
+    key = workspace / IDENTITY_KEY
+    known = IdentityKey.load_or_create(key).fingerprint if key.is_file() else "unkeyed"
+    return f"{CONFLICTS}-{known}"
+
+
+def conflicts_page(conflicts: Sequence[Conflict], runs: Mapping[str, RunData], store: str) -> str:
     """Return the page as HTML text.
 
     Parameters
@@ -151,6 +162,8 @@ def conflicts_page(conflicts: Sequence[Conflict], runs: Mapping[str, RunData]) -
         In the order in which they are shown.
     runs : mapping of str to RunData
         The runs that they are of, the newest first.
+    store : str
+        Under which a browser keeps what is settled.
     """
     shown = [one for one in conflicts if one.item is not None][: limits.SUMMARY_ROWS]
     items = [one.item for one in shown if one.item is not None]
@@ -165,6 +178,7 @@ def conflicts_page(conflicts: Sequence[Conflict], runs: Mapping[str, RunData]) -
         "facts": lambda item: safe_facts(item, framed=framed),
         "data": data,
         "settling": True,
+        "review_store": store,
     }
     if data is None:
         return render_page("conflicts.html.j2", **view)

@@ -6,25 +6,9 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any, Final
+from typing import Any
 
-FORMULA_STARTS: Final = (
-    "=",
-    "+",
-    "-",
-    "@",
-    "\t",
-    "\r",
-    "\n",
-    "\uff1d",
-    "\uff0b",
-    "\uff0d",
-    "\uff20",
-)
-"""Spreadsheets take text that begins so for a formula (OWASP, "CSV Injection").
-
-The last four are the full-width forms of the first, which some spreadsheets read alike.
-"""
+from artemis.formulas import defused
 
 
 def csv_lines(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
@@ -60,4 +44,4 @@ def cell(value: object) -> str:
     if isinstance(value, int):
         return str(value)
     text = ";".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+    return defused(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import cli
 from artemis.report.conflicts import write_conflicts
 from artemis.reviewed import import_labels, read_conflicts, read_reviewed
 from artemis.reviewed_file import COLUMNS, read_rows
+from artemis.runs import IDENTITY_KEY
 from tests.report.browsing import BROWSER_TEST, OpenPage
 from tests.report.conftest import HOSTILE, RUN_ID, typical_tables, write_run
 from tests.report.parsing import Page, text
@@ -214,6 +216,30 @@ class TestInTheBrowser:
         assert import_labels(file, workspace).conflicts.empty
         states = dict(read_reviewed(workspace)[["slice_id", "state"]].itertuples(index=False))
         assert sorted(states.values()) == ["agreed", "agreed", "bad_image"]
+
+    def test_another_workspace_of_the_same_slices_has_a_store_of_its_own(
+        self, open_page: OpenPage, workspace: Path, tmp_path: Path
+    ) -> None:
+        pages = []
+        for name, secret in (("one", b"1" * 32), ("two", b"2" * 32)):
+            other = shutil.copytree(workspace, tmp_path / name)
+            (other / IDENTITY_KEY).write_bytes(secret)
+            pages.append(write_conflicts(other, tmp_path / f"{name}-reports").page)
+        stores = [
+            re.findall(r'data-store="(conflicts-[0-9a-f]{16})"', page.read_text()) for page in pages
+        ]
+        assert stores[0] != stores[1]
+        assert [len(one) for one in stores] == [1, 1]
+        page = open_page(pages[0])
+        page.get_by_role("button", name="Settle slice 1").click()
+        page.keyboard.type("zz")
+        page.keyboard.press("Enter")
+        page.keyboard.press("1")
+        assert page.locator("[data-d=count]").inner_text() == "1 of 2 settled"
+        beside = page.context.new_page()  # of the same browser, which keeps one store for files
+        for path, settled in zip(pages, (1, 0), strict=True):
+            beside.goto(path.as_uri())
+            beside.get_by_text(f"{settled} of 2 settled").wait_for()
 
     def test_what_is_kept_counts_no_more_once_somebody_has_objected(
         self, open_page: OpenPage, workspace: Path, tmp_path: Path

@@ -65,7 +65,7 @@ def test_a_review_by_keyboard_is_imported_and_gone_on_with_elsewhere(
     assert (rows["agree"]["tumor"], rows["agree"]["plane"]) == ("glioma", "coronal")
     assert rows["agree"]["confidence"] == 4
     assert (rows["correct"]["tumor"], rows["correct"]["plane"]) == ("glioma", "transverse")
-    assert rows["correct"]["note"] == f"'=1+1, \"{HOSTILE}"
+    assert rows["correct"]["note"] == f'=1+1, "{HOSTILE}'
     taken = import_labels(file, report.parent / "data")
     assert taken.added == 4
     assert taken.states == {"bad_image": 1, "single": 2, "unsure": 1}
@@ -313,7 +313,26 @@ def test_a_note_out_of_a_spreadsheet_is_imported(
         row.values["verdict"]: row.values for row in read_rows(export(page, tmp_path / "r.csv"))
     }
     assert rows["unsure"]["note"] == "left edge  ?"
-    assert rows["bad_image"]["note"] == "'" + "=" * 499
+    assert rows["bad_image"]["note"] == "=" * 500
+
+
+def test_notes_come_back_exactly_as_they_were_written(
+    open_page: OpenPage, report: Path, tmp_path: Path
+) -> None:
+    page = open_page(report)
+    begin(page)
+    notes = ["\uff1d1+1", "'=1", "''@x", "'tis so"]
+    for typed in notes:
+        page.get_by_label("Note").fill(typed)
+        page.locator("[data-d=name]").focus()
+        page.keyboard.press("3")
+        page.keyboard.press("j")
+    file = export(page, tmp_path / "r.csv")
+    assert [row.values["note"] for row in read_rows(file)] == notes
+    again = open_page(report)
+    again.locator("input[type=file]").set_input_files(file)
+    again.get_by_text("4 marks of AB read.").wait_for()
+    assert export(again, tmp_path / "again.csv").read_bytes() == file.read_bytes()
 
 
 def test_digits_go_by_their_place_on_the_keyboard(open_page: OpenPage, report: Path) -> None:

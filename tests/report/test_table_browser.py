@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from artemis.formulas import undone
 from artemis.report import limits
 from artemis.report.as_data import csv_data
 from artemis.report.build import build_report
@@ -105,7 +106,8 @@ def taken_out(page: Any, meanwhile: str = "") -> list[dict[str, str]]:
     assert waiting.value.suggested_filename == f"slices_{RUN_ID}.csv"
     text = Path(waiting.value.path()).read_bytes().decode("utf-8")
     rows = [*csv.DictReader(io.StringIO(text, newline=""))]
-    assert text == csv_text([*rows[0]], rows)  # quoted and ended as Artemis does, without a mark
+    written = [{name: undone(cell) for name, cell in row.items()} for row in rows]
+    assert text == csv_text([*rows[0]], written)  # as Artemis writes, without a mark
     return rows
 
 
@@ -150,7 +152,14 @@ def test_a_csv_runs_nothing_and_says_which_names_are_shortened(
     open_page: OpenPage, tmp_path: Path
 ) -> None:
     starts = ["=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20"]
-    names = [*(f'{start}1,"a".png' for start in starts), HOSTILE, " a.png", "x" * 300, "=" * 121]
+    names = [
+        *(f'{start}1,"a".png' for start in starts),
+        HOSTILE,
+        " a.png",
+        "'=1",
+        "x" * 300,
+        "=" * 121,
+    ]
     reason = "=1: expected a picture."
     tables = Tables(
         [
@@ -161,9 +170,10 @@ def test_a_csv_runs_nothing_and_says_which_names_are_shortened(
     )
     page = open_page(build_report(write_run(tmp_path, tables).root, tmp_path / "index.html"))
     rows = taken_out(page)
-    assert [row["path"] for row in rows[:10]] == [*(f"'{name}" for name in names[:8]), *names[8:10]]
-    assert [row["path_shortened"] for row in rows] == ["false"] * 10 + ["true"] * 2
-    assert [row["path"][:41] for row in rows[10:]] == ["x" * 39 + "…x", "'" + "=" * 39 + "…"]
+    defused = [*(f"'{name}" for name in names[:8]), *names[8:10], "''=1"]
+    assert [row["path"] for row in rows[:11]] == defused
+    assert [row["path_shortened"] for row in rows] == ["false"] * 11 + ["true"] * 2
+    assert [row["path"][:41] for row in rows[11:]] == ["x" * 39 + "…x", "'" + "=" * 39 + "…"]
     assert {row["why"] for row in rows} == {"'=1: expected a picture."}
     assert {row["reason_code"] for row in rows} == {"empty_file"}
     assert {row["category_baseline"] + row["needs_review"] for row in rows} == {""}

@@ -1,10 +1,6 @@
 // The rows that a filter shows as CSV, whole and in their order, also those that are not laid out.
 // Written as artemis/report/tabular.py writes; docs/outputs.md describes the columns.
 (() => {
-  const cell = (text) => {
-    const safe = /^[=+\-@\t\r\n\uFF1D\uFF0B\uFF0D\uFF20]/.test(text) ? `'${text}` : text; // no formula
-    return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
-  };
   const recordOf = (row, table, models) => {
     const words = (column) => row.cells[column].textContent.trim();
     const path = row.querySelector(".path");
@@ -32,7 +28,7 @@
       ...models.flatMap((model) => [`category_${model}`, `confidence_shown_${model}`]), "needs_review", "review_reasons", "why"];
     const records = rows.map((row) => recordOf(row, table, models));
     const lines = [columns, ...records.map((record) => columns.map((name) => record[name]))];
-    return lines.map((line) => `${line.map(cell).join(",")}\r\n`).join("");
+    return lines.map((line) => `${line.map(cellOf).join(",")}\r\n`).join("");
   };
   for (const button of document.querySelectorAll('.filter [data-f="csv"]')) {
     const form = button.closest(".filter");

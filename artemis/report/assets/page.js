@@ -1,6 +1,13 @@
 "use strict";
 // Enhances a page that is complete without it: sorting, filtering, copying, unfolding for print.
 const lists = new Map(); // by table, for the other scripts of the page
+// A cell of a CSV, and the text of one: no spreadsheet takes it for a formula (artemis/formulas.py).
+const FORMULA = /^'*[=+\-@\t\r\n\uFF1D\uFF0B\uFF0D\uFF20]/;
+const cellOf = (text) => {
+  const safe = FORMULA.test(text) ? `'${text}` : text;
+  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+};
+const textOf = (cell) => (cell.startsWith("'") && FORMULA.test(cell) ? cell.slice(1) : cell);
 (() => {
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   const words = new Intl.Collator("en-GB", { numeric: true, sensitivity: "base" });

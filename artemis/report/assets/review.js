@@ -56,7 +56,7 @@
   const kept = (key) => { try { return localStorage.getItem(key); } catch { return null; } };
   const reviewer = () => part.reviewer.value.trim().toUpperCase();
   const known = () => /^[\p{L}\p{N}][\p{L}\p{N}_.-]{0,15}$/u.test(reviewer());
-  const place = () => `artemis-review:${run}:${reviewer()}`;
+  const place = () => `artemis-review:${dock.dataset.store}:${reviewer()}`;
   const unkept = {}; // by place: marks that the browser did not take, null where one was taken back
   const read = () => {
     let all = marks; // where the browser's store was cleared, what is on the page still stands
@@ -170,11 +170,8 @@
   };
 
   // ---- marking
-  const formula = /^[=+\-@]/;
-  const plain = (note) => { // as the import takes it: no tabs and the like, 500 letters with the apostrophe
-    const text = note.replace(/\p{Cc}/gu, " ").trim();
-    return [...text].slice(0, formula.test(text) ? 499 : 500).join("");
-  };
+  // A note as the import takes it: no tabs and the like, 500 letters.
+  const plain = (note) => [...note.replace(/\p{Cc}/gu, " ").trim()].slice(0, 500).join("");
   const mark = (verdict) => {
     if (!current) return;
     if (!known()) {
@@ -258,15 +255,11 @@
   };
 
   // ---- CSV, as artemis/reviewed_file.py reads it
-  const cell = (text) => {
-    const safe = formula.test(text) ? `'${text}` : text;
-    return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
-  };
   const csv = () => {
     const lines = Object.entries(marks).map(([id, one]) =>
       ({ ...one, note: plain(one.note ?? ""), run_id: runOf(id), slice_id: id, reviewer: reviewer(), adjudication: settling ? "yes" : "" }));
     lines.sort((a, b) => (a.reviewed_at < b.reviewed_at ? -1 : 1));
-    return [columns.join(","), ...lines.map((line) => columns.map((name) => cell(String(line[name] ?? ""))).join(","))].join("\r\n") + "\r\n";
+    return [columns.join(","), ...lines.map((line) => columns.map((name) => cellOf(String(line[name] ?? ""))).join(","))].join("\r\n") + "\r\n";
   };
   const give = () => {
     const link = document.createElement("a");
@@ -301,7 +294,7 @@
     const newer = [];
     for (const { slice_id, verdict, tumor, plane, confidence, reviewed_at, note } of mine) {
       if (marks[slice_id] && Date.parse(marks[slice_id].reviewed_at) >= Date.parse(reviewed_at)) continue;
-      marks[slice_id] = { verdict, tumor, plane, confidence, note: (note ?? "").replace(/^'(?=[=+\-@])/, ""), reviewed_at };
+      marks[slice_id] = { verdict, tumor, plane, confidence, note: textOf(note ?? ""), reviewed_at };
       newer.push(slice_id);
     }
     save(newer);
