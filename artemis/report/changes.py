@@ -7,6 +7,7 @@ has no such hash, and is the same where path and frame are.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ import pyarrow as pa
 from artemis.errors import RunRecordError
 from artemis.labels import CATEGORY_NAMES
 from artemis.predictions import plain_rows, read_table, table_rows
+from artemis.report.stored_pictures import stored_pictures, take
 from artemis.review import ReviewReason
 from artemis.runs import RunRecord, read_record
 
@@ -64,6 +66,21 @@ UNMATCHED_SCHEMA: Final = pa.schema(
     ]
 )
 """A row for every slice that only one run holds, or only one run classified."""
+
+CHANGED_CARDS: Final = 60
+"""Changed predictions of each model that are shown with their picture."""
+
+_FOUND: Final = ("slice_id", "path", "frame", "status", "reason_code", "run_id")
+_SAID: Final = (
+    "slice_id",
+    "run_id",
+    "model",
+    *(name for name, _ in _ANSWER_FIELDS),
+    "tumor",
+    "plane",
+    "review_reasons",
+)
+"""Columns of `slices` and `predictions` that are compared: what is not read takes no room."""
 
 _Identity = tuple[str, str, int]
 
@@ -118,7 +135,7 @@ class RunChanges:
     unmatched : list of dict
         Rows of `UNMATCHED_SCHEMA`.
     thumbnails : mapping of str to bytes
-        JPEG files of the changed slices, by slice id.
+        JPEG files by slice id, of the `CHANGED_CARDS` first changes of each model.
     """
 
     first: RunRecord
@@ -135,11 +152,19 @@ class RunChanges:
         return [row for row in self.unmatched if (row["run"], row["kind"]) == (run, kind)]
 
 
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """A model's answers: a row each, and where that of a slice lies; of copies the first."""
+
+    rows: pd.DataFrame
+    places: dict[_Identity, int]
+
+
 @dataclass
 class _Side:
     record: RunRecord
     slices: dict[_Identity, dict[str, Any]] = field(default_factory=dict)
-    answers: dict[str, dict[_Identity, dict[str, Any]]] = field(default_factory=dict)
+    answers: dict[str, _Answers] = field(default_factory=dict)
     copies: int = 0
 
 
@@ -162,7 +187,7 @@ def compare_runs(run_a: Path, run_b: Path) -> RunChanges:
     both = [key for key in first.slices if key in second.slices]
     names = [name for name in first.answers if name in second.answers]
     models = tuple(_model_changes(name, *sides) for name in names)
-    wanted = {row["slice_id"] for model in models for row in model.changed}
+    wanted = {row["slice_id"] for model in models for row in model.changed[:CHANGED_CARDS]}
     return RunChanges(
         first=first.record,
         second=second.record,
@@ -190,8 +215,8 @@ def _side(run_dir: Path) -> _Side:
         known = side.slices.get(identity)
         side.copies += known is not None
         if known is None or (known["status"] != "ok" and row["status"] == "ok"):
-            side.slices[identity] = row
-    answers = read_table(run_dir, "predictions")
+            side.slices[identity] = {name: row[name] for name in _FOUND}
+    answers = read_table(run_dir, "predictions", _SAID)
     unknown = sorted(set(answers["category"]) - set(CATEGORY_NAMES))
     if unknown:
         raise RunRecordError(
@@ -200,44 +225,32 @@ def _side(run_dir: Path) -> _Side:
         )
     named = [model.name for model in side.record.models]
     for model in dict.fromkeys([*named, *answers["model"]]):
-        of_model = [*plain_rows(answers[answers["model"] == model])]
-        if of_model:
-            rows = side.answers.setdefault(model, {})
-            for row in of_model:
-                rows.setdefault(identities.get((row["path"], row["frame"]), _identity(row)), row)
+        of_model = answers[answers["model"] == model]
+        if len(of_model):
+            places: dict[_Identity, int] = {}
+            rows = zip(of_model["path"], of_model["frame"], of_model["slice_id"], strict=True)
+            for at, (path, frame, slice_id) in enumerate(rows):
+                places.setdefault(identities.get((path, frame), (slice_id, "", 0)), at)
+            side.answers[model] = _Answers(of_model, places)
     return side
-
-
-def _identity(row: Mapping[str, Any]) -> _Identity:
-    return row["slice_id"], "", 0
 
 
 def _model_changes(model: str, first: _Side, second: _Side) -> ModelChanges:
     before, after = first.answers[model], second.answers[model]
-    tumors: dict[tuple[str, str], int] = {}
-    planes: dict[tuple[str, str], int] = {}
-    changed, slices = [], 0
-    for identity, a in before.items():
-        b = after.get(identity)
-        if b is None:
-            continue
-        slices += 1
-        tumor, plane = (a["tumor"], b["tumor"]), (a["plane"], b["plane"])
-        tumors[tumor] = tumors.get(tumor, 0) + 1
-        planes[plane] = planes.get(plane, 0) + 1
-        if a["category"] != b["category"]:
-            both = tumor[0] != tumor[1] and plane[0] != plane[1]
-            kind = "both" if both else "tumor" if tumor[0] != tumor[1] else "plane"
-            changed.append(_changed_row(model, kind, a, b))
-    changed.sort(key=_surest)
+    both = [identity for identity in before.places if identity in after.places]
+    a = before.rows.iloc[[before.places[identity] for identity in both]]
+    b = after.rows.iloc[[after.places[identity] for identity in both]]
+    differ = a["category"].to_numpy() != b["category"].to_numpy()
+    pairs = zip(plain_rows(a[differ]), plain_rows(b[differ]), strict=True)
+    changed = sorted((_changed_row(model, *pair) for pair in pairs), key=_surest)
     return ModelChanges(
         model=model,
-        version_a=next(iter(before.values()))["model_version"],
-        version_b=next(iter(after.values()))["model_version"],
-        tumors=tumors,
-        planes=planes,
-        slices=slices,
-        same=slices - len(changed),
+        version_a=before.rows["model_version"].iloc[0],
+        version_b=after.rows["model_version"].iloc[0],
+        tumors=Counter(zip(a["tumor"], b["tumor"], strict=True)),
+        planes=Counter(zip(a["plane"], b["plane"], strict=True)),
+        slices=len(both),
+        same=len(both) - len(changed),
         changed=changed,
     )
 
@@ -250,9 +263,9 @@ def _surest(row: Mapping[str, Any]) -> tuple[bool, float, str]:
     return far, -min(row["confidence_a"], row["confidence_b"]), row["slice_id"]
 
 
-def _changed_row(
-    model: str, kind: str, a: Mapping[str, Any], b: Mapping[str, Any]
-) -> dict[str, Any]:
+def _changed_row(model: str, a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
+    tumor, plane = a["tumor"] != b["tumor"], a["plane"] != b["plane"]
+    kind = "both" if tumor and plane else "tumor" if tumor else "plane"
     row: dict[str, Any] = {"model": model, "slice_id": a["slice_id"], "changed": kind}
     for name in (*(name for name, _ in _ANSWER_FIELDS), "review_reasons"):
         for run, answer in (("a", a), ("b", b)):
@@ -289,7 +302,5 @@ def _unmatched(run: str, mine: _Side, other: _Side) -> list[dict[str, Any]]:
 def _thumbnails(run_dirs: Sequence[Path], wanted: set[str]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for run_dir in run_dirs:
-        table: pd.DataFrame = read_table(run_dir, "thumbnails")
-        chosen = table[table["slice_id"].isin(wanted - found.keys())]
-        found.update(zip(chosen["slice_id"], chosen["jpeg"], strict=True))
+        found |= take(stored_pictures(run_dir)["jpeg"], wanted - found.keys())
     return found

@@ -14,6 +14,7 @@ from artemis.files import write_text_atomic
 from artemis.labels import CATEGORY_NAMES, PLANES, TUMORS
 from artemis.predictions import write_part
 from artemis.report.changes import (
+    CHANGED_CARDS,
     CHANGED_SCHEMA,
     UNMATCHED_SCHEMA,
     RunChanges,
@@ -45,9 +46,6 @@ from artemis.runs import RunRecord, read_record, reports_root
 
 if TYPE_CHECKING:
     from artemis.mirror import Mirror
-
-CHANGED_CARDS: Final = 60
-"""Changed predictions of each model that are shown with their picture."""
 
 UNMATCHED_ROWS: Final = 200
 """Rows shown of each list of slices that only one run holds or classified."""
