@@ -67,7 +67,12 @@ window.answeredFirst = new Promise((go) => addEventListener("DOMContentLoaded", 
 """
 """Runs before the page's own script: what it waits for is a filter's answer."""
 
-SORT = "answered(() => document.querySelector('th[data-col=\"{}\"] button').click())"
+SORT = """(async () => {{ // the second press turns the order round, so that rows move for certain
+  const button = document.querySelector('#table-slices th[data-col="{}"] button');
+  button.click();
+  await painted();
+  return answered(() => button.click());
+}})()"""
 
 ACTS = {
     "search, one letter": "answered(() => enter('text', 's'))",
