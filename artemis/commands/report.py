@@ -140,8 +140,7 @@ def _give_data(folder: Path, form: str, output: Path | None) -> None:
 
     pieces = json_data(folder) if form == "json" else csv_data(folder)
     if output is None:
-        for piece in pieces:
-            typer.echo(piece, nl=False)
+        typer.get_text_stream("stdout").writelines(pieces)
         return
     with atomic_path(output) as temporary, temporary.open("w", encoding="utf-8", newline="") as to:
         to.writelines(pieces)

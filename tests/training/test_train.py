@@ -60,6 +60,9 @@ def test_trained_model_is_a_folder_that_serves(shapes: TrainingSet, tmp_path: Pa
     assert far.aimed_false_refusals == 0.03
     assert far.false_refusals is not None
     assert far.false_refusals.low <= far.false_refusals.value <= far.false_refusals.high
+    assert far.seen is not None
+    assert far.seen.slices == 192
+    assert far.seen.ood_score[-2] < far.threshold * 2
     card = (folder / "MODEL_CARD.md").read_text()
     assert f"area under the ROC curve of {far.far_auroc:.3f}" in card
     assert f"{sets.coverage.value:.3f} ({sets.coverage.low:.3f}" in card
@@ -75,6 +78,7 @@ def test_trained_model_is_a_folder_that_serves(shapes: TrainingSet, tmp_path: Pa
     for column in ("p_glioma_coronal", "ood_score"):
         assert kept[column].notna().tolist() == kept["start_unseen"].tolist()
     assert (kept["ood_score"] > far.threshold).sum() == 2  # of 48
+    assert far.seen.answered == kept["start_unseen"].sum() > 0
     weights = read_weights(folder / "start.npz")
     assert [w.shape for w in weights] == [w.shape for w in build_baseline(SIDE).get_weights()]
 
