@@ -124,7 +124,7 @@ def write_card(
 
 @models_app.command(
     name="measure",
-    short_help="Measure what can be measured of a model without training; needs `train`.",
+    short_help="Add figures to a model's record that need no training.",
     epilog="Example: artemis-cli models measure mobilenet_v2 --data PATH",
 )
 def measure_model(
@@ -135,8 +135,8 @@ def measure_model(
 ) -> None:
     """Add to a model's record how its slices answer together, and what its evidence depends on.
 
-    DATA is what it was trained on. Manifest and card in the model's folder are written anew; its
-    weights stay as they are.
+    The data are what it was trained on; needs the extra `train`. Manifest and card in the model's
+    folder are written anew; its weights stay as they are.
     """
     from artemis.console import progress_bar, talk
     from artemis.models.registry import find_version
