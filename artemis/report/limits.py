@@ -1,11 +1,12 @@
 """How much a page holds, and what is chosen where a run holds more.
 
 A page is mailed, opened on a phone and printed. Measured on the project's own slices, a
-thumbnail takes 3.5 kB as base64, a table row 0.6 kB and a place on the contact sheet 0.2 kB: a
-page of 1,000 slices has 4.9 MB, one of 10,000 has 9.7 MB, and 10.6 MB where names and sentences
-have 300 characters, since the table leaves out their middle. What is left out is said on the page,
-with where it is. Each picture is in the page once, however often it is shown. The larger ones of
-40 cards take 0.33 MB, which leaves room for the thumbnails of 1,000 scans.
+thumbnail takes 3.5 kB as base64, a table row 0.6 kB and a place on the contact sheet 0.2 kB. So
+long as all is below 5 MB for 1,000 slices and 12 MB for 10,000 a page has every picture. Long
+names, of which the table leaves out the middle, and many reasons for review take their room, or
+make a table of 10,000 rows pages of slices. What is left out is said on the page, with where it
+is. Each picture is in the page once, however often it is shown. The larger ones of 40 cards take
+0.33 MB.
 """
 
 from __future__ import annotations
@@ -68,7 +69,19 @@ THUMBNAILS: Final = 1_000
 """Slices whose thumbnail is embedded."""
 
 THUMBNAIL_CHARACTERS: Final = 3_800_000
-"""Characters of base64 for all pictures of a page together, the cards' included."""
+"""Characters of base64 for all pictures of a page together, the cards' included, at most."""
+
+PAGE_BYTES: Final = 5_000_000
+"""Bytes of a page with a table of 1,000 rows or fewer, at most."""
+
+_MORE_BYTES: Final = 777
+"""Bytes more for each row beyond 1,000, so that 10,000 rows are below 12 MB."""
+
+_PICTURE_CELL: Final = 80
+"""Bytes of a row's picture and its place on the contact sheet, without the picture."""
+
+_OTHER_BYTES: Final = 600_000
+"""Bytes of a page beside its table and pictures: 0.50 to 0.55 MB measured, 40 cards among them."""
 
 STUDIES: Final = 30
 """Series and studies shown; the rest are in the table `studies`."""
@@ -105,7 +118,9 @@ def table_fits(data: RunData) -> bool:
 def _row_bytes(item: SliceItem, models: int) -> int:
     """Return about how long a row's HTML is: its tags, its answers, its name, its sentence."""
     tags = 400 + 60 * models if item.answers else 330 + 35 * models
-    words = 130 * item.needs_review + _bytes(shortened(item.reason or "", ROW_SENTENCE))
+    words = _bytes(shortened(item.reason or "", ROW_SENTENCE)) + 60 * item.wrong
+    if item.needs_review:
+        words += 60 + _bytes(" ".join(item.codes)) + _bytes("; ".join(item.review_words()))
     return tags + words + len(breakable(shortened(item.path, ROW_NAME)).encode())
 
 
@@ -138,8 +153,8 @@ def embedded_thumbnails(
     limit : int, optional
         Largest number of thumbnails; `THUMBNAILS` by default.
     characters : int, optional
-        Largest sum of their base64 lengths; by default what the cards' pictures leave of
-        `THUMBNAIL_CHARACTERS`.
+        Largest sum of their base64 lengths; by default what the table and the cards' pictures
+        leave of the page.
     rows : sequence of SliceItem, optional
         Only pictures of these slices, in their order; by default those of the report.
 
@@ -151,7 +166,7 @@ def embedded_thumbnails(
     chosen: dict[str, str] = {}
     cards = review_pictures(data).values() if rows is None else ()
     larger = sum(card.characters for card in cards)
-    left = THUMBNAIL_CHARACTERS - larger if characters is None else characters
+    left = _room(data, rows) - larger if characters is None else characters
     most = THUMBNAILS if limit is None else limit
     claims = _claims(data) if rows is None else (item.slice_id for item in rows)
     pictured = (slice_id for slice_id in dict.fromkeys(claims) if slice_id in data.thumbnails)
@@ -164,6 +179,14 @@ def embedded_thumbnails(
         chosen[slice_id] = f"data:image/jpeg;base64,{encoded}"
         left -= len(encoded)
     return chosen
+
+
+def _room(data: RunData, rows: Sequence[SliceItem] | None) -> int:
+    """Return how many characters of pictures a page has room for beside a table of these rows."""
+    listed = table_items(data) if rows is None else rows
+    table = sum(_row_bytes(item, len(data.models)) + _PICTURE_CELL for item in listed)
+    page = PAGE_BYTES + _MORE_BYTES * max(0, len(listed) - PAGE_ROWS)
+    return min(THUMBNAIL_CHARACTERS, page - _OTHER_BYTES - table)
 
 
 def shown_studies(data: RunData) -> list[StudyEntry]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 from artemis.report import limits
 from artemis.report.build import build_report
 from artemis.report.data import load_run
+from artemis.report.truth_data import from_file
+from artemis.review import ReviewReason
 from tests.report.browsing import BROWSER_TEST, HELD, RELEASED, OpenPage
 from tests.report.conftest import Tables, jpeg, slice_row, typical_tables, write_run
 from tests.report.parsing import Page, shots, text
@@ -88,6 +91,19 @@ def test_copies_share_one_picture(make_run: MakeRun, tmp_path: Path) -> None:
     assert len(shots(page.by_id("table-slices"))) == 2
 
 
+def test_the_queue_counts_pictures_and_says_how_many_slices_they_are(
+    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "REVIEW_CARDS", 2)
+    tables = typical_tables(60)
+    tables.slices.append(dict(tables.slices[0], path="copy.png"))  # the first is to review
+    for rows in tables.predictions.values():
+        rows.append(dict(rows[0], path="copy.png"))
+    page = Page(build_report(make_run(tables), tmp_path / "index.html"))
+    note = text(page.all("p", class_="limit")[0])
+    assert note.startswith("Shown: the 2 most doubtful of 6 pictures (7 slices with their copies).")
+
+
 @pytest.mark.slow
 def test_a_page_of_1000_slices_is_below_5_megabytes(make_run: MakeRun, tmp_path: Path) -> None:
     tables = typical_tables(1000)
@@ -98,6 +114,51 @@ def test_a_page_of_1000_slices_is_below_5_megabytes(make_run: MakeRun, tmp_path:
     assert len(page.rows("table-slices")) == 1004
     assert len(page.by_id("table-slices").findall("./tbody/tr")) == limits.FIRST_ROWS
     assert len(page.all("image")) > 950  # of those drawn here; scans compress better
+
+
+def with_every_reason(tables: Tables) -> Tables:
+    """Let every slice wait for review, for every reason that there is."""
+    for row in (row for rows in tables.predictions.values() for row in rows):
+        row |= {"needs_review": True, "review_reasons": [*ReviewReason], "doubt": 0.5}
+    return tables
+
+
+@pytest.mark.slow
+def test_a_page_of_1000_slices_is_below_5_megabytes_whatever_their_names_and_reasons(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    tables = with_every_reason(with_long_names(typical_tables(996)))
+    for row in (*tables.slices, *(row for rows in tables.predictions.values() for row in rows)):
+        row["path"] = row["path"].replace("x", "_")  # a line may break after each of these
+    target = build_report(make_run(tables), tmp_path / "index.html")
+    assert 4 * MEGABYTE < target.stat().st_size <= 5 * MEGABYTE
+    page = Page(target)
+    assert len(page.rows("table-slices")) == 1000
+    assert " pictured" in text(page.by_id("contact"))
+
+
+@pytest.mark.parametrize("change", [lambda tables: tables, with_every_reason], ids=["few", "all"])
+@pytest.mark.parametrize("name", ["a", "_", "&", "\u00e4"])
+def test_no_row_is_longer_than_it_is_reckoned_to_be(
+    make_run: MakeRun, tmp_path: Path, change: Callable[[Tables], Tables], name: str
+) -> None:
+    tables = change(typical_tables(40))
+    labels = {}
+    for row in (*tables.slices, *(row for rows in tables.predictions.values() for row in rows)):
+        row["path"] = f"{row['path']}{name * 100}"
+        labels[row["path"]] = "meningioma_coronal"
+    run = make_run(tables)
+    csv = tmp_path / "labels.csv"
+    lines = [f"{path},{category}\n" for path, category in labels.items()]
+    csv.write_text("path,category\n" + "".join(lines), "utf-8")
+    data = load_run(run, from_file(csv))
+    assert any(item.wrong for item in data.items)
+    html = build_report(run, tmp_path / "index.html", csv).read_text("utf-8")
+    rows = re.findall(r'<tr id="slice.*?</tr>', html, flags=re.DOTALL)
+    assert len(rows) == len(data.items)
+    for item, row in zip(data.items, rows, strict=True):
+        reckoned = limits._row_bytes(item, len(data.models)) + limits._PICTURE_CELL
+        assert len(row.encode()) <= reckoned, row
 
 
 def with_long_names(tables: Tables) -> Tables:
