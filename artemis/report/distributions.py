@@ -1,20 +1,21 @@
-"""The distributions as inline SVG: confidence, categories, strangeness and picture quality."""
+"""The distributions as inline SVG: confidence, answers, strangeness and picture quality."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from artemis.labels import CATEGORIES
+from artemis.labels import CATEGORIES, PLANES
 from artemis.models.seen import shares_between
 from artemis.predictions import QUALITY_COLUMNS
 from artemis.report.data import RunData
+from artemis.report.items import Answer
 from artemis.report.svg import (
     Series,
     bin_counts,
@@ -70,25 +71,32 @@ def confidence_plots(data: RunData) -> Plots:
 
 def category_plots(data: RunData) -> Plots:
     """Return one dot plot: how often each model gave each of the twelve categories."""
+    words = {category.name: sentence(CATEGORY_WORDS[category.name]) for category in CATEGORIES}
+    return _counts_plot(data, "category", words, lambda answer: answer.category.name)
+
+
+def plane_plots(data: RunData) -> Plots:
+    """Return one dot plot: how often each model gave each of the three planes."""
+    words = {plane: sentence(plane) for plane in PLANES}
+    return _counts_plot(data, "plane", words, lambda answer: answer.category.plane)
+
+
+def _counts_plot(
+    data: RunData, what: str, labels: Mapping[str, str], of: Callable[[Answer], str]
+) -> Plots:
+    """Return a dot plot of how often each model gave each of the labels, in their order."""
     if not data.ok:
         return []
-    counts = {
-        model: Counter(answer.category.name for answer in data.answers(model))
-        for model in data.models
-    }
+    counts = {model: Counter(map(of, data.answers(model))) for model in data.models}
     rows = [
-        (
-            sentence(CATEGORY_WORDS[category.name]),
-            [counts[model][category.name] for model in data.models],
-        )
-        for category in CATEGORIES
+        (label, [counts[model][name] for model in data.models]) for name, label in labels.items()
     ]
     listed = "; ".join(
         f"{label}: {', '.join(number(count) for count in values)}"
         for label, values in rows
         if any(values)
     )
-    words = f"Slices by category, {' then '.join(data.models)}. {listed}."
+    words = f"Slices by {what}, {' then '.join(data.models)}. {listed}."
     return [("", dot_plot(rows, data.models, words))]
 
 
@@ -159,6 +167,7 @@ def quality_plots(data: RunData) -> Plots:
 PLOTS: dict[str, Callable[[RunData], Plots]] = {
     "confidence": confidence_plots,
     "categories": category_plots,
+    "planes": plane_plots,
     "strangeness": strangeness_plots,
     "quality": quality_plots,
 }

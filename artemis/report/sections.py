@@ -121,6 +121,13 @@ SECTIONS: Final = (
                 "that a model never gave.",
             ),
             Figure(
+                "planes",
+                "Planes",
+                "How often each model gave each plane, over all tumour types. A batch of one kind "
+                "of series lies where its planes are; marks apart are planes on which the models "
+                "differ.",
+            ),
+            Figure(
                 "strangeness",
                 "Out-of-distribution score",
                 "How unlike the training images each slice is to each model; further right is "

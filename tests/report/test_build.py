@@ -188,6 +188,20 @@ def test_distances_are_drawn_on_those_of_the_training_slices_where_these_are_kno
     assert "7177" not in text(page.by_id("cards"))
 
 
+def test_planes_are_counted_over_all_tumour_types(make_run: MakeRun, tmp_path: Path) -> None:
+    tables = typical_tables(9)
+    for rows, planes in zip(tables.predictions.values(), ("cccccsstt", "ccccsssst"), strict=True):
+        for row, letter in zip(rows, planes, strict=True):
+            plane = {"c": "coronal", "s": "sagittal", "t": "transverse"}[letter]
+            row |= {"plane": plane, "category": f"{row['tumor']}_{plane}"}
+    figure = Page(build_report(make_run(tables), tmp_path / "index.html")).by_id("figure-planes")
+    (plot,) = figure.findall(".//svg")
+    assert plot.get("aria-label") == (
+        "Slices by plane, mobilenet_v2 then baseline. "
+        "Coronal: 5, 4; Sagittal: 2, 4; Transverse: 2, 1."
+    )
+
+
 def test_figures_of_models_are_rounded_and_their_thresholds_are_in_words(
     make_run: MakeRun, tmp_path: Path
 ) -> None:
