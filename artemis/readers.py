@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from contextvars import ContextVar, Token
 from queue import Empty, SimpleQueue
 from types import TracebackType
@@ -16,7 +17,7 @@ from typing import Any, Final, Self
 
 from artemis import errors
 from artemis.ending import check_goes_on
-from artemis.errors import ArtemisError, ProcessEndedError
+from artemis.errors import ArtemisError, ProcessEndedError, RunEndedError
 from artemis.ingest.read import OPENING
 from artemis.processes import OwnProcess
 from artemis.runs import Counts, RunPaths
@@ -71,13 +72,11 @@ class Readers:
         """End those that are idle; those at work end when they have answered, or the run ends."""
         READERS.reset(self._before)
         self._closed = True
-        while True:
-            try:
-                process = self._idle.get_nowait()
-            except Empty:
-                return
-            if process is not None:
-                process.end(_PATIENCE)
+        with suppress(Empty):
+            while True:
+                if (process := self._idle.get_nowait()) is not None:
+                    process.end(_PATIENCE)
+        self._idle.put(None)  # wakes a step that still waits for a reader
 
     def ingest(self, run: RunPaths, chunk: int, sides: Sequence[int]) -> Counts:
         """Do `artemis.classify.ingest_chunk`; a frame that crashes a reader becomes a failed row.
@@ -105,7 +104,7 @@ class Readers:
 
     def _asked(self, run: RunPaths, question: dict[str, Any], crashes: Counter[_At]) -> Any:
         """Return what a reader's step returns; count the frame that it ends at, if it does."""
-        process = self._idle.get() or OwnProcess(self._code)
+        process = self._taken(run)
         at: _At | None = None
         try:
             answer = process.ask(question)
@@ -130,6 +129,17 @@ class Readers:
         if "error" in answer:
             raise _error(answer["error"], answer["arguments"])
         return answer["done"]
+
+    def _taken(self, run: RunPaths) -> OwnProcess:
+        """Wait for a reader; raise if there will be none, since one of the run's steps failed."""
+        process = self._idle.get()
+        if not self._closed:
+            return process or OwnProcess(self._code)
+        self._idle.put(process)  # wakes the next that waits
+        raise RunEndedError(
+            f"{run.run_id}: expected a run that goes on. Received one that was ended. "
+            "Start it again."
+        )
 
     def _give_back(self, process: OwnProcess) -> None:
         if self._closed:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
@@ -169,6 +171,23 @@ def test_a_run_that_is_ended_ends_its_readers_in_mid_chunk(begun) -> None:
         with pytest.raises(RunEndedError, match="Received one that was ended"):
             readers.ingest(run, 0, SIDES)
     assert not (run.slices / part_name(0)).exists()
+
+
+def test_steps_that_wait_for_a_reader_wait_no_longer_once_there_will_be_none(begun) -> None:
+    run, _ = begun
+    slow = (
+        "import time\nfrom artemis.ingest import read\nreal = read._read_frame\n"
+        "def wait(*given):\n    time.sleep(1)\n    return real(*given)\n"
+        "read._read_frame = wait\n" + SERVE
+    )
+    with ThreadPoolExecutor(3) as steps:
+        with Readers(1, slow) as readers:
+            waiting = [steps.submit(readers.ingest, run, 0, SIDES) for _ in range(3)]
+            while readers._idle.qsize():
+                time.sleep(0.01)
+        # It is left with two that wait, as when another step of a run fails.
+        errors = [step.exception(timeout=60) for step in waiting]
+    assert [type(error) for error in errors if error] == [RunEndedError, RunEndedError]
 
 
 def test_a_reader_whose_command_is_gone_ends_by_itself(begun) -> None:
