@@ -37,7 +37,7 @@ def test_the_shipped_page_is_silent_asks_for_nothing_and_fits_a_telephone(tmp_pa
             page.on("pageerror", lambda error: heard.append(str(error)))
             page.on("console", lambda message: heard.append(message.text))
             page.goto(page_file.as_uri())
-            assert page.locator("main section").count() == 14  # the opening and thirteen parts
+            assert page.locator("main section").count() == 15  # the opening and fourteen parts
             assert page.locator("circle").first.is_visible()
             if scripts:
                 assert page.evaluate("document.documentElement.scrollWidth") <= width
