@@ -134,7 +134,11 @@ class Readers:
         """Wait for a reader; raise if there will be none, since one of the run's steps failed."""
         process = self._idle.get()
         if not self._closed:
-            return process or OwnProcess(self._code)
+            try:
+                return process or OwnProcess(self._code)
+            except OSError:  # no memory for it, or no room for its words: the step may be repeated
+                self._idle.put(None)
+                raise
         self._idle.put(process)  # wakes the next that waits
         raise RunEndedError(
             f"{run.run_id}: expected a run that goes on. Received one that was ended. "

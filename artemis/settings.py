@@ -146,7 +146,9 @@ class Settings(BaseSettings):
         120, ge=1, description="Chunks of a run, as long as each holds at most 1,024 slices."
     )
     chunks_in_flight: int = Field(
-        0, ge=0, description="Chunks worked on at the same time; 0: two, and one for two cores."
+        0,
+        ge=0,
+        description="Chunks worked on at the same time; 0: one for every two cores, and two more.",
     )
     readers: int | None = Field(
         None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -141,6 +142,19 @@ def test_a_reader_that_cannot_start_says_its_last_words(begun) -> None:
         ),
     ):
         readers.ingest(run, 0, SIDES)
+
+
+def test_a_reader_that_the_system_could_not_start_is_started_at_the_next_step(
+    begun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, _ = begun
+    with Readers(1) as readers:
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "executable", "/no/such/interpreter")
+            with pytest.raises(FileNotFoundError, match="/no/such/interpreter"):
+                readers.ingest(run, 0, SIDES)
+        assert readers._idle.qsize() == 1
+        assert readers.ingest(run, 0, SIDES).failed == 0
 
 
 def test_errors_of_a_step_are_raised_as_the_step_raises_them(begun) -> None:
