@@ -4,7 +4,8 @@
 `predictions` a row for every classified slice and model; `thumbnails` the small
 pictures that reports show, those with the evidence of the first model that maps it, and larger
 ones of what a human should look at first; `studies` a row for every series and study of several
-slices, and model. Column names are the public interface.
+slices, and model; `truth` the labels that a report was given. Column names are the public
+interface.
 """
 
 from __future__ import annotations
@@ -113,11 +114,24 @@ STUDIES_SCHEMA: Final = pa.schema(
 )
 """See `artemis.studies`."""
 
+TRUTH_SCHEMA: Final = pa.schema(
+    [
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("frame", pa.int32(), nullable=False),
+        pa.field("tumor", pa.string(), nullable=False),
+        pa.field("plane", pa.string(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("run_id", pa.string(), nullable=False),
+    ]
+)
+"""See `artemis.report.kept_truth.keep_truth`."""
+
 SCHEMAS: Final[Mapping[str, pa.Schema]] = {
     "slices": SLICES_SCHEMA,
     "predictions": PREDICTIONS_SCHEMA,
     "thumbnails": THUMBNAILS_SCHEMA,
     "studies": STUDIES_SCHEMA,
+    "truth": TRUTH_SCHEMA,
 }
 
 
@@ -173,7 +187,7 @@ def read_table(run_dir: Path, name: str, columns: Sequence[str] | None = None) -
     ----------
     run_dir : Path
         ``<workspace>/runs/<run_id>``.
-    name : {'slices', 'predictions', 'thumbnails', 'studies'}
+    name : {'slices', 'predictions', 'thumbnails', 'studies', 'truth'}
         Which table.
     columns : sequence of str, optional
         Which of its columns; all by default.

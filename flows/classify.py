@@ -138,7 +138,7 @@ def report(run_dir: str) -> str:
     """Write the run's HTML report and the list of runs."""
     run, record = _open_run(run_dir)
     mirror = mirror_of(run, record)
-    page = write_report(run.root, mirror=mirror)
+    page = write_report(run.root, mirror)
     if mirror is not None:
         mirror.push_run(run)
     return record.report or str(page)

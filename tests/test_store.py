@@ -110,7 +110,7 @@ def finished(mirror: Mirror, run: RunPaths, record: RunRecord, workers: list[Pat
     mirror.pull_run(run.run_id)
     write_studies(run, record)
     conclude_run(run, record, counts, {})
-    write_report(run.root, mirror=mirror)
+    write_report(run.root, mirror)
     mirror.push_run(run)
 
 

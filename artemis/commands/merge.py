@@ -45,7 +45,7 @@ def merge(
         store = None if mirror is None else mirror.store.address
         record = merge_runs(folders, settings, command_line(), store)
         merged = RunPaths(settings.workspace, record.run_id)
-        write_report(merged.root, mirror=mirror)
+        write_report(merged.root, mirror)
         if mirror is not None:
             mirror.push_run(merged)
     if as_json:

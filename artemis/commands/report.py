@@ -43,8 +43,15 @@ def report(
     ] = False,
     labels: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="CSV of true categories: path,category or a review."),
+        typer.Option(
+            metavar="FILE",
+            help="CSV of true categories: path,category or a review. Kept with the run.",
+        ),
     ] = None,
+    no_labels: Annotated[
+        bool,
+        typer.Option("--no-labels", help="Forget the labels that the run was given before."),
+    ] = False,
     compare: Annotated[
         tuple[str, str] | None,
         typer.Option(metavar="RUN_A RUN_B", help="List the predictions that changed from A to B."),
@@ -64,8 +71,8 @@ def report(
     of how a batch as a whole lies beside another, or beside what the models were trained on.
     """
     _check_usage(run, form, output, pdf, compare)
-    _check_drift(drift, against, form, pdf or compare is not None or labels is not None)
-    if labels is not None and (compare or form != "html"):
+    _check_drift(drift, against, form, pdf or bool(compare or labels or no_labels))
+    if (labels or no_labels) and (compare or form != "html" or (labels and no_labels)):
         raise typer.BadParameter("--labels: expected one RUN and its page. Leave the other out.")
     with workspace_of(workspace) as (settings, mirror):
         named = [str(run), *([against] if against else [])] if compare is None else compare
@@ -79,7 +86,9 @@ def report(
         elif drift:
             _drift(folders, mirror, as_json)
         elif form == "html":
-            _write_page(folders[0], mirror, labels, pdf, as_json)
+            if labels or no_labels:
+                _keep_labels(folders[0], mirror, labels)
+            _write_page(folders[0], mirror, pdf, as_json)
         else:
             _give_data(folders[0], form, output)
 
@@ -112,15 +121,21 @@ def _check_drift(drift: bool, against: str | None, form: str, others: bool) -> N
         )
 
 
-def _write_page(
-    folder: Path, mirror: Mirror | None, labels: Path | None, pdf: bool, as_json: bool
-) -> None:
+def _keep_labels(folder: Path, mirror: Mirror | None, labels: Path | None) -> None:
+    from artemis.report.kept_truth import forget_truth, keep_truth
+
+    kept = forget_truth(folder) if labels is None else keep_truth(folder, labels)
+    if mirror is not None:
+        mirror.push(kept)
+
+
+def _write_page(folder: Path, mirror: Mirror | None, pdf: bool, as_json: bool) -> None:
     from artemis.report.pdf import find_browser, write_pdf
     from artemis.report.publish import write_report
 
     if pdf:
         find_browser()  # before the page is made, that takes longer
-    page = write_report(folder, labels, mirror)
+    page = write_report(folder, mirror)
     said = {"report": shown(page, mirror)}
     if pdf:
         printed = write_pdf(page, page.with_name("report.pdf"))

@@ -10,6 +10,7 @@ from typing import Any, Final
 from artemis import RESEARCH_USE
 from artemis.labels import CATEGORIES, PROBABILITY_COLUMNS
 from artemis.predictions import plain_rows, run_parts
+from artemis.report.kept_truth import truth_of
 from artemis.report.tabular import csv_lines
 from artemis.runs import RunRecord, read_record
 
@@ -30,6 +31,9 @@ COLUMNS: Final[Mapping[str, str]] = {
     "status": "`ok`, `refused` or `failed`",
     "reason_code": "why it was refused or failed",
     "reason": "the same as a sentence, with what to do",
+    "true_tumor": "its tumour as known beforehand: by the labels kept with the run, else by the "
+    "names of its folders; empty where they do not say",
+    "true_plane": "its plane, as known in the same way",
     "model": "name of the model; empty, like all that follows, unless the status is `ok`",
     "model_version": "its version",
     "category": "the answer, `glioma_coronal` … `none_transverse`",
@@ -61,8 +65,12 @@ def data_rows(run_dir: Path) -> Iterator[dict[str, Any]]:
     RunRecordError
         If a table cannot be read.
     """
+    truth = truth_of(run_dir, read_record(run_dir).batch)
     for part in run_parts(run_dir):
         for row in plain_rows(part):
+            known = truth.of(row["path"], row["frame"], row["slice_id"])
+            row["true_tumor"] = None if known is None else known.tumor
+            row["true_plane"] = None if known is None else known.plane
             yield {name: _plain(name, row[name]) for name in COLUMNS}
 
 

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from artemis.errors import LabelsError
 from artemis.files import write_text_atomic
 from artemis.labels import PLANES, TUMORS
 from artemis.report.card_pictures import CardPicture
@@ -19,7 +18,6 @@ from artemis.report.listings import table_view
 from artemis.report.page import render_page
 from artemis.report.paging import SlicePage, links_from, remove_stale, slice_pages
 from artemis.report.sections import SECTIONS, caption_facts, limit_facts
-from artemis.report.truth_data import from_file
 from artemis.report.verdict import opening
 from artemis.report.words import visible
 from artemis.reviewed_file import COLUMNS
@@ -28,7 +26,7 @@ SCRIPTS: Final = ("page.js", "csv.js", "review.js")
 _NO_PICTURE: Final = Markup('<div class="nopicture">no picture</div>')
 
 
-def build_report(run_dir: Path, target: Path, labels: Path | None = None) -> Path:
+def build_report(run_dir: Path, target: Path) -> Path:
     """Write the report of a run as one self-contained HTML file.
 
     A run whose slices do not fit in one page gets pages of slices beside it,
@@ -38,13 +36,10 @@ def build_report(run_dir: Path, target: Path, labels: Path | None = None) -> Pat
     ----------
     run_dir : Path
         ``<workspace>/runs/<run_id>``. Only ``run.json`` and the tables `slices`,
-        `predictions`, `thumbnails` and `studies` are read, never a scan; the same inputs give
-        the same bytes.
+        `predictions`, `thumbnails`, `studies` and `truth` are read, never a scan; the same
+        inputs give the same bytes.
     target : Path
         The page; its folder is made. It appears whole or not at all.
-    labels : Path, optional
-        CSV of the true categories, see `artemis.report.truth_data.from_file`; by default the
-        folders' names are asked.
 
     Returns
     -------
@@ -55,16 +50,8 @@ def build_report(run_dir: Path, target: Path, labels: Path | None = None) -> Pat
     ------
     RunRecordError
         If the record or a table is missing, unreadable or of another schema.
-    LabelsError
-        If `labels` is wrong, or names none of the run's slices.
     """
-    data = load_run(run_dir, None if labels is None else from_file(labels))
-    if labels is not None and not data.known:
-        example = data.ok[0].path if data.ok else "none was classified"
-        raise LabelsError(
-            f"{labels}: expected labels of this run's slices, such as {example!r}. Received none. "
-            "Give paths relative to the batch folder, or the review of this run."
-        )
+    data = load_run(run_dir)
     pages = slice_pages(data)
     for page, text in slice_page_texts(data, pages, target.name):
         write_text_atomic(target.parent / page.name, text)

@@ -13,11 +13,12 @@ from typing import Any, Final
 
 from artemis.errors import RunRecordError
 from artemis.labels import CATEGORIES, CATEGORY_NAMES, PROBABILITY_COLUMNS
-from artemis.predictions import QUALITY_COLUMNS, plain_rows, read_studies, read_table, table_rows
+from artemis.predictions import QUALITY_COLUMNS, plain_rows, read_studies, table_rows
 from artemis.report.items import Answer, SliceItem
+from artemis.report.kept_truth import truth_of
 from artemis.report.stored_pictures import stored_pictures
 from artemis.report.study_data import StudyEntry, study_entries
-from artemis.report.truth_data import Truth, from_folders
+from artemis.report.truth_data import Truth
 from artemis.report.words import (
     confidence_step,
     joined,
@@ -133,15 +134,13 @@ _AnswersBySlice = dict[tuple[str, int], dict[str, Answer]]
 """Answers by path and frame, then by model."""
 
 
-def load_run(run_dir: Path, truth: Truth | None = None) -> RunData:
+def load_run(run_dir: Path) -> RunData:
     """Read a run's record and tables.
 
     Parameters
     ----------
     run_dir : Path
         ``<workspace>/runs/<run_id>``.
-    truth : Truth, optional
-        What is known of the slices; by default what the names of their folders say.
 
     Raises
     ------
@@ -150,7 +149,7 @@ def load_run(run_dir: Path, truth: Truth | None = None) -> RunData:
         this version of Artemis does not know.
     """
     record = read_record(run_dir)
-    truth = truth or from_folders(record.batch)
+    truth = truth_of(run_dir, record.batch)
     steps = {model.name: confidence_step(model.ece) for model in record.models}
     answers, answering = _answers(run_dir, steps)
     models = dict.fromkeys([*(model.name for model in record.models), *answering])
@@ -164,10 +163,7 @@ def load_run(run_dir: Path, truth: Truth | None = None) -> RunData:
         views=pictures["view_jpeg"],
         view_evidence=pictures["view_evidence"],
         studies=study_entries([*plain_rows(read_studies(run_dir))], tuple(models)),
-        truth_words=truth.words_for(
-            (row["path"], row["frame"], row["slice_id"])
-            for row in plain_rows(read_table(run_dir, "slices", ("path", "frame", "slice_id")))
-        ),
+        truth_words=truth.words,
     )
 
 

@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from artemis.mirror import Mirror
 
 
-def write_report(run_dir: Path, labels: Path | None = None, mirror: Mirror | None = None) -> Path:
+def write_report(run_dir: Path, mirror: Mirror | None = None) -> Path:
     """Write a run's page and the page that lists all runs; return the former.
 
     Where they go depends on where the run lies now, not on where it was made, so that a
-    workspace can be moved. `labels` is a CSV of the true categories, see `build_report`.
-    With a mirror that the run lies in, both pages are pushed to its store as well.
+    workspace can be moved. With a mirror that the run lies in, both pages are pushed to its store
+    as well.
     """
     run_dir = run_dir.resolve()
     record = read_record(run_dir)
     here = record.settings.model_copy(update={"workspace": run_dir.parent.parent})
     reports = reports_root(here).resolve()
-    target = build_report(run_dir, reports / record.run_id / "index.html", labels)
+    target = build_report(run_dir, reports / record.run_id / "index.html")
     if mirror is not None:
         mirror.push_below(target.parent)
     write_index(run_dir.parent, reports, mirror)

@@ -42,6 +42,17 @@ def test_data_goes_to_a_file_where_one_is_named(workspace: Path, tmp_path: Path)
     assert file.read_text().startswith("run_id,slice_id,path,frame,format,")
 
 
+def test_labels_stay_with_the_run_until_they_are_forgotten(workspace: Path, tmp_path: Path) -> None:
+    file = tmp_path / "labels.csv"
+    file.write_text("path,category\npatient_0/slice_00001.png,no_axial\n", encoding="utf-8")
+    pages = []
+    for options in (["--labels", str(file)], [], ["--no-labels"], []):
+        page = report(workspace, "latest", *options).strip()
+        pages.append(Path(page).read_text(encoding="utf-8"))
+    assert ["the labels labels.csv" in page for page in pages] == [True, True, False, False]
+    assert "true_tumor" in report(workspace, "latest", "--format", "csv").splitlines()[0]
+
+
 def test_a_comparison_prints_page_and_tables_or_counts(workspace: Path) -> None:
     newer = workspace / "runs" / "20260302T080000Z-ffffff"
     shutil.copytree(workspace / "runs" / RUN_ID, newer)
@@ -64,6 +75,9 @@ def test_a_comparison_prints_page_and_tables_or_counts(workspace: Path) -> None:
         (["latest", "--format", "csv", "--pdf"], "leave it out"),
         (["--compare", "a", "b", "--pdf"], "expected one RUN"),
         (["latest", "--output", "x"], "expected --format json or csv"),
+        (["latest", "--labels", "x", "--no-labels"], "--labels: expected one RUN and its page"),
+        (["latest", "--no-labels", "--format", "json"], "--labels: expected one RUN and its page"),
+        (["latest", "--no-labels", "--drift"], "--drift: expected one RUN, and --against"),
         (["--compare", "latest", RUN_ID], f"expected two runs. Received {RUN_ID} as both"),
     ],
 )

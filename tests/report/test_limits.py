@@ -10,7 +10,7 @@ import pytest
 from artemis.report import limits
 from artemis.report.build import build_report
 from artemis.report.data import load_run
-from artemis.report.truth_data import from_file
+from artemis.report.kept_truth import keep_truth
 from artemis.review import ReviewReason
 from tests.report.browsing import BROWSER_TEST, HELD, RELEASED, OpenPage
 from tests.report.conftest import Tables, jpeg, slice_row, typical_tables, write_run
@@ -151,9 +151,10 @@ def test_no_row_is_longer_than_it_is_reckoned_to_be(
     csv = tmp_path / "labels.csv"
     lines = [f"{path},{category}\n" for path, category in labels.items()]
     csv.write_text("path,category\n" + "".join(lines), "utf-8")
-    data = load_run(run, from_file(csv))
+    keep_truth(run, csv)
+    data = load_run(run)
     assert any(item.wrong for item in data.items)
-    html = build_report(run, tmp_path / "index.html", csv).read_text("utf-8")
+    html = build_report(run, tmp_path / "index.html").read_text("utf-8")
     rows = re.findall(r'<tr id="slice.*?</tr>', html, flags=re.DOTALL)
     assert len(rows) == len(data.items)
     for item, row in zip(data.items, rows, strict=True):

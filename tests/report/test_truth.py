@@ -6,16 +6,25 @@ from pathlib import Path
 
 import pytest
 
-from artemis.errors import LabelsError
+from artemis.errors import LabelsError, RunRecordError
 from artemis.labels import CATEGORIES, CATEGORY_NAMES
+from artemis.predictions import TRUTH_SCHEMA, part_name, write_part
+from artemis.report.as_data import data_rows
 from artemis.report.build import build_report
 from artemis.report.data import load_run
+from artemis.report.kept_truth import forget_truth, keep_truth
 from artemis.report.truth import Share, model_truth, pairs_of, truth_view, wilson
-from artemis.report.truth_data import from_file, from_folders
+from artemis.report.truth_data import from_folders
 from tests.report.conftest import RUN_ID, Tables, prediction_row, typical_tables
 from tests.report.parsing import Page, text
 
 MakeRun = Callable[..., Path]
+
+
+def with_labels(run: Path, target: Path, labels: Path) -> Path:
+    """Write the report of a run that is given labels."""
+    keep_truth(run, labels)
+    return build_report(run, target)
 
 
 def labelled(ok: int = 24) -> Tables:
@@ -128,7 +137,7 @@ def test_a_file_of_labels_is_read_in_any_spelling(
 ) -> None:
     file = tmp_path / "labels.csv"
     file.write_text(content, encoding="utf-8")
-    page = Page(build_report(make_run(), tmp_path / "index.html", file))
+    page = Page(with_labels(make_run(), tmp_path / "index.html", file))
     note = text(page.by_id("truth").find("p"))
     known = r"Known for 1 of 30 classified slices, by the labels labels\.csv "
     assert re.fullmatch(known + r"\(SHA-256 [0-9a-f]{12}…\)\.", note)
@@ -155,10 +164,11 @@ def test_a_review_is_read_as_truth_without_what_reviewers_disagree_on(
         ),
         encoding="utf-8",
     )
-    truth = from_file(file)
-    data = load_run(make_run(tables), truth)
+    run = make_run(tables)
+    keep_truth(run, file)
+    data = load_run(run)
     assert [item.truth and item.truth.name for item in data.ok] == ["none_coronal", None, None]
-    assert truth.words.endswith("without 1 slice on which reviewers disagree")
+    assert data.truth_words.endswith("without 1 slice on which reviewers disagree")
 
 
 def test_labels_that_name_no_slice_are_counted_on_the_page(
@@ -173,10 +183,10 @@ def test_labels_that_name_no_slice_are_counted_on_the_page(
     ):
         lines = [f"{name},glioma_coronal\n" for name in mistyped]
         file.write_text(f"path,category\n{path},none_coronal\n" + "".join(lines))
-        page = build_report(run, tmp_path / "index.html", file).read_text(encoding="utf-8")
+        page = with_labels(run, tmp_path / "index.html", file).read_text(encoding="utf-8")
         assert words in page
     file.write_text(f"path,category\n{path},none_coronal\n", encoding="utf-8")
-    page = build_report(run, tmp_path / "index.html", file).read_text(encoding="utf-8")
+    page = with_labels(run, tmp_path / "index.html", file).read_text(encoding="utf-8")
     assert "no slice of this run" not in page
 
 
@@ -198,7 +208,7 @@ def test_what_is_wrong_with_a_file_of_labels_is_said(
     file = tmp_path / "labels.csv"
     file.write_text(content, encoding="utf-8")
     with pytest.raises(LabelsError, match=message):
-        build_report(make_run(), tmp_path / "index.html", file)
+        with_labels(make_run(), tmp_path / "index.html", file)
     assert not (tmp_path / "index.html").exists()
 
 
@@ -206,8 +216,58 @@ def test_a_file_of_labels_that_is_not_there_is_named_without_a_code(
     make_run: MakeRun, tmp_path: Path
 ) -> None:
     with pytest.raises(LabelsError, match=r"Received: No such file or directory\. Give a"):
-        build_report(make_run(), tmp_path / "index.html", tmp_path / "nothing.csv")
+        keep_truth(make_run(), tmp_path / "nothing.csv")
 
 
 def test_every_category_may_be_the_truth() -> None:
     assert all(from_folders("/").of(f"{c.name}/a.png", 0, None) == c for c in CATEGORIES)
+
+
+def test_a_report_made_again_has_the_labels_that_the_run_was_given(
+    run: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "labels.csv"
+    file.write_text("path,category\nglioma_coronal/000.png,none_sagittal\n", encoding="utf-8")
+    page = tmp_path / "index.html"
+    first = with_labels(run, page, file).read_bytes()
+    file.unlink()
+    assert build_report(run, page).read_bytes() == first
+    assert load_run(run).truth_words.startswith("the labels labels.csv (SHA-256 ")
+    assert [(item.path, item.truth.name) for item in load_run(run).known if item.truth] == [
+        ("glioma_coronal/000.png", "none_sagittal")
+    ]
+    rows = [row for row in data_rows(run) if row["true_tumor"]]
+    assert {(row["path"], row["true_tumor"], row["true_plane"]) for row in rows} == {
+        ("glioma_coronal/000.png", "none", "sagittal")
+    }
+
+
+def test_without_its_labels_a_run_is_measured_against_its_folders_again(
+    run: Path, tmp_path: Path
+) -> None:
+    before = build_report(run, tmp_path / "index.html").read_bytes()
+    file = tmp_path / "labels.csv"
+    file.write_text("path,category\nglioma_coronal/000.png,none_sagittal\n", encoding="utf-8")
+    keep_truth(run, file)
+    forget_truth(run)
+    assert load_run(run).truth_words == "the names of the folders"
+    assert build_report(run, tmp_path / "index.html").read_bytes() == before
+    assert len([row for row in data_rows(run) if row["true_tumor"]]) == 2 * 24
+
+
+def test_labels_that_name_nothing_leave_those_that_were_kept(run: Path, tmp_path: Path) -> None:
+    file = tmp_path / "labels.csv"
+    file.write_text("path,category\nglioma_coronal/000.png,none_sagittal\n", encoding="utf-8")
+    keep_truth(run, file)
+    file.write_text("path,category\nelse.png,none_sagittal\n", encoding="utf-8")
+    with pytest.raises(LabelsError, match=r"such as 'glioma_coronal/000\.png'"):
+        keep_truth(run, file)
+    assert len(load_run(run).known) == 1
+
+
+def test_a_kept_category_of_another_version_is_named(run: Path) -> None:
+    row = {"path": "a.png", "frame": 0, "tumor": "cyst", "plane": "coronal"}
+    target = run / "truth" / part_name(0)
+    write_part(target, [{**row, "source": "x", "run_id": RUN_ID}], TRUTH_SCHEMA)
+    with pytest.raises(RunRecordError, match=r"Received 'cyst', 'coronal'\. Give the labels again"):
+        load_run(run)
