@@ -8,32 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from artemis.batch import plan_chunks, start_run, write_plans
-from artemis.classify import conclude_chunk, ingest_chunk, predict_chunk
 from artemis.labels import PROBABILITY_COLUMNS
 from artemis.predictions import read_studies, read_table
 from artemis.report.build import report_page
 from artemis.report.data import load_run
-from artemis.runs import RunPaths, RunRecord
-from artemis.settings import Runtime, Settings
+from artemis.settings import Runtime
 from artemis.studies import write_studies
+from tests.classified import classify
 from tests.exported import export_mapping_model
-
-
-def classify(
-    batch: Path, workspace: Path, models: list[str], runtime: Runtime = "litert"
-) -> tuple[RunPaths, RunRecord]:
-    settings = Settings(workspace=workspace, runtime=runtime)
-    run, record = start_run(batch, settings, models, "a test")
-    chunks = plan_chunks(batch, settings)
-    write_plans(run, chunks)
-    sides = sorted({model.side for model in record.models})
-    for chunk in range(len(chunks)):
-        ingest_chunk(run, record, chunk, sides)
-        for model in record.models:
-            predict_chunk(run, record, chunk, model.name, model.folder)
-        conclude_chunk(run, record, chunk)
-    return run, record
 
 
 @pytest.fixture
