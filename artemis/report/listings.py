@@ -10,10 +10,12 @@ from typing import Any, Final
 
 from artemis.ingest.reasons import REMEDIES
 from artemis.labels import PLANES, TUMORS
+from artemis.models.card.limits import KNOWN_LIMITS, rarely_seen
 from artemis.report import limits
 from artemis.report.data import RunData
 from artemis.report.evidence import evidence_legend, evidence_words
 from artemis.report.items import SliceItem, once
+from artemis.report.truth_data import FOLDERS
 from artemis.report.words import (
     DASH,
     REVIEW_REASON_WORDS,
@@ -176,7 +178,7 @@ def happened(item: SliceItem) -> str:
 
 
 def cards_view(data: RunData) -> dict[str, Any]:
-    """Return what the run recorded of each model, as label and value."""
+    """Return what the run recorded of each model, as label and value, and its known limits."""
     cards = []
     for model in data.record.models:
         fields = model.model_dump(mode="json")
@@ -189,10 +191,9 @@ def cards_view(data: RunData) -> dict[str, Any]:
             f"{TUMOR_WORDS.get(tumor, tumor)} {limit:.3f}"
             for tumor, limit in model.set_thresholds.items()
         )
-        cards.append(
-            (name, [(_FIELD_WORDS.get(key, key), _plain(value)) for key, value in fields.items()])
-        )
-    return {"cards": cards}
+        rows = [(_FIELD_WORDS.get(key, key), _plain(value)) for key, value in fields.items()]
+        cards.append((name, rows, rarely_seen(model.trained_on)))
+    return {"cards": cards, "limits": KNOWN_LIMITS}
 
 
 def provenance_view(data: RunData) -> dict[str, Any]:
@@ -234,6 +235,7 @@ def provenance_view(data: RunData) -> dict[str, Any]:
             ("slices", "a row for every slice found, also those refused or failed"),
             ("predictions", "a row for every classified slice and model, with all probabilities"),
             ("thumbnails", "the small pictures of this page"),
+            *([] if data.truth_words == FOLDERS else [("truth", "the labels that it was given")]),
             *(
                 [("studies", "a row for every series and study of several slices, and model")]
                 if data.studies

@@ -15,6 +15,9 @@ from artemis.labels import Category, category_of, parse_category
 from artemis.report.words import counted, visible
 from artemis.reviewed_file import DECIDING, read_rows
 
+FOLDERS: Final = "the names of the folders"
+"""The source of a truth that nobody gave."""
+
 _HASH_DIGITS: Final = 12
 _REVIEWED: Final = frozenset({"slice_id", "verdict"})
 
@@ -64,7 +67,7 @@ def from_folders(batch: str) -> Truth:
         folders = (PurePosixPath(batch).name, *PurePosixPath(path).parent.parts)
         return next((c for name in reversed(folders) if (c := parse_category(name))), None)
 
-    return Truth("the names of the folders", of)
+    return Truth(FOLDERS, of)
 
 
 def from_file(file: Path) -> Truth:

@@ -225,6 +225,23 @@ def test_words_of_plots_have_one_size_and_are_on_paper(open_page: OpenPage, repo
     assert not [style for style in styles if style.startswith("none")]
 
 
+@pytest.mark.parametrize(("width", "within"), [(1280, 8), (390, 220)])
+def test_the_contact_sheet_is_about_as_high_before_its_pictures_are_laid_out(
+    open_page: OpenPage, tmp_path: Path, width: int, within: int
+) -> None:
+    run = write_run(tmp_path / "data", typical_tables(330)).root
+    page = open_page(
+        build_report(run, tmp_path / "index.html"), viewport={"width": width, "height": 800}
+    )
+    heights = page.locator(".sheet").evaluate_all(
+        "all => all.map(one => { const before = one.offsetHeight;"
+        " one.style.contentVisibility = 'visible'; return [before, one.offsetHeight]; })"
+    )
+    assert len(heights) > 3
+    assert max(after for _, after in heights) > 250
+    assert max(abs(before - after) for before, after in heights) <= within, heights
+
+
 def test_paper_does_not_tell_people_to_use_the_bar(open_page: OpenPage, report: Path) -> None:
     page = open_page(report)
     told = page.get_by_text("Judge each in the bar at the foot of the page")

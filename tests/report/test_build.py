@@ -14,6 +14,7 @@ from jinja2 import UndefinedError
 from artemis import RESEARCH_USE
 from artemis.errors import RunRecordError
 from artemis.ingest.reasons import REMEDIES, Reason
+from artemis.models.card.limits import KNOWN_LIMITS
 from artemis.models.seen import SeenSlices
 from artemis.report.build import build_report
 from artemis.report.page import render_page
@@ -225,6 +226,22 @@ def test_figures_of_models_are_rounded_and_their_thresholds_are_in_words(
         f"{sets}glioma 0.687, no tumour 0.500",
         f"{sets}glioma 0.700, meningioma 0.700, pituitary 0.700, no tumour 0.700",
     ]
+
+
+def test_known_limits_stand_once_and_what_was_seen_rarely_with_its_model(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    run = make_run()
+    record = read_record(run)
+    counts = {"none_coronal": 21, "glioma_coronal": 21, "none_sagittal": 300}
+    first = record.models[0].model_copy(update={"trained_on": counts})
+    changed = record.model_copy(update={"models": [first, *record.models[1:]]})
+    (run / "run.json").write_text(changed.model_dump_json(), encoding="utf-8")
+    cards = Page(build_report(run, tmp_path / "index.html")).by_id("cards")
+    assert [text(item) for item in cards.findall(".//li")] == [*KNOWN_LIMITS]
+    said = "Trained on fewer than 50 images: no tumour, coronal; glioma, coronal. Their figures say"
+    models = [text(model) for model in cards.findall(".//div[@class='model']")]
+    assert [said in words for words in models] == [True, False]
 
 
 @pytest.mark.parametrize("frame", [0, 1])

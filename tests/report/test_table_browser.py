@@ -103,6 +103,7 @@ def taken_out(page: Any, meanwhile: str = "") -> list[dict[str, str]]:
     with page.expect_download() as waiting:
         page.get_by_role("button", name="CSV of these rows").click()
         page.evaluate(meanwhile)
+        page.get_by_text("in the CSV").wait_for()  # else the click is what was lost
     assert waiting.value.suggested_filename == f"slices_{RUN_ID}.csv"
     text = Path(waiting.value.path()).read_bytes().decode("utf-8")
     rows = [*csv.DictReader(io.StringIO(text, newline=""))]

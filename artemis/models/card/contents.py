@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from artemis import RESEARCH_USE
 from artemis.labels import PLANES, TUMORS
@@ -18,6 +18,7 @@ from artemis.models.card.blocks import (
     Paragraph,
     Section,
 )
+from artemis.models.card.limits import KNOWN_LIMITS, rarely_seen
 from artemis.models.card.measured import (
     calibration,
     confusions,
@@ -32,9 +33,7 @@ from artemis.models.card.outlines import outlines
 from artemis.models.card.sources import sources_table
 from artemis.models.figures import figure, table_of
 from artemis.models.manifest import CROSS_VALIDATED, Manifest, load_manifest
-from artemis.said import CATEGORY_WORDS, class_words, confidence_step, percent
-
-_RARE: Final = 50  # images of a category below which a card warns
+from artemis.said import class_words, confidence_step, percent
 
 
 def read_card(folder: Path) -> Card:
@@ -250,23 +249,6 @@ def _failures(manifest: Manifest) -> Section:
 
 
 def _limits(manifest: Manifest) -> Section:
-    trained_on = manifest.training.per_category
-    rare = [CATEGORY_WORDS.get(name, name) for name, n in trained_on.items() if n < _RARE]
-    items = [
-        'Source and class are tied in the public data: no image of "none" comes from the source '
-        "of most tumours, so the model may partly know the source by its look. See the figures "
-        "per source and the shortcut tests.",
-        "Age, sex, ethnicity, scanner and field strength are not recorded, so no figure by group "
-        "of people or machine can be given, and nobody knows whom it serves worse.",
-        "The public data are collections put together without a plan; nothing says that they are "
-        "like the patients of any hospital. This record holds no figure of another institution.",
-        "The labels are those of the collections, or of reviewers; no second reading checks them.",
-        "Other tumours, metastases, treated tumours and other sequences were not trained on; the "
-        "model still answers with one of its twelve categories.",
-        "A slice is judged by itself: what the neighbouring slices show is not seen.",
-    ]
-    if rare:
-        items.append(
-            f"Trained on fewer than {_RARE} images: {'; '.join(rare)}. Their figures say little."
-        )
-    return Section("limits", "Known limits", (Bullets(tuple(items)),))
+    rare = rarely_seen(manifest.training.per_category)
+    items = (*KNOWN_LIMITS, *([rare] if rare else []))
+    return Section("limits", "Known limits", (Bullets(items),))
