@@ -27,6 +27,7 @@ from artemis.ingest.read import read_chunk
 from artemis.labels import CATEGORIES, NO_TUMOR, PLANES, PROBABILITY_COLUMNS
 from artemis.models.conformal import prediction_sets
 from artemis.models.registry import load_model
+from artemis.models.runtime import ClassificationModel
 from artemis.predictions import (
     PREDICTIONS_SCHEMA,
     SLICES_SCHEMA,
@@ -161,6 +162,7 @@ def predict_chunk(run: RunPaths, record: RunRecord, chunk: int, model: str, fold
     arrays: dict[str, Any] = {
         "probabilities": loaded.probabilities(output.logits),
         "ood_score": loaded.reference.score(output.features, pictures),
+        **_seen(scratch, loaded),
     }
     if output.maps is not None and gives_evidence(loaded.manifest.outputs):
         shown = arrays["probabilities"].argmax(axis=1) // len(PLANES)
@@ -168,6 +170,17 @@ def predict_chunk(run: RunPaths, record: RunRecord, chunk: int, model: str, fold
     with atomic_path(scratch.outputs(model)) as temporary, temporary.open("wb") as stream:
         np.savez(stream, **arrays)
     return len(pictures)
+
+
+def _seen(scratch: ChunkPaths, model: ClassificationModel) -> dict[str, NDArray[Any]]:
+    """Return which slices a model was trained on, and what others answered; -1 for nothing."""
+    rows = json.loads(scratch.rows.read_text(encoding="utf-8"))
+    ids = [row["slice_id"] for row in rows]
+    answers = [model.trained_on.get(slice_id) for slice_id in ids]
+    return {
+        "trained_on": np.array([slice_id in model.trained_on for slice_id in ids], dtype=np.bool_),
+        "out_of_fold": np.array([-1 if one is None else one for one in answers], dtype=np.int8),
+    }
 
 
 def conclude_chunk(run: RunPaths, record: RunRecord, chunk: int) -> int:
@@ -234,22 +247,25 @@ def _evidence(
 
 @dataclass(frozen=True, slots=True)
 class _Outputs:
-    """What one model said of a chunk: probabilities, answers, and prediction sets."""
+    """What one model said of a chunk: probabilities, answers, prediction sets, what it had seen."""
 
     probabilities: NDArray[np.float32]
     answers: list[Answer]
     sets: list[list[str]]
+    trained_on: NDArray[np.bool_]
+    out_of_fold: NDArray[np.int8]
 
 
 def _read_outputs(scratch: ChunkPaths, model: ModelRecord) -> _Outputs:
     with np.load(scratch.outputs(model.name), allow_pickle=False) as arrays:
         probabilities, scores = arrays["probabilities"], arrays["ood_score"]
+        seen = arrays["trained_on"], arrays["out_of_fold"]
     sets = prediction_sets(probabilities, model.set_thresholds)
     answers = [
         _answer(p, float(score), model.ood_threshold, len(chosen))
         for p, score, chosen in zip(probabilities, scores, sets, strict=True)
     ]
-    return _Outputs(probabilities, answers, sets)
+    return _Outputs(probabilities, answers, sets, *seen)
 
 
 def _judged(
@@ -261,7 +277,7 @@ def _judged(
     settings: ReviewSettings,
 ) -> dict[str, Any]:
     """Return the columns of a prediction that say how far to trust it."""
-    answer = own.answers[index]
+    answer, unseen = own.answers[index], int(own.out_of_fold[index])
     reasons = review_reasons(answer, [other.answers[index] for other in others], row, settings)
     return {
         "set_90": own.sets[index],
@@ -269,6 +285,8 @@ def _judged(
         "doubt": doubt_of(answer, sure, reasons, settings),
         "needs_review": bool(reasons),
         "review_reasons": reasons,
+        "trained_on": bool(own.trained_on[index]),
+        "out_of_fold_category": None if unseen < 0 else CATEGORIES[unseen].name,
     }
 
 

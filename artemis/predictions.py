@@ -77,6 +77,8 @@ PREDICTIONS_SCHEMA: Final = pa.schema(
         pa.field("doubt", pa.float32(), nullable=False),
         pa.field("needs_review", pa.bool_(), nullable=False),
         pa.field("review_reasons", pa.list_(pa.string()), nullable=False),
+        pa.field("trained_on", pa.bool_(), nullable=False),
+        pa.field("out_of_fold_category", pa.string()),
         pa.field("run_id", pa.string(), nullable=False),
     ]
 )

@@ -73,8 +73,9 @@ def concluded_run(tmp_path: Path) -> RunPaths:
     }
     scratch = ChunkPaths.of(run, 0)
     scratch.folder.mkdir(parents=True)
+    known = {"trained_on": np.array([1, 1, 0], np.bool_), "out_of_fold": np.array([3, -1, -1])}
     for name, probabilities in outputs.items():
-        np.savez(scratch.outputs(name), probabilities=probabilities, ood_score=scores)
+        np.savez(scratch.outputs(name), probabilities=probabilities, ood_score=scores, **known)
     rows = [GOOD | {"slice_id": f"{k}", "path": f"{k}.png", "frame": 0} for k in range(3)]
     scratch.rows.write_text(json.dumps(rows))
     seen = np.arange(3, dtype=np.uint8)[:, None, None] * np.ones((160, 160), dtype=np.uint8) * 60
@@ -95,6 +96,14 @@ def test_set_holds_every_plausible_category_most_probable_first(concluded: pd.Da
     sets = concluded.loc["mobilenet_v2", "set_90"]
     assert sets["0.png"].tolist() == ["glioma_coronal"]
     assert sets["1.png"].tolist() == ["glioma_coronal", "meningioma_coronal"]
+
+
+def test_what_was_trained_on_has_the_answer_that_was_given_without_it(
+    concluded: pd.DataFrame,
+) -> None:
+    rows = concluded.loc["baseline"]
+    assert rows["trained_on"].tolist() == [True, True, False]
+    assert rows["out_of_fold_category"].dropna().to_dict() == {"0.png": "meningioma_coronal"}
 
 
 def test_each_model_has_the_sets_of_its_own_thresholds(concluded: pd.DataFrame) -> None:

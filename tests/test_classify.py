@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from artemis.labels import PROBABILITY_COLUMNS
+from artemis.labels import CATEGORY_NAMES, PROBABILITY_COLUMNS
 from artemis.predictions import read_studies, read_table
 from artemis.report.build import report_page
 from artemis.report.data import load_run
@@ -46,6 +46,21 @@ def test_models_without_maps_leave_thumbnails_without_overlays(
     assert len(thumbnails) == 2
     assert thumbnails["overlay"].isna().all()
     assert not list(run.tensors.iterdir())
+
+
+def test_a_picture_that_a_model_was_trained_on_is_told_from_a_new_one(
+    two_heads: Path, brain_mri: Path, tmp_path: Path
+) -> None:
+    known = next(path for path in sorted(brain_mri.rglob("*.jpg")) if "glioma" in path.parent.name)
+    shutil.copy(known, two_heads / "known.jpg")
+    run, _ = classify(two_heads, tmp_path / "workspace", ["mobilenet_v2", "baseline"])
+    table = read_table(run.root, "predictions")
+    seen = table[table["trained_on"]]
+    assert seen["path"].tolist() == ["known.jpg"] * 2
+    assert set(seen["out_of_fold_category"]) <= set(CATEGORY_NAMES)
+    others = table[~table["trained_on"]]
+    assert len(others) == 4
+    assert others["out_of_fold_category"].isna().all()
 
 
 @pytest.mark.parametrize("runtime", ["openvino", "auto"])

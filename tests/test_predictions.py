@@ -49,6 +49,8 @@ def prediction_row(path: str, model: str) -> dict[str, Any]:
         "doubt": 0.5,
         "needs_review": True,
         "review_reasons": ["low_confidence"],
+        "trained_on": False,
+        "out_of_fold_category": None,
         "run_id": "r",
     }
 

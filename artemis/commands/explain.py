@@ -115,7 +115,7 @@ def _print(found: Explanation, verdict: str, page: Path) -> None:
 
 def _said_of(model: ModelRecord, answer: dict[str, Any], far: bool) -> list[tuple[str, str]]:
     """Return what is said of an answer besides its confidence, as label and value."""
-    from artemis.report.words import CATEGORY_WORDS, REVIEW_REASON_WORDS, TUMOR_WORDS
+    from artemis.report.words import CATEGORY_WORDS, REVIEW_REASON_WORDS, TUMOR_WORDS, seen_words
 
     reasons = [REVIEW_REASON_WORDS.get(code, code) for code in answer["review_reasons"]]
     plausible = "; ".join(CATEGORY_WORDS[name] for name in answer["set_90"])
@@ -123,8 +123,10 @@ def _said_of(model: ModelRecord, answer: dict[str, Any], far: bool) -> list[tupl
     where = "farther than" if far else "within"
     score, limit = answer["ood_score"], model.ood_threshold
     evidence = f"for {TUMOR_WORDS[answer['tumor']]}, drawn on the page"
+    seen = seen_words(answer["out_of_fold_category"])
     return [
         *([] if far else [("Plausible", among)]),
+        *([("Seen", seen)] if answer["trained_on"] else []),
         ("Review", "; ".join(reasons) or "nothing calls for a second look"),
         ("Doubt", f"{answer['doubt']:.2f}, from 0 (sure) to 1"),
         ("Distance", f"{score:.2f} from the training images, {where} its limit of {limit:.2f}"),

@@ -5,9 +5,11 @@ See `artemis.training.figures.out_of_fold`, which makes the table.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -55,3 +57,32 @@ def read_out_of_fold(folder: Path) -> pd.DataFrame:
             "Train the model again."
         )
     return table
+
+
+def unseen_answers(folder: Path) -> Mapping[str, int | None]:
+    """Return what a model was trained on, and how networks that had not seen it answered.
+
+    Parameters
+    ----------
+    folder : Path
+        The model's folder.
+
+    Returns
+    -------
+    mapping of str to int or None
+        By slice id the index of the most probable category, by a network of the same recipe
+        whose training held out the slice and its group; None where none was asked.
+
+    Raises
+    ------
+    ModelError
+        See `read_out_of_fold`.
+    """
+    table = read_out_of_fold(folder)
+    probabilities = table[list(PROBABILITY_COLUMNS)].to_numpy(dtype=np.float32)
+    asked = ~np.isnan(probabilities).any(axis=1)
+    answers = np.where(asked, np.nan_to_num(probabilities).argmax(axis=1), -1).tolist()
+    return {
+        slice_id: None if answer < 0 else answer
+        for slice_id, answer in zip(table["slice_id"], answers, strict=True)
+    }

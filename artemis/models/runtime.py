@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from artemis.labels import CATEGORIES, PLANES, TUMORS
 from artemis.models.manifest import REFERENCE_NAME, WEIGHTS_NAME, Manifest, load_manifest
 from artemis.models.network import open_network
 from artemis.models.ood import FeatureReference, load_reference
+from artemis.models.out_of_fold import unseen_answers
 from artemis.settings import Runtime
 
 
@@ -68,6 +71,11 @@ class ClassificationModel:
                 f"{folder / WEIGHTS_NAME}: expected the outputs {self.manifest.outputs} of the "
                 f"manifest. Received: {self._network.outputs}. Export the model again."
             )
+
+    @cached_property
+    def trained_on(self) -> Mapping[str, int | None]:
+        """What it was trained on, see `artemis.models.out_of_fold.unseen_answers`."""
+        return unseen_answers(self.folder)
 
     def predict(self, pictures: NDArray[np.uint8]) -> ModelOutput:
         """Classify pictures.

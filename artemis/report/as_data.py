@@ -47,6 +47,9 @@ COLUMNS: Final[Mapping[str, str]] = {
     "doubt": "0 (sure) to 1, orders the review queue",
     "needs_review": "whether a person should look",
     "review_reasons": "why",
+    "trained_on": "whether the model was trained on these very pixels; then `confidence` flatters",
+    "out_of_fold_category": "answer of a network of the same recipe that had not seen it, for what "
+    "was trained on",
     **{
         column: f"calibrated probability of {category.name}, 0 to 1"
         for column, category in zip(PROBABILITY_COLUMNS, CATEGORIES, strict=True)

@@ -28,6 +28,7 @@ from artemis.runs import RunRecord, read_record
 from artemis.studies import series_of
 
 _ANCHOR_DIGITS: Final = 16
+_BY_NAME: Final = {category.name: category for category in CATEGORIES}
 _COPIES_NAMED: Final = 5
 _NOT_HEXADECIMAL: Final = re.compile(r"[^0-9a-f]")
 
@@ -191,6 +192,8 @@ def _answers(run_dir: Path, steps: Mapping[str, int]) -> tuple[_AnswersBySlice, 
             set_90=shared.setdefault(set_90, set_90),
             doubt=row["doubt"],
             step=steps.get(row["model"], confidence_step(None)),
+            trained_on=row["trained_on"],
+            out_of_fold=_BY_NAME.get(row["out_of_fold_category"]),
         )
     return by_slice, list(models)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from artemis.labels import CATEGORIES, Category
-from artemis.report.words import REVIEW_REASON_WORDS, UNLIKE, joined, percent, visible
+from artemis.report.words import REVIEW_REASON_WORDS, UNLIKE, joined, percent, seen_words, visible
 from artemis.review import ReviewReason
 
 
@@ -34,6 +34,10 @@ class Answer:
         From 0 (sure) to 1, see `artemis.review.doubt_of`.
     step : int
         Per cent to which the model's probabilities may be printed.
+    trained_on : bool
+        Whether the model was trained on this very picture.
+    out_of_fold : Category, optional
+        Answer of a network of the same recipe that had not seen it, where it was trained on.
     """
 
     category: Category
@@ -45,11 +49,19 @@ class Answer:
     set_90: tuple[Category, ...]
     doubt: float
     step: int
+    trained_on: bool = False
+    out_of_fold: Category | None = None
 
     @property
     def far(self) -> bool:
         """Whether the slice is unlike the training images, so that probabilities mean nothing."""
         return ReviewReason.OUT_OF_DISTRIBUTION in self.review_reasons
+
+    @property
+    def seen_words(self) -> str:
+        """What is said of a model that was trained on this picture; nothing of one that was not."""
+        category = None if self.out_of_fold is None else self.out_of_fold.name
+        return seen_words(category) if self.trained_on else ""
 
     def said(self, probability: float) -> str:
         """Return a probability no finer than the model's calibration deserves."""

@@ -17,7 +17,7 @@ from artemis.report.items import Answer, SliceItem, once
 from artemis.report.limits import ERROR_ROWS
 from artemis.report.reliability import CAPTION as RELIABILITY_CAPTION
 from artemis.report.reliability import reliability_plot
-from artemis.report.words import CATEGORY_WORDS, DASH, number, percent, sentence
+from artemis.report.words import CATEGORY_WORDS, DASH, counted, number, percent, sentence
 
 _Z: Final = 1.959964  # of a 95% interval
 _BINS: Final = 10
@@ -53,6 +53,38 @@ class ClassRow:
 
 
 @dataclass(frozen=True, slots=True)
+class SeenShare:
+    """Slices that a model was trained on, among those whose truth is known.
+
+    Attributes
+    ----------
+    slices : int
+        How many.
+    unseen : Share
+        How often networks of the same recipe that had not seen them were right.
+    others : Share
+        How often the model itself is right on the slices that it was not trained on.
+    """
+
+    slices: int
+    unseen: Share
+    others: Share
+
+    @property
+    def words(self) -> str:
+        """The same as a sentence."""
+        figures = [
+            f"networks of the same recipe that had not seen them were right in {self.unseen.words} "
+            f"of {number(self.unseen.of)}" * bool(self.unseen.of),
+            f"on the {counted(self.others.of, 'other slice')} it is right in {self.others.words}"
+            * bool(self.others.of),
+        ]
+        which = f"{number(self.slices)} of" if self.others.of else "all"
+        trained = f"It was trained on {which} these pictures, so the figures flatter"
+        return "; ".join([trained, *filter(None, figures)]) + "."
+
+
+@dataclass(frozen=True, slots=True)
 class ModelTruth:
     """How one model did on the slices whose truth is known.
 
@@ -60,6 +92,8 @@ class ModelTruth:
     ----------
     model : str
         Its name.
+    seen : SeenShare or None
+        Of the slices that it was trained on; None where there is none.
     shares : list of (str, Share)
         Right category, tumour and plane.
     errors : list of (str, int, str)
@@ -73,6 +107,7 @@ class ModelTruth:
     """
 
     model: str
+    seen: SeenShare | None
     shares: list[tuple[str, Share]]
     errors: list[tuple[str, int, str]]
     categories: Matrix
@@ -140,6 +175,7 @@ def model_truth(model: str, pairs: Sequence[Pair], style: str = "m0") -> ModelTr
     sure = [pair for pair in pairs if not pair[1].far]
     return ModelTruth(
         model=model,
+        seen=seen_share(pairs),
         shares=[
             ("tumour and plane", Share(kinds["right"], whole)),
             ("tumour", Share(tumor_right, whole)),
@@ -155,6 +191,19 @@ def model_truth(model: str, pairs: Sequence[Pair], style: str = "m0") -> ModelTr
         classes=_classes(pairs),
         reliability=reliability_plot(reliability_bins(sure), model, style) if sure else None,
     )
+
+
+def seen_share(pairs: Sequence[Pair]) -> SeenShare | None:
+    """Return how many of the slices a model was trained on, and what is fair to say of them."""
+    seen = [(truth, answer) for truth, answer in pairs if answer.trained_on]
+    if not seen:
+        return None
+    asked = [(truth, answer.out_of_fold) for truth, answer in seen if answer.out_of_fold]
+    others = [(truth, answer.category) for truth, answer in pairs if not answer.trained_on]
+    unseen, other = (
+        Share(sum(truth == answer for truth, answer in of), len(of)) for of in (asked, others)
+    )
+    return SeenShare(len(seen), unseen, other)
 
 
 def reliability_bins(pairs: Sequence[Pair]) -> list[Mapping[str, float]]:

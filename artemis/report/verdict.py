@@ -11,6 +11,7 @@ from markupsafe import Markup
 from artemis.labels import TUMORS
 from artemis.report.data import RunData
 from artemis.report.svg import share_bar
+from artemis.report.truth import pairs_of, seen_share
 from artemis.report.words import (
     STATUS_WORDS,
     TUMOR_WORDS,
@@ -69,12 +70,18 @@ def findings(data: RunData) -> list[tuple[str, str]]:
 
 
 def _rightness(data: RunData, model: str) -> str:
-    known = [(item.truth, item.answers[model]) for item in data.known if model in item.answers]
+    known = pairs_of(data, model)
     if not known:
         return ""
     right = sum(answer.category == truth for truth, answer in known)
     slices = counted(len(known), "slice")
-    return f"; right in {share_of(right, len(known))} of {slices} whose truth is known"
+    words = f"; right in {share_of(right, len(known))} of {slices} whose truth is known"
+    seen = seen_share(known)
+    if seen is None:
+        return words
+    fair = f" ({share_of(seen.unseen.hits, seen.unseen.of)} by networks that had not seen them)"
+    which = f"{number(seen.slices)} of" if seen.others.of else "all of"
+    return f"{words}, but trained on {which} them{fair * bool(seen.unseen.of)}"
 
 
 def readouts(data: RunData) -> list[tuple[str, str, str]]:

@@ -88,6 +88,18 @@ def measured(value: float) -> str:
     return number(round(value)) if abs(value) >= 1000 else f"{value:.3g}"
 
 
+def seen_words(category: str | None) -> str:
+    """Return what is said of a model that was trained on the very picture that it answers.
+
+    Parameters
+    ----------
+    category : str or None
+        What a network of its recipe that had not seen the picture answered, where one did.
+    """
+    without = "" if category is None else f"; without it the answer is {CATEGORY_WORDS[category]}"
+    return f"trained on this picture{without}"
+
+
 def shortened(text: str, most: int) -> str:
     """Return text of at most `most` characters: of a longer one, `CUT` stands for its middle.
 

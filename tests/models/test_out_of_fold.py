@@ -9,7 +9,7 @@ import pytest
 from artemis.errors import ModelError
 from artemis.labels import PROBABILITY_COLUMNS
 from artemis.models.manifest import OUT_OF_FOLD_NAME
-from artemis.models.out_of_fold import read_out_of_fold
+from artemis.models.out_of_fold import read_out_of_fold, unseen_answers
 
 
 def table(slice_ids: list[str]) -> pd.DataFrame:
@@ -28,6 +28,13 @@ def test_out_of_fold_predictions_are_read_from_the_models_folder(tmp_path: Path)
     found = read_out_of_fold(folder_with(tmp_path, table(["a", "b"])))
     assert found["slice_id"].tolist() == ["a", "b"]
     assert found[list(PROBABILITY_COLUMNS)].to_numpy() == pytest.approx(1 / 12)
+
+
+def test_what_was_trained_on_has_the_answer_of_those_that_had_not_seen_it(tmp_path: Path) -> None:
+    frame = table(["a", "b", "c"])
+    frame.loc[0, PROBABILITY_COLUMNS[7]] = 0.5
+    frame.loc[2, list(PROBABILITY_COLUMNS)] = np.nan  # trained on, and never asked of others
+    assert unseen_answers(folder_with(tmp_path, frame)) == {"a": 7, "b": 0, "c": None}
 
 
 @pytest.mark.parametrize(

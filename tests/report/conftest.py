@@ -111,6 +111,8 @@ def prediction_row(
         "doubt": 1 - confidence,
         "needs_review": False,
         "review_reasons": [],
+        "trained_on": False,
+        "out_of_fold_category": None,
         "run_id": RUN_ID,
     }
     return row | values

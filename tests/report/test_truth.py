@@ -110,6 +110,44 @@ def test_the_page_shows_matrices_intervals_reliability_and_wrong_answers(
     assert page.rows("table-slices")[0][-1] == "In truth glioma, coronal."
 
 
+@pytest.mark.parametrize(
+    ("seen", "section", "top"),
+    [
+        (
+            24,
+            "It was trained on all these pictures, so the figures flatter; networks of the same "
+            "recipe that had not seen them were right in 50% (31 to 69%) of 24.",
+            "but trained on all of them (50% by networks that had not seen them)",
+        ),
+        (
+            12,
+            "It was trained on 12 of these pictures, so the figures flatter; networks of the same "
+            "recipe that had not seen them were right in 50% (25 to 75%) of 12; on the 12 other "
+            "slices it is right in 100% (76 to 100%).",
+            "but trained on 12 of them (50% by networks that had not seen them)",
+        ),
+    ],
+)
+def test_a_model_that_was_trained_on_the_pictures_is_said_to_flatter(
+    make_run: MakeRun, tmp_path: Path, seen: int, section: str, top: str
+) -> None:
+    tables = labelled()
+    rows = tables.predictions["mobilenet_v2"]
+    for index, row in enumerate(rows[:seen]):  # every other one is right without the picture
+        unseen = CATEGORY_NAMES[(index + index % 2) % 12]
+        row |= {"trained_on": True, "out_of_fold_category": unseen}
+    rows[4] |= {"needs_review": True, "review_reasons": ["low_confidence"]}
+    page = Page(build_report(make_run(tables), tmp_path / "index.html"))
+    first, other = page.by_id("truth").findall(".//div[@class='truth']")
+    assert section in text(first)
+    assert "trained on" not in text(other)
+    model, baseline = page.all("dl", class_="findings")[0].findall("div")
+    assert text(model).endswith(f"24 slices whose truth is known, {top}")
+    assert "trained on" not in text(baseline)
+    said = "Trained on this picture; without it the answer is meningioma, sagittal."
+    assert said in text(page.by_id("review"))
+
+
 def test_a_wrong_answer_whose_confidence_means_nothing_is_not_the_surest(make_run: MakeRun) -> None:
     tables = labelled()
     far = tables.predictions["mobilenet_v2"][0]
