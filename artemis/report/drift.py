@@ -50,7 +50,7 @@ class Side:
     slices : DataFrame
         `status`, `reason_code` and the quality measures of every slice found.
     predictions : DataFrame
-        `model`, `category`, `confidence` and `ood_score` of every slice and model.
+        `model`, `category`, `confidence`, `ood_score` and `trained_on` of every slice and model.
     """
 
     record: RunRecord
@@ -66,11 +66,14 @@ class Side:
         return self.predictions[self.predictions["model"] == name]
 
     def confidences(self, name: str) -> Values:
-        """Return a model's confidences, without those of slices unlike its training images."""
+        """Return a model's confidences, without those of slices unlike its training images.
+
+        Nor are those counted of slices that it was trained on: it has learnt them.
+        """
         answers, model = self.answers(name), self.model(name)
         limit = self.record.settings.review.max_ood_ratio * (model.ood_threshold if model else 0.0)
         near = answers["ood_score"] <= limit if model else answers["ood_score"].notna()
-        return _finite(answers.loc[near, "confidence"])
+        return _finite(answers.loc[near & ~answers["trained_on"], "confidence"])
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,9 @@ def read_side(run_dir: Path) -> Side:
         record=read_record(run_dir),
         slices=read_table(run_dir, "slices", ("status", "reason_code", *QUALITY_COLUMNS)),
         predictions=read_table(
-            run_dir, "predictions", ("model", "category", "confidence", "ood_score")
+            run_dir,
+            "predictions",
+            ("model", "category", "confidence", "ood_score", "trained_on"),
         ),
     )
 

@@ -64,6 +64,9 @@ def notices(batch: Side, other: Side | None) -> list[str]:
             f"{counted(classified, 'slice')} classified: so few say little about a batch, and "
             "only large shifts can be told from chance."
         )
+    said += _learnt(batch, "this batch")
+    if other is not None:
+        said += _learnt(other, "the other run")
     if other is None:
         said.append(
             "Of the training images the picture quality and what would have been refused are not "
@@ -86,3 +89,17 @@ def notices(batch: Side, other: Side | None) -> list[str]:
                 "would pass for the batch\u2019s. See --compare for what changed."
             )
     return said
+
+
+def _learnt(side: Side, name: str) -> list[str]:
+    """Return of which slices confidence is not counted, since a model was trained on them."""
+    seen = {
+        visible(model.name): int(side.answers(model.name)["trained_on"].sum())
+        for model in side.record.models
+    }
+    return [
+        f"{model} was trained on {counted(slices, 'slice')} of {name}. Its confidence in them is "
+        "not counted: it has learnt them."
+        for model, slices in seen.items()
+        if slices
+    ]

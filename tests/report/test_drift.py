@@ -133,6 +133,21 @@ def test_against_training_distance_confidence_and_categories_are_compared(
     assert write_drift(run).page.read_bytes() == written.page.read_bytes()
 
 
+def test_confidence_in_what_was_trained_on_is_not_counted_and_that_is_said(
+    make_run: MakeRun,
+) -> None:
+    tables = typical_tables(240)
+    for row in tables.predictions["mobilenet_v2"][:100]:
+        row["trained_on"] = True
+    seen = SeenSlices(slices=900, ood_score=[0.1] * 21, answered=800, confidence=[0.9] * 21)
+    written = write_drift(with_record(make_run(tables), seen=seen))
+    counts = {one.key: one.counts.sum() for one in written.shifts}
+    assert counts == {"ood_score": 240, "confidence": 140}
+    words = text(Page(written.page).by_id("main"))
+    assert "mobilenet_v2 was trained on 100 slices of this batch. Its confidence in them" in words
+    assert "baseline was trained on" not in words
+
+
 def test_answers_of_another_version_are_not_compared_and_that_is_said(tmp_path: Path) -> None:
     later, earlier = two_runs(tmp_path, typical_tables(240))
     with_record(earlier, sha256="0" * 64, version="0.9")
