@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +20,8 @@ from artemis.settings import Settings
 
 IDENTITY_KEY: Final = "identity.key"
 """File of the workspace that holds the key of hashed identities."""
+
+_LOOKED_AT: Final = 50  # runs, newest first
 
 
 class RunStatus(StrEnum):
@@ -334,12 +338,30 @@ def run_folders(workspace: Path) -> set[Path]:
     return set((workspace / "runs").glob("*"))
 
 
-def list_runs(runs: Path) -> list[RunRecord]:
-    """Return the readable records below a folder of runs, newest first."""
-    records = []
+def newest_runs(runs: Path) -> Iterator[RunRecord]:
+    """Yield the readable records below a folder of runs, newest first."""
     for path in sorted(runs.glob("*/run.json"), reverse=True):
         try:
-            records.append(read_record(path.parent))
+            yield read_record(path.parent)
         except RunRecordError:
             continue  # a run of another version; its folder stays as it is
-    return records
+
+
+def was_left_unended(record: RunRecord, runs: Path) -> bool:
+    """Return whether another run of the same batch never said how it ended.
+
+    It may still be going on, or its process crashed, or was killed. The last few runs of the
+    workspace are looked at.
+
+    Parameters
+    ----------
+    record : RunRecord
+        Of this run.
+    runs : Path
+        Folder of the workspace's runs.
+    """
+    return any(
+        one.status is RunStatus.RUNNING
+        for one in islice(newest_runs(runs), _LOOKED_AT)
+        if one.run_id != record.run_id and one.batch == record.batch
+    )

@@ -154,7 +154,7 @@ class Settings(BaseSettings):
         None,
         ge=0,
         description="Processes that read, beside the command's own; 0: none. Without it: one for "
-        "every two cores.",
+        "every two cores, and none for a batch of a single chunk.",
     )
     threads: int = Field(0, ge=0, description="Inference threads per model; 0: one for each core.")
     runtime: Runtime = Field(

@@ -36,7 +36,7 @@ from artemis.models.registry import MODEL_NAMES, forget_models
 from artemis.progress import report_progress
 from artemis.readers import READERS, Readers
 from artemis.report.publish import write_report
-from artemis.runs import Counts, RunPaths, RunRecord, read_record, write_record
+from artemis.runs import Counts, RunPaths, RunRecord, read_record, was_left_unended, write_record
 from artemis.settings import load_settings
 from artemis.shards import Shard
 from artemis.studies import write_studies
@@ -211,7 +211,7 @@ def classify_batch(
         if workers is not None:
             counts = _send_chunks(workers, run, record, chunks, slices)
         else:
-            with _reading(record, chunks):
+            with _reading(run, record, chunks):
                 counts = _run_chunks(run, record, chunks, slices)
         forget_models()
         give_back()
@@ -256,11 +256,16 @@ def _plan(
     return len(chunks), chunks.slices, record
 
 
-def _reading(record: RunRecord, chunks: int) -> AbstractContextManager[object]:
-    """Return the context of the processes that read; one chunk is not worth the start of any."""
+def _reading(run: RunPaths, record: RunRecord, chunks: int) -> AbstractContextManager[object]:
+    """Return the context of the processes that read.
+
+    A start takes a second, which a single chunk does not make up for. It has such a process where
+    one is asked for, and where another run of the batch may have crashed at a file of it.
+    """
     wanted = record.settings.readers
     count = min(chunks, chunks_at_a_time() if wanted is None else wanted)
-    return Readers(count) if count and chunks > 1 else nullcontext()
+    worth = chunks > 1 or wanted or was_left_unended(record, run.root.parent)
+    return Readers(count) if count and worth else nullcontext()
 
 
 def _run_chunks(run: RunPaths, record: RunRecord, chunks: int, total: int) -> Counts:

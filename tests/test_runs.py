@@ -15,9 +15,10 @@ from artemis.runs import (
     check_workspace,
     create_run,
     find_run,
-    list_runs,
     new_run_id,
+    newest_runs,
     read_record,
+    was_left_unended,
     write_record,
 )
 from artemis.settings import Settings
@@ -111,10 +112,30 @@ def test_a_record_that_is_no_text_is_named_and_hides_no_other_run(tmp_path: Path
     write_record(whole, record(whole.run_id))
     with pytest.raises(RunRecordError, match=r"run\.json: expected the record of a run"):
         read_record(paths.root)
-    assert [found.run_id for found in list_runs(tmp_path / "runs")] == [whole.run_id]
+    assert [found.run_id for found in newest_runs(tmp_path / "runs")] == [whole.run_id]
 
 
 def test_counts_of_chunks_add_up() -> None:
     assert Counts(slices=3, ok=2, failed=1) + Counts(slices=1, ok=1) == Counts(
         slices=4, ok=3, failed=1
     )
+
+
+@pytest.mark.parametrize(
+    ("before", "left"),
+    [
+        ({}, False),
+        ({"status": RunStatus.RUNNING}, True),
+        ({"status": RunStatus.FAILED}, False),
+        ({"status": RunStatus.RUNNING, "batch": "others"}, False),
+    ],
+)
+def test_a_run_knows_whether_another_one_of_its_batch_never_ended(
+    tmp_path: Path, before: dict[str, object], left: bool
+) -> None:
+    now = record("20261123T000002Z-000000").model_copy(update={"status": RunStatus.RUNNING})
+    earlier = record("20261123T000001Z-000000").model_copy(update=before)
+    oldest = record("20261123T000000Z-000000").model_copy(update={"batch": "third"})
+    for one in (now, earlier, oldest):
+        write_record(create_run(tmp_path, one.run_id), one)
+    assert was_left_unended(now, tmp_path / "runs") is left

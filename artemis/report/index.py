@@ -14,7 +14,7 @@ from artemis.files import write_text_atomic
 from artemis.report.page import render_page
 from artemis.report.trends import left_out_words, trends
 from artemis.report.words import DASH, counted, joined, number, visible
-from artemis.runs import RunRecord, list_runs
+from artemis.runs import RunRecord, newest_runs
 
 if TYPE_CHECKING:
     from artemis.mirror import Mirror
@@ -120,7 +120,7 @@ def write_index(runs: Path, reports: Path, mirror: Mirror | None = None) -> Path
     if mirror is not None:
         mirror.pull_records()
         elsewhere = mirror.pages()
-    page = build_index(reports, list_runs(runs), reports / "index.html", elsewhere)
+    page = build_index(reports, [*newest_runs(runs)], reports / "index.html", elsewhere)
     if mirror is not None:
         mirror.push(page)
     return page

@@ -16,7 +16,7 @@ import pytest
 from artemis import inbox
 from artemis.errors import InboxError, ModelError, WorkspaceError
 from artemis.locks import exclusive
-from artemis.runs import list_runs
+from artemis.runs import newest_runs
 from flows.server import PrefectApi
 
 pytestmark = pytest.mark.slow
@@ -83,7 +83,7 @@ def test_a_batch_is_classified_moved_to_done_and_reported(
     [done] = (workspace / "done").iterdir()
     assert done.name.startswith(f"{NAME}-")
     assert [path.name for path in done.iterdir()] == [scan.name]
-    [record] = list_runs(workspace / "runs")
+    [record] = newest_runs(workspace / "runs")
     assert (record.status, record.counts.ok) == ("completed", 1)
     assert Path(record.report or "").is_file()
     artifact = newest_artifact(api)
@@ -131,7 +131,7 @@ def test_a_batch_of_nothing_usable_is_quarantined_with_the_reason(
         "Expected at least one slice to classify. Received 1 slice, 1 of them refused"
         in reason.read_text()
     )
-    assert list_runs(workspace / "runs")[0].report in reason.read_text()
+    assert next(newest_runs(workspace / "runs")).report in reason.read_text()
     assert "| in quarantine | 1 | 0 |" in newest_artifact(api)
 
 
