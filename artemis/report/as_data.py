@@ -45,7 +45,8 @@ COLUMNS: Final[Mapping[str, str]] = {
     "set_90": "plausible categories, most probable first",
     "ood_score": "distance from the training images; higher is stranger",
     "doubt": "0 (sure) to 1, orders the review queue",
-    "needs_review": "whether a person should look",
+    "needs_review": "whether a person should look, by this model; the first model's decides of the "
+    "slice",
     "review_reasons": "why",
     "trained_on": "whether the model was trained on these very pixels; then `confidence` flatters",
     "out_of_fold_category": "answer of a network of the same recipe that had not seen it, for what "

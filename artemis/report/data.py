@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from artemis.errors import RunRecordError
+from artemis.files import raw_path
+from artemis.ingest.border import message_name
 from artemis.labels import CATEGORIES, CATEGORY_NAMES, PROBABILITY_COLUMNS
 from artemis.predictions import QUALITY_COLUMNS, plain_rows, read_studies, table_rows
 from artemis.report.items import Answer, SliceItem
@@ -109,9 +111,9 @@ class RunData:
         return f"same picture as slice{'s' * (len(others) > 1)} {joined(named)}"
 
     @cached_property
-    def framed(self) -> bool:
-        """Whether any file holds more than one frame, so that a frame's number says something."""
-        return any(item.frame for item in self.items)
+    def framed(self) -> frozenset[str]:
+        """Paths of files that hold more than one frame, so that a frame's number says something."""
+        return frozenset(item.path for item in self.items if item.frame)
 
     @property
     def mapping_model(self) -> str | None:
@@ -222,10 +224,18 @@ def _items(
             quality={name: row[name] for name in QUALITY_COLUMNS},
             status=row["status"],
             reason_code=row["reason_code"],
-            reason=visible(row["reason"]) if row["reason"] else None,
+            reason=_reason(row["path"], row["reason"]),
             answers={model: given[model] for model in models if model in given},
             truth=truth.of(row["path"], row["frame"], row["slice_id"]),
         )
+
+
+def _reason(path: str, reason: str | None) -> str | None:
+    """Return a refusal's sentence without the file's name before it, which stands beside it."""
+    if not reason:
+        return None
+    name = message_name(raw_path(path))
+    return visible(reason.removeprefix(f"{name}: "))
 
 
 @lru_cache(256)  # one text for the many slices of a size

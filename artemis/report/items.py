@@ -138,6 +138,13 @@ class SliceItem:
         return None not in (first, self.truth) and first != self.truth
 
     @property
+    def wrong_models(self) -> list[str]:
+        """The models whose answers differ from a known truth."""
+        if self.truth is None:
+            return []
+        return [model for model, given in self.answers.items() if given.category != self.truth]
+
+    @property
     def doubt(self) -> float:
         """Doubt of the first model's answer, from 0 (sure) to 1; 0 where there is none.
 

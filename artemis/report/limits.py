@@ -117,8 +117,10 @@ def table_fits(data: RunData) -> bool:
 
 def _row_bytes(item: SliceItem, models: int) -> int:
     """Return about how long a row's HTML is: its tags, its answers, its name, its sentence."""
-    tags = 400 + 60 * models if item.answers else 330 + 35 * models
-    words = _bytes(shortened(item.reason or "", ROW_SENTENCE)) + 60 * item.wrong
+    tags = 412 + 60 * models if item.answers else 342 + 35 * models
+    tags += 13 * sum(answer.trained_on for answer in item.answers.values())
+    wrong = len(item.wrong_models)
+    words = _bytes(shortened(item.reason or "", ROW_SENTENCE)) + 60 * (wrong > 0) + 7 * wrong
     if item.needs_review:
         words += 60 + _bytes(" ".join(item.codes)) + _bytes("; ".join(item.review_words()))
     return tags + words + len(breakable(shortened(item.path, ROW_NAME)).encode())

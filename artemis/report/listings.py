@@ -62,14 +62,14 @@ def review_view(data: RunData) -> dict[str, Any]:
         "found": len(once(data.review)),
         "evidence": evidence_words(data),
         "legend": evidence_legend(),
-        "facts": lambda item: safe_facts(item, framed=data.framed),
+        "facts": lambda item: safe_facts(item, framed=item.path in data.framed),
     }
 
 
 def safe_facts(item: SliceItem, *, framed: bool) -> list[str]:
     """Return what the header and the file say of a slice that names nobody.
 
-    Its frame only where a file of the run is `framed`, holding more than one.
+    Its frame only where its file is `framed`, holding more than one.
     """
     place = None if item.series_index is None else f"slice {item.series_index + 1} of its series"
     facts = [
@@ -168,12 +168,8 @@ def refusals_view(data: RunData) -> dict[str, Any]:
 
 
 def happened(item: SliceItem) -> str:
-    """Return a refusal's sentence without the file's name before and the remedy behind it.
-
-    Both stand beside it on the page.
-    """
-    text = (item.reason or "").removeprefix(f"{item.path}: ")
-    text = text.removesuffix(_REMEDIES.get(item.reason_code or "", "")).strip()
+    """Return a refusal's sentence without the remedy behind it, which stands beside it."""
+    text = (item.reason or "").removesuffix(_REMEDIES.get(item.reason_code or "", "")).strip()
     return sentence(text) or "No sentence was recorded."
 
 

@@ -213,18 +213,6 @@ def test_dark_narrow_and_printed_pages_fit_their_width(open_page: OpenPage, repo
     assert paper.pdf(prefer_css_page_size=True).startswith(b"%PDF")
 
 
-def test_words_of_plots_have_one_size_and_are_on_paper(open_page: OpenPage, report: Path) -> None:
-    page = open_page(report)
-    page.locator(".card button").first.wait_for()  # which scripts add
-    page.emulate_media(media="print")
-    styles = page.locator(".plot text").evaluate_all(
-        "all => all.map(one => getComputedStyle(one)).map(one => one.display + ' ' + one.fontSize)"
-    )
-    assert len(styles) > 40
-    assert {style.split()[1] for style in styles} == {"11px"}
-    assert not [style for style in styles if style.startswith("none")]
-
-
 @pytest.mark.parametrize(("width", "within"), [(1280, 8), (390, 220)])
 def test_the_contact_sheet_is_about_as_high_before_its_pictures_are_laid_out(
     open_page: OpenPage, tmp_path: Path, width: int, within: int
@@ -240,45 +228,6 @@ def test_the_contact_sheet_is_about_as_high_before_its_pictures_are_laid_out(
     assert len(heights) > 3
     assert max(after for _, after in heights) > 250
     assert max(abs(before - after) for before, after in heights) <= within, heights
-
-
-def test_paper_does_not_tell_people_to_use_the_bar(open_page: OpenPage, report: Path) -> None:
-    page = open_page(report)
-    told = page.get_by_text("Judge each in the bar at the foot of the page")
-    assert told.is_visible()
-    page.emulate_media(media="print")
-    assert told.is_hidden()
-
-
-def test_on_paper_no_heading_of_a_section_stands_alone_at_the_foot_of_a_page(
-    open_page: OpenPage, report: Path
-) -> None:
-    page = open_page(report)
-    page.emulate_media(media="print")
-    styles = page.locator(".part > header").evaluate_all(
-        "all => all.map(one => getComputedStyle(one))"
-        ".map(one => [one.display, one.breakInside, one.breakAfter])"
-    )
-    # Chromium breaks between the rows of a grid, whatever they say.
-    assert len(styles) > 5
-    assert set(map(tuple, styles)) == {("block", "avoid", "avoid")}
-
-
-def test_paper_gets_a_thousand_rows_and_no_button(
-    open_page: OpenPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits, "FIRST_ROWS", 40)
-    monkeypatch.setattr(limits, "CHUNK_ROWS", 400)
-    run = write_run(tmp_path / "data", typical_tables(1100)).root
-    page = open_page(build_report(run, tmp_path / "index.html"))
-    page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    page.emulate_media(media="print")
-    assert shown(page) == 1000
-    note = page.get_by_text("Shown: the first 1,000 of 1,104 rows. All are in runs/")
-    assert note.is_visible()
-    assert page.get_by_role("button", name="Show 104 more").is_hidden()
-    page.evaluate("dispatchEvent(new Event('afterprint'))")
-    assert shown(page) == 250
 
 
 def test_the_list_of_runs_opens_and_filters(open_page: OpenPage, tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_names_and_tags_are_text_in_the_table_and_in_the_review(
     open_page: OpenPage, report: Path
 ) -> None:
     page = open_page(report)
-    names = page.locator("#table-slices td .path").all_text_contents()
+    names = page.locator("#table-slices th .path").all_text_contents()
     assert sorted(names) == sorted(map(shown, (*NAMES.values(), "refused.dcm", "tags.dcm")))
     refused = page.locator("#table-slices tr", has_text="refused.dcm")
     assert refused.get_attribute("data-s") == "refused"
@@ -72,7 +72,7 @@ def test_names_and_tags_are_text_in_the_table_and_in_the_review(
     assert reviewed.partition(" ")[2] in map(visible, (*NAMES.values(), "tags.dcm"))
     for name in NAMES.values():
         page.get_by_label("Search").fill(visible(name)[:12])
-        page.locator("#table-slices td .path", has_text=shown(name)).wait_for()
+        page.locator("#table-slices th .path", has_text=shown(name)).wait_for()
         page.get_by_text(f"1 of {len(names)} rows").wait_for()
     assert page.locator(MADE_OF_TEXT).count() == 0
     assert page.locator("script").count() == 1
@@ -81,6 +81,6 @@ def test_names_and_tags_are_text_in_the_table_and_in_the_review(
 
 def test_without_javascript_names_and_tags_are_text_too(open_page: OpenPage, report: Path) -> None:
     page = open_page(report, java_script_enabled=False)
-    names = page.locator("#table-slices td .path").all_text_contents()
+    names = page.locator("#table-slices th .path").all_text_contents()
     assert shown(HOSTILE) in names
     assert page.locator(MADE_OF_TEXT).count() == 0

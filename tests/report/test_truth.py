@@ -160,7 +160,23 @@ def test_a_batch_whose_truth_is_not_known_has_no_such_section(
 ) -> None:
     page = Page(build_report(make_run(), tmp_path / "index.html"))
     assert "Against the truth" not in page.source
-    assert not [one for one in page.all("option") if text(one) == "wrong"]
+    assert not [one for one in page.all("option") if text(one).startswith("wrong")]
+
+
+def test_wrong_answers_of_each_model_are_found_in_the_table(run: Path, tmp_path: Path) -> None:
+    tables = load_run(run)
+    assert [item.number for item in tables.items if "mobilenet_v2" in item.wrong_models] == [
+        1,
+        2,
+        3,
+    ]
+    page = Page(build_report(run, tmp_path / "index.html"))
+    choices = {text(one): one.get("value") for one in page.all("option")}
+    assert choices["wrong, mobilenet_v2"] == "wrong0"
+    assert choices["wrong, baseline"] == "wrong1"
+    states = [row.get("data-s", "").split() for row in page.by_id("table-slices").iter("tr")]
+    assert sum("wrong0" in one for one in states) == 3
+    assert not any("wrong1" in one for one in states)
 
 
 @pytest.mark.parametrize(

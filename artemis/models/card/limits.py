@@ -10,9 +10,9 @@ from artemis.said import CATEGORY_WORDS
 _RARE: Final = 50  # images of a category below which its figures say little
 
 KNOWN_LIMITS: Final = (
-    'Source and class are tied in the public data: no image of "none" comes from the source '
-    "of most tumours, so the model may partly know the source by its look. See the figures "
-    "per source and the shortcut tests.",
+    "Source and tumour type are tied in the public data: no image without a tumour comes from the "
+    "source of most tumours, so the model may partly know the source by its look. Figures per "
+    "source and shortcut tests tell how far.",
     "Age, sex, ethnicity, scanner and field strength are not recorded, so no figure by group "
     "of people or machine can be given, and nobody knows whom it serves worse.",
     "The public data are collections put together without a plan; nothing says that they are "

@@ -186,6 +186,17 @@ const textOf = (cell) => (cell.startsWith("'") && FORMULA.test(cell) ? cell.slic
     let timer = 0;
     form.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(apply, 60); });
     fields.reset.addEventListener("click", reset);
+    // Paper has no bar: it says there which rows these are, and in which order.
+    const paper = document.createElement("p");
+    paper.className = "limit paper";
+    form.after(paper);
+    addEventListener("beforeprint", () => {
+      const asked = Object.values(fields).filter((field) => field.tagName !== "BUTTON" && field.value !== "")
+        .map((field) => `${field.parentElement.firstChild.textContent.trim()}: ${field.selectedOptions?.[0].textContent ?? field.value}`);
+      const head = table.querySelector("th[aria-sort]");
+      if (head) asked.push(`sorted by ${head.textContent}, ${head.getAttribute("aria-sort")}`);
+      paper.textContent = asked.length ? `Printed with ${output.textContent}; ${asked.join("; ")}.` : "";
+    });
     list.reset = reset;
     list.changed = () => tell(list.shown().length);
     form.hidden = false;

@@ -132,10 +132,17 @@
     const heads = [...table.querySelectorAll("th.group")];
     [...row.querySelectorAll("td[data-v]")].forEach((cell, order) => {
       const line = document.createElement("li");
-      line.textContent = `${heads[order]?.textContent ?? ""}: ${cell.textContent}, ${cell.nextElementSibling.textContent}`;
+      const seen = cell.classList.contains("seen") ? ", trained on this picture" : "";
+      line.textContent = `${heads[order]?.textContent ?? ""}: ${cell.textContent}, ${cell.nextElementSibling.textContent}${seen}`;
       list.append(line);
     });
     return list;
+  };
+  const small = () => {
+    const note = document.createElement("p");
+    note.className = "note";
+    note.textContent = "Small and without evidence, as all but the most doubtful are: artemis-cli explain shows more of any image.";
+    return note;
   };
   const show = (id, scroll = true) => {
     if (!rows.has(id)) return;
@@ -148,7 +155,7 @@
     part.pictures.replaceChildren(...pictures.map((one) => one.cloneNode(true)));
     part.name.textContent = `${row.cells[0].textContent} ${row.cells[2].textContent}`;
     part.why.textContent = row.cells[row.cells.length - 1].textContent;
-    part.answers.replaceChildren(card ? card.querySelector(".tops").cloneNode(true) : answersOf(row));
+    part.answers.replaceChildren(...(card ? [card.querySelector(".tops").cloneNode(true)] : [answersOf(row), small()]));
     for (const head of part.answers.querySelectorAll("h4")) head.setAttribute("role", "none"); // no outline here
     const opinions = (row.dataset.opinions ?? "").split("|").filter(Boolean).map((one) => one.split("="));
     takes.forEach((button, order) => {
@@ -243,6 +250,8 @@
     else if (more) say(`Every doubtful slice on this page has been reviewed; ${more} on ${others}.`);
     else say(settling ? "Every conflict is settled." : "Every doubtful slice has been reviewed.");
   };
+  // What is focused or linked is scrolled to above the bar, however high it is.
+  new ResizeObserver(() => { document.documentElement.style.scrollPaddingBottom = `${dock.offsetHeight + 16}px`; }).observe(dock);
   const open = (wanted) => {
     if (panel.hidden === !wanted) return;
     panel.hidden = !wanted;
@@ -282,12 +291,16 @@
     }
     return found.filter((line) => line.length > 1 || line[0]);
   };
+  const isMark = (one) => /^[0-9a-f]{64}$/.test(one.slice_id) && Object.hasOwn(words, one.verdict)
+    && !Number.isNaN(Date.parse(one.reviewed_at)) && /^[1-5]?$/.test(one.confidence)
+    && (["agree", "correct"].includes(one.verdict)
+      ? tumors.includes(one.tumor) && planes.includes(one.plane) : !one.tumor && !one.plane);
   const bring = (text) => {
     const [head, ...lines] = cells(text.replace(/^\uFEFF/, ""));
     const missing = columns.slice(0, 8).filter((name) => !head?.includes(name));
     if (missing.length) { say(`No review was found in this file: it lacks ${missing.join(", ")}.`); return; }
     const all = lines.map((line) => Object.fromEntries(head.map((name, index) => [name, line[index] ?? ""])));
-    const fitting = all.filter((one) => one.run_id === runOf(one.slice_id) && one.verdict in words && /^[0-9a-f]{64}$/.test(one.slice_id));
+    const fitting = all.filter((one) => one.run_id === runOf(one.slice_id) && isMark(one));
     if (!known() && fitting.length) { part.reviewer.value = fitting[0].reviewer.toUpperCase(); rename(); }
     const mine = fitting.filter((one) => one.reviewer.toUpperCase() === reviewer());
     marks = read(); // one of another page may be newer than the file's
@@ -302,7 +315,7 @@
     const others = fitting.length - mine.length;
     say(`${mine.length} marks of ${reviewer() || "nobody"} read.`
       + (others ? ` ${others} of other reviewers left out: artemis-cli labels import brings reviewers together.` : "")
-      + (all.length > fitting.length ? ` ${all.length - fitting.length} lines are not of this run.` : ""));
+      + (all.length > fitting.length ? ` ${all.length - fitting.length} lines are left out: of another run, or not as a review has them.` : ""));
   };
 
   // ---- what is listened to

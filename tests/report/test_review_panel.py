@@ -1,0 +1,115 @@
+"""The panel in which a slice is reviewed, in Debian's Chromium: what it shows, takes and covers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from artemis.report import limits
+from artemis.report.build import build_report
+from artemis.reviewed_file import COLUMNS
+from tests.report.browsing import BROWSER_TEST, OpenPage
+from tests.report.conftest import RUN_ID, typical_tables, write_run
+
+pytestmark = BROWSER_TEST
+
+UNCOVERED = """() => {
+  const [one, dock] = [document.activeElement, document.getElementById("dock")];
+  if (dock.contains(one) || one === document.body) return true;
+  const [top, height] = [one.getBoundingClientRect().top, dock.getBoundingClientRect().top];
+  return top < height;
+}"""
+"""Whether what has the focus is not wholly under the bar (WCAG 2.2, 2.4.11)."""
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("panel")
+    tables = typical_tables(30)
+    for rows in tables.predictions.values():
+        rows[1] |= {"trained_on": True, "out_of_fold_category": "none_sagittal"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limits, "REVIEW_CARDS", 1)
+        return build_report(write_run(folder / "data", tables).root, folder / "index.html")
+
+
+def begin(page: Any, initials: str = "ab") -> None:
+    page.get_by_role("button", name="Start review").click()
+    page.keyboard.type(initials)
+    page.keyboard.press("Enter")
+
+
+def test_what_a_slice_without_a_card_lacks_is_said(open_page: OpenPage, report: Path) -> None:
+    page = open_page(report)
+    begin(page)
+    panel = page.locator("#dock-slice")
+    assert "without evidence" not in panel.inner_text()
+    page.keyboard.press("j")  # the second most doubtful, that has none
+    assert "artemis-cli explain shows more of any image" in panel.inner_text()
+    page.get_by_label("Search").fill("slice_00001")
+    page.get_by_text("1 of 34 rows").wait_for()
+    page.locator("[data-d=name]").focus()
+    page.keyboard.press("j")
+    assert "mobilenet_v2: Glioma, sagittal, 91%, trained on this picture" in panel.inner_text()
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (390, 844), (844, 390)])
+def test_nothing_that_has_the_focus_lies_under_the_panel(
+    open_page: OpenPage, report: Path, size: tuple[int, int]
+) -> None:
+    page = open_page(report, viewport={"width": size[0], "height": size[1]})
+    begin(page)
+    page.locator("nav a").first.focus()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        assert page.evaluate(UNCOVERED), page.evaluate("document.activeElement.outerHTML")
+
+
+@pytest.mark.parametrize("size", [(390, 844), (844, 390), (320, 640)])
+def test_on_a_small_screen_the_verdicts_are_in_sight_when_the_panel_opens(
+    open_page: OpenPage, report: Path, size: tuple[int, int]
+) -> None:
+    page = open_page(report, viewport={"width": size[0], "height": size[1]})
+    begin(page)
+    for name in ("Agree with mobilenet_v2", "Correct it", "Unsure", "Bad image"):
+        box = page.get_by_role("button", name=name).bounding_box()
+        assert box
+        assert box["y"] + box["height"] <= size[1], name
+
+
+def test_lines_that_no_review_has_are_left_out_and_counted(
+    open_page: OpenPage, report: Path, tmp_path: Path
+) -> None:
+    page = open_page(report)
+    ids = page.locator("#table-slices tr[data-id]").evaluate_all(
+        "all => all.map(o => o.dataset.id)"
+    )
+    good = {"verdict": "correct", "tumor": "none", "plane": "coronal", "reviewer": "AB"}
+    good |= {"run_id": RUN_ID, "confidence": "4", "reviewed_at": "2026-03-01T12:00:00Z"}
+    changes: list[dict[str, str]] = [
+        {},
+        {"verdict": "constructor"},
+        {"verdict": "toString", "tumor": ""},
+        {"tumor": "gliom"},
+        {"tumor": "<b>"},
+        {"plane": "axial"},
+        {"confidence": "9"},
+        {"reviewed_at": "nodate"},
+        {"verdict": "unsure"},  # which names no tumour
+        {"verdict": "unsure", "tumor": "", "plane": ""},
+    ]
+    lines = [good | {"slice_id": i} | change for i, change in zip(ids, changes, strict=False)]
+    file = tmp_path / "review.csv"
+    texts = [",".join(line.get(name, "") for name in COLUMNS) for line in lines]
+    file.write_text("\n".join([",".join(COLUMNS), *texts]) + "\n", encoding="utf-8")
+    page.locator("[data-d=import]").set_input_files(file)
+    page.get_by_text(
+        "2 marks of AB read. 8 lines are left out: of another run, or not as"
+    ).wait_for()
+    assert page.locator("[data-d=count]").inner_text().endswith("2 marked")
+    assert page.locator("#table-slices .mark").all_inner_texts() == [
+        "corrected: no tumour, coronal",
+        "unsure",
+    ]
