@@ -7,11 +7,15 @@ from pathlib import Path
 from artemis.errors import LabelsError, RunRecordError
 from artemis.labels import Category, parse_category
 from artemis.predictions import TRUTH_SCHEMA, part_name, plain_rows, read_table, write_part
-from artemis.report.truth_data import Truth, from_file, from_folders
+from artemis.report.truth_data import FOLDERS, Truth, from_file, from_folders
+from artemis.runs import read_record
 
 
 def keep_truth(run_dir: Path, labels: Path) -> Path:
     """Keep what a file of labels says of a run's slices as its table `truth`.
+
+    Where it says nothing, the names of the folders still count, save of slices on which the
+    file's reviewers disagree.
 
     Parameters
     ----------
@@ -24,7 +28,7 @@ def keep_truth(run_dir: Path, labels: Path) -> Path:
     -------
     Path
         The table's one part. Its columns are `path`, `frame`, `tumor`, `plane`, and in `source`
-        which labels these are, as the page says it.
+        who says so, as the page has it.
 
     Raises
     ------
@@ -37,26 +41,26 @@ def keep_truth(run_dir: Path, labels: Path) -> Path:
     columns = ("path", "frame", "slice_id", "status", "run_id")
     slices = [*plain_rows(read_table(run_dir, "slices", columns))]
     keys = [(row["path"], row["frame"], row["slice_id"]) for row in slices]
-    known = [truth.of(*key) for key in keys]
-    classified = [row["status"] == "ok" for row in slices]
-    if not any(ok and category for ok, category in zip(classified, known, strict=True)):
+    labelled = [truth.of(*key) for key in keys]
+    if not any(row["status"] == "ok" and one for row, one in zip(slices, labelled, strict=True)):
         first = next((row["path"] for row in slices if row["status"] == "ok"), None)
         raise LabelsError(
             f"{labels}: expected labels of this run's slices, such as "
             f"{first or 'none was classified'!r}. Received none. "
             "Give paths relative to the batch folder, or the review of this run."
         )
-    source = truth.words_for(keys)
-    rows = [
-        {
-            **{name: row[name] for name in ("path", "frame", "run_id")},
-            "tumor": category.tumor,
-            "plane": category.plane,
-            "source": source,
-        }
-        for row, category in zip(slices, known, strict=True)
-        if category is not None
-    ]
+    words, folders = truth.words_for(keys), from_folders(read_record(run_dir).batch)
+    rows = []
+    for row, key, label in zip(slices, keys, labelled, strict=True):
+        category = label or (None if key[2] in truth.disputed else folders.of(*key))
+        if category is not None:
+            said = {"tumor": category.tumor, "plane": category.plane}
+            source = words if label else folders.words
+            rows.append(
+                {name: row[name] for name in ("path", "frame", "run_id")}
+                | said
+                | {"source": source}
+            )
     return _write(run_dir, rows)
 
 
@@ -81,7 +85,7 @@ def truth_of(run_dir: Path, batch: str) -> Truth:
         If the table cannot be read, or names a category that this version does not know.
     """
     kept: dict[tuple[str, int], Category] = {}
-    source = ""
+    sources: dict[str, None] = {}
     for row in plain_rows(read_table(run_dir, "truth")):
         category = parse_category(f"{row['tumor']}_{row['plane']}")
         if category is None:
@@ -90,10 +94,12 @@ def truth_of(run_dir: Path, batch: str) -> Truth:
                 f"Received {row['tumor'][:40]!r}, {row['plane'][:40]!r}. "
                 "Give the labels again, with `artemis-cli report RUN --labels FILE`."
             )
-        kept[row["path"], row["frame"]], source = category, row["source"]
+        kept[row["path"], row["frame"]] = category
+        sources[row["source"]] = None
     if not kept:
         return from_folders(batch)
-    return Truth(source, lambda path, frame, slice_id: kept.get((path, frame)))
+    words = ", else by ".join(sorted(sources, key=lambda source: source == FOLDERS))
+    return Truth(words, lambda path, frame, slice_id: kept.get((path, frame)))
 
 
 def _write(run_dir: Path, rows: list[dict[str, object]]) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -39,11 +39,14 @@ class Truth:
         None where it is not known.
     unused : callable
         Gives the number of labels that name none of some slices.
+    disputed : set of str
+        Ids of slices on which reviewers disagree, so that nothing is known of them.
     """
 
     words: str
     of: Callable[[str, int, str | None], Category | None]
     unused: Callable[[Iterable[SliceKey]], int] = lambda slices: 0
+    disputed: frozenset[str] = frozenset()
 
     def words_for(self, slices: Iterable[SliceKey]) -> str:
         """Return the source, and how many of its labels name none of these slices."""
@@ -90,11 +93,12 @@ def from_file(file: Path) -> Truth:
     digest = hashlib.sha256(file.read_bytes()).hexdigest()[:_HASH_DIGITS]
     name = f"{visible(file.name)} (SHA-256 {digest}…)"
     if set(cells.columns) >= _REVIEWED:
-        by_slice, left_out = _reviewed(file)
+        by_slice, disputed = _reviewed(file)
         words = f"the reviewed labels {name}"
-        if left_out:
-            words += f", without {counted(left_out, 'slice')} on which reviewers disagree"
-        return _by_key(words, by_slice, lambda path, frame, slice_id: slice_id or "")
+        if disputed:
+            words += f", without {counted(len(disputed), 'slice')} on which reviewers disagree"
+        reviewed = _by_key(words, by_slice, lambda path, frame, slice_id: slice_id or "")
+        return replace(reviewed, disputed=disputed)
     by_path = _listed(file, cells)
 
     def key(path: str, frame: int, slice_id: str | None) -> tuple[str, str]:
@@ -128,7 +132,7 @@ def _cells(file: Path) -> pd.DataFrame:
         ) from error
 
 
-def _reviewed(file: Path) -> tuple[Mapping[str, Category], int]:
+def _reviewed(file: Path) -> tuple[Mapping[str, Category], frozenset[str]]:
     said: dict[str, dict[str, Category | None]] = {}
     for row in sorted(read_rows(file), key=lambda row: row.values["reviewed_at"]):
         label = row.values
@@ -137,7 +141,7 @@ def _reviewed(file: Path) -> tuple[Mapping[str, Category], int]:
         said.setdefault(label["slice_id"], {})[label["reviewer"]] = category
     opinions = {one: {c for c in of.values() if c is not None} for one, of in said.items()}
     settled = {one: next(iter(of)) for one, of in opinions.items() if len(of) == 1}
-    return settled, sum(len(of) > 1 for of in opinions.values())
+    return settled, frozenset(one for one, of in opinions.items() if len(of) > 1)
 
 
 def _listed(file: Path, cells: pd.DataFrame) -> Mapping[tuple[str, str], Category]:

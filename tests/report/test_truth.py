@@ -287,13 +287,44 @@ def test_a_report_made_again_has_the_labels_that_the_run_was_given(
     file.unlink()
     assert build_report(run, page).read_bytes() == first
     assert load_run(run).truth_words.startswith("the labels labels.csv (SHA-256 ")
-    assert [(item.path, item.truth.name) for item in load_run(run).known if item.truth] == [
-        ("glioma_coronal/000.png", "none_sagittal")
+    truth = {item.path: item.truth.name for item in load_run(run).known if item.truth}
+    assert (len(truth), truth["glioma_coronal/000.png"]) == (24, "none_sagittal")
+    row = next(row for row in data_rows(run) if row["path"] == "glioma_coronal/000.png")
+    assert (row["true_tumor"], row["true_plane"]) == ("none", "sagittal")
+
+
+def test_where_labels_say_nothing_the_folders_do_and_both_are_named(
+    run: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "labels.csv"
+    file.write_text("path,category\nglioma_coronal/000.png,none_sagittal\n", encoding="utf-8")
+    page = Page(with_labels(run, tmp_path / "index.html", file))
+    note = text(page.by_id("truth").find("p"))
+    assert note.startswith("Known for 24 of 24 classified slices, by the labels labels.csv (SHA-")
+    assert note.endswith("…), else by the names of the folders.")
+    assert page.rows("table-slices")[0][-1] == "In truth no tumour, sagittal."
+
+
+def test_what_reviewers_disagree_on_is_not_known_by_its_folder_either(
+    run: Path, tmp_path: Path
+) -> None:
+    one, other = (item.slice_id for item in load_run(run).items[:2])
+    rows = [(one, "glioma", "AB"), (one, "none", "CD"), (other, "glioma", "AB")]
+    file = tmp_path / "review.csv"
+    file.write_text(
+        "run_id,slice_id,verdict,tumor,plane,reviewer,confidence,reviewed_at\n"
+        + "".join(
+            f"{RUN_ID},{slice_id},correct,{tumor},coronal,{who},,2026-03-01T12:00:00Z\n"
+            for slice_id, tumor, who in rows
+        ),
+        encoding="utf-8",
+    )
+    keep_truth(run, file)
+    assert [item.truth and item.truth.name for item in load_run(run).items[:3]] == [
+        None,
+        "glioma_coronal",
+        "glioma_transverse",
     ]
-    rows = [row for row in data_rows(run) if row["true_tumor"]]
-    assert {(row["path"], row["true_tumor"], row["true_plane"]) for row in rows} == {
-        ("glioma_coronal/000.png", "none", "sagittal")
-    }
 
 
 def test_without_its_labels_a_run_is_measured_against_its_folders_again(
@@ -316,7 +347,7 @@ def test_labels_that_name_nothing_leave_those_that_were_kept(run: Path, tmp_path
     file.write_text("path,category\nelse.png,none_sagittal\n", encoding="utf-8")
     with pytest.raises(LabelsError, match=r"such as 'glioma_coronal/000\.png'"):
         keep_truth(run, file)
-    assert len(load_run(run).known) == 1
+    assert load_run(run).truth_words.startswith("the labels labels.csv")
 
 
 def test_a_kept_category_of_another_version_is_named(run: Path) -> None:
