@@ -13,6 +13,7 @@ from artemis.report.index import build_index
 from tests.report.browsing import BROWSER_TEST, OpenPage
 from tests.report.conftest import (
     HOSTILE,
+    RUN_ID,
     prediction_row,
     run_record,
     slice_row,
@@ -192,6 +193,24 @@ def test_columns_that_say_the_same_of_every_slice_are_not_shown(
         assert [head for head in heads if head in {"Frame", "Header plane"}] == seen
     page.locator("#table-slices th[data-col='6'] button").dblclick()  # sorts by its own column
     assert "92%" in page.locator("#table-slices tbody tr").first.inner_text()
+
+
+def test_every_part_of_the_provenance_is_copied_as_lines(open_page: OpenPage, report: Path) -> None:
+    page = open_page(report, permissions=["clipboard-read", "clipboard-write"])
+    parts = page.locator("#provenance details")
+    parts.evaluate_all("all => all.forEach(one => { one.open = true; })")
+    buttons = parts.get_by_role("button", name="Copy")
+    assert buttons.count() == parts.count() == 7
+    said = []
+    for index in range(parts.count()):
+        buttons.first.click()  # one that has copied has another name
+        parts.nth(index).get_by_role("button", name="Copied").wait_for()
+        said.append(page.evaluate("navigator.clipboard.readText()").split("\n"))
+    assert said[0] == ["artemis-cli classify-batch '/scans/ward 7'"]
+    assert f"Run\t{RUN_ID}" in said[1]
+    assert "Stage\tTime\tShare" in said[3]
+    assert "slices\t127" in said[4]
+    assert any(line.startswith("ingest.min_side\t") for line in said[6])
 
 
 def test_dark_narrow_and_printed_pages_fit_their_width(open_page: OpenPage, report: Path) -> None:

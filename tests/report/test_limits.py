@@ -117,9 +117,10 @@ def test_a_page_of_1000_slices_is_below_5_megabytes(make_run: MakeRun, tmp_path:
 
 
 def with_every_reason(tables: Tables) -> Tables:
-    """Let every slice wait for review, for every reason that there is."""
+    """Let every slice wait for review, for every reason that there is, though trained on."""
     for row in (row for rows in tables.predictions.values() for row in rows):
         row |= {"needs_review": True, "review_reasons": [*ReviewReason], "doubt": 0.5}
+        row |= {"trained_on": True, "out_of_fold_category": "meningioma_transverse"}
     return tables
 
 

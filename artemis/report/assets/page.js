@@ -205,18 +205,25 @@ const textOf = (cell) => (cell.startsWith("'") && FORMULA.test(cell) ? cell.slic
     else tell(list.rows.length);
   };
 
+  // A command, or the tables of a folded part as lines of tabulated cells.
   const copyable = (block) => {
+    const shown = block.querySelector(block.tagName === "PRE" ? "code" : "table");
+    if (!shown) return;
+    const words = () => (block.tagName === "PRE" ? shown.textContent
+      : all("tr", block).map((row) => [...row.cells].map((cell) => cell.textContent.trim()).join("\t")).join("\n"));
     const button = document.createElement("button");
     button.type = "button";
     button.className = "copy";
     button.textContent = "Copy";
+    const of = block.querySelector("summary");
+    if (of) button.setAttribute("aria-label", `Copy: ${of.textContent}`);
     button.addEventListener("click", async () => {
-      const code = block.querySelector("code");
       try {
-        await navigator.clipboard.writeText(code.textContent);
+        await navigator.clipboard.writeText(words());
         button.textContent = "Copied";
+        button.removeAttribute("aria-label");
       } catch {
-        getSelection().selectAllChildren(code); // no clipboard here: select it, to copy by hand
+        getSelection().selectAllChildren(shown); // no clipboard here: select it, to copy by hand
       }
     });
     block.append(button);
@@ -239,7 +246,7 @@ const textOf = (cell) => (cell.startsWith("'") && FORMULA.test(cell) ? cell.slic
   addEventListener("hashchange", reveal);
   reveal();
   all(".filter").forEach(filterable);
-  all("pre[data-copy]").forEach(copyable);
+  all("[data-copy]").forEach(copyable);
   const unfolded = [];
   addEventListener("beforeprint", () => {
     for (const one of all("details:not([open])")) { one.open = true; unfolded.push(one); }
