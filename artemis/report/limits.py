@@ -81,7 +81,7 @@ _PICTURE_CELL: Final = 80
 """Bytes of a row's picture and its place on the contact sheet, without the picture."""
 
 _OTHER_BYTES: Final = 640_000
-"""Bytes of a page beside its table and pictures: 0.50 to 0.55 MB measured, 40 cards among them."""
+"""Bytes of a page beside its table and pictures: 0.50 to 0.63 MB measured, 40 cards among them."""
 
 STUDIES: Final = 30
 """Series and studies shown; the rest are in the table `studies`."""
