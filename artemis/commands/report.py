@@ -178,6 +178,15 @@ def _compare(run_a: Path, run_b: Path, mirror: Mirror | None, as_json: bool) -> 
             "in_both": changes.in_both,
             "changed": {model.model: len(model.changed) for model in changes.models},
             "compared": {model.model: model.slices for model in changes.models},
+            "became": {model.model: model.became for model in changes.models},
+            "right": {
+                model.model: {
+                    "known": model.rightness.known,
+                    "a": model.rightness.right[0],
+                    "b": model.rightness.right[1],
+                }
+                for model in changes.models
+            },
             "only_in_a": len(changes.unmatched_of("a", "only_here")),
             "only_in_b": len(changes.unmatched_of("b", "only_here")),
         }

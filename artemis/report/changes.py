@@ -2,7 +2,8 @@
 
 Slices are the same where their content hash is (`slice_id`: decoded pixels and frame), under
 whatever name; a slice counts once, however many copies a run holds. What was never decoded
-has no such hash, and is the same where path and frame are.
+has no such hash, and is the same where path and frame are. Of its truth each run says what its
+labels or folders say of any of its copies.
 """
 
 from __future__ import annotations
@@ -14,58 +15,22 @@ from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
-import pyarrow as pa
 
 from artemis.errors import RunRecordError
 from artemis.labels import CATEGORY_NAMES
 from artemis.predictions import plain_rows, read_table, table_rows
+from artemis.report.changes_tables import ANSWER, changed_row, surest
+from artemis.report.changes_truth import (
+    BECAME,
+    Known,
+    Rightness,
+    rightness,
+    together,
+    truth_among,
+)
+from artemis.report.kept_truth import truth_of
 from artemis.report.stored_pictures import stored_pictures, take
-from artemis.review import ReviewReason
 from artemis.runs import RunRecord, read_record
-
-_ANSWER_FIELDS: Final = (
-    ("model_version", pa.string()),
-    ("path", pa.string()),
-    ("frame", pa.int32()),
-    ("category", pa.string()),
-    ("confidence", pa.float32()),
-    ("p_tumor", pa.float32()),
-    ("ood_score", pa.float32()),
-    ("doubt", pa.float32()),
-    ("needs_review", pa.bool_()),
-)
-_REASONS: Final = pa.list_(pa.string())
-
-CHANGED_SCHEMA: Final = pa.schema(
-    [
-        pa.field("model", pa.string(), nullable=False),
-        pa.field("slice_id", pa.string(), nullable=False),
-        pa.field("changed", pa.string(), nullable=False),  # tumor, plane or both
-        *(
-            pa.field(f"{name}_{run}", kind, nullable=False)
-            for name, kind in (*_ANSWER_FIELDS, ("review_reasons", _REASONS))
-            for run in "ab"
-        ),
-        pa.field("run_id_a", pa.string(), nullable=False),
-        pa.field("run_id_b", pa.string(), nullable=False),
-    ]
-)
-"""A row for every slice and model whose category differs between run A and run B."""
-
-UNMATCHED_SCHEMA: Final = pa.schema(
-    [
-        pa.field("run", pa.string(), nullable=False),  # a or b: the run that the row is of
-        pa.field("kind", pa.string(), nullable=False),  # only_here or answered_only_here
-        pa.field("slice_id", pa.string()),
-        pa.field("path", pa.string(), nullable=False),
-        pa.field("frame", pa.int32(), nullable=False),
-        pa.field("status", pa.string(), nullable=False),
-        pa.field("other_status", pa.string()),  # in the other run, where it has the slice
-        pa.field("other_reason_code", pa.string()),
-        pa.field("run_id", pa.string(), nullable=False),
-    ]
-)
-"""A row for every slice that only one run holds, or only one run classified."""
 
 CHANGED_CARDS: Final = 60
 """Changed predictions of each model that are shown with their picture."""
@@ -75,10 +40,9 @@ _SAID: Final = (
     "slice_id",
     "run_id",
     "model",
-    *(name for name, _ in _ANSWER_FIELDS),
+    *ANSWER,
     "tumor",
     "plane",
-    "review_reasons",
 )
 """Columns of `slices` and `predictions` that are compared: what is not read takes no room."""
 
@@ -100,6 +64,10 @@ class ModelChanges:
     changed : list of dict
         Rows of `CHANGED_SCHEMA`, those of which both answers are surest first, and last those of
         slices unlike the training images, where confidence means nothing.
+    rightness : Rightness
+        How many answers are right in either run, where the truth is known.
+    contradicted : mapping of str to tuple of Category
+        What is known of a changed slice, by its id, where that contradicts itself.
     """
 
     model: str
@@ -110,10 +78,14 @@ class ModelChanges:
     slices: int
     same: int
     changed: list[dict[str, Any]]
+    rightness: Rightness
+    contradicted: Mapping[str, Known]
 
-    def count(self, kind: str) -> int:
-        """Return how many changed in ``tumor``, ``plane`` or ``both``."""
-        return sum(row["changed"] == kind for row in self.changed)
+    @property
+    def became(self) -> dict[str, int]:
+        """Changed answers whose truth is known, by what they became, see `BECAME`."""
+        counts = Counter(row["became"] for row in self.changed)
+        return {kind: counts[kind] for kind in BECAME}
 
 
 @dataclass(frozen=True)
@@ -136,6 +108,8 @@ class RunChanges:
         Rows of `UNMATCHED_SCHEMA`.
     thumbnails : mapping of str to bytes
         JPEG files by slice id, of the `CHANGED_CARDS` first changes of each model.
+    truth_words : (str, str)
+        Where the truth is from in A, and in B; nothing where none of its slices has one.
     """
 
     first: RunRecord
@@ -146,6 +120,7 @@ class RunChanges:
     models_of_one: tuple[tuple[str, str], ...]
     unmatched: list[dict[str, Any]]
     thumbnails: Mapping[str, bytes]
+    truth_words: tuple[str, str]
 
     def unmatched_of(self, run: str, kind: str) -> list[dict[str, Any]]:
         """Return the rows of run ``a`` or ``b`` of one kind."""
@@ -165,6 +140,8 @@ class _Side:
     record: RunRecord
     slices: dict[_Identity, dict[str, Any]] = field(default_factory=dict)
     answers: dict[str, _Answers] = field(default_factory=dict)
+    truths: dict[_Identity, Known] = field(default_factory=dict)
+    truth_words: str = ""
     copies: int = 0
 
 
@@ -202,11 +179,13 @@ def compare_runs(run_a: Path, run_b: Path) -> RunChanges:
         ),
         unmatched=[*_unmatched("a", first, second), *_unmatched("b", second, first)],
         thumbnails=_thumbnails((run_b, run_a), wanted),
+        truth_words=(first.truth_words, second.truth_words),
     )
 
 
 def _side(run_dir: Path) -> _Side:
     side = _Side(read_record(run_dir))
+    truth = truth_of(run_dir, side.record.batch)
     identities: dict[tuple[str, int], _Identity] = {}
     for row in table_rows(run_dir, "slices"):
         place = row["path"], row["frame"]
@@ -216,6 +195,10 @@ def _side(run_dir: Path) -> _Side:
         side.copies += known is not None
         if known is None or (known["status"] != "ok" and row["status"] == "ok"):
             side.slices[identity] = {name: row[name] for name in _FOUND}
+        category = truth.of(*place, row["slice_id"])
+        if category is not None:
+            side.truths[identity] = together(side.truths.get(identity, ()), (category,))
+    side.truth_words = truth.words if side.truths else ""
     answers = read_table(run_dir, "predictions", _SAID)
     unknown = sorted(set(answers["category"]) - set(CATEGORY_NAMES))
     if unknown:
@@ -241,8 +224,11 @@ def _model_changes(model: str, first: _Side, second: _Side) -> ModelChanges:
     a = before.rows.iloc[[before.places[identity] for identity in both]]
     b = after.rows.iloc[[after.places[identity] for identity in both]]
     differ = a["category"].to_numpy() != b["category"].to_numpy()
-    pairs = zip(plain_rows(a[differ]), plain_rows(b[differ]), strict=True)
-    changed = sorted((_changed_row(model, *pair) for pair in pairs), key=_surest)
+    known = [together(second.truths.get(one, ()), first.truths.get(one, ())) for one in both]
+    of_changed = [known[at] for at in differ.nonzero()[0]]
+    truths = map(truth_among, of_changed)
+    pairs = zip(plain_rows(a[differ]), plain_rows(b[differ]), truths, strict=True)
+    changed = sorted((changed_row(model, *pair) for pair in pairs), key=surest)
     return ModelChanges(
         model=model,
         version_a=before.rows["model_version"].iloc[0],
@@ -252,29 +238,13 @@ def _model_changes(model: str, first: _Side, second: _Side) -> ModelChanges:
         slices=len(both),
         same=len(both) - len(changed),
         changed=changed,
+        rightness=rightness(a, b, known),
+        contradicted={
+            slice_id: one
+            for slice_id, one in zip(a["slice_id"][differ], of_changed, strict=True)
+            if len(one) > 1
+        },
     )
-
-
-def _surest(row: Mapping[str, Any]) -> tuple[bool, float, str]:
-    """Return what changed rows are sorted by: the less sure of both answers."""
-    far = any(
-        ReviewReason.OUT_OF_DISTRIBUTION in row[f"review_reasons_{side}"] for side in ("a", "b")
-    )
-    return far, -min(row["confidence_a"], row["confidence_b"]), row["slice_id"]
-
-
-def _changed_row(model: str, a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
-    tumor, plane = a["tumor"] != b["tumor"], a["plane"] != b["plane"]
-    kind = "both" if tumor and plane else "tumor" if tumor else "plane"
-    row: dict[str, Any] = {"model": model, "slice_id": a["slice_id"], "changed": kind}
-    for name in (*(name for name, _ in _ANSWER_FIELDS), "review_reasons"):
-        for run, answer in (("a", a), ("b", b)):
-            row[f"{name}_{run}"] = answer[name]
-    row["review_reasons_a"], row["review_reasons_b"] = (
-        [*row["review_reasons_a"]],
-        [*row["review_reasons_b"]],
-    )
-    return row | {"run_id_a": a["run_id"], "run_id_b": b["run_id"]}
 
 
 def _unmatched(run: str, mine: _Side, other: _Side) -> list[dict[str, Any]]:

@@ -13,17 +13,14 @@ import pyarrow as pa
 from artemis.files import write_text_atomic
 from artemis.labels import CATEGORY_NAMES, PLANES, TUMORS
 from artemis.predictions import write_part
-from artemis.report.changes import (
-    CHANGED_CARDS,
-    CHANGED_SCHEMA,
-    UNMATCHED_SCHEMA,
-    RunChanges,
-    compare_runs,
-)
+from artemis.report.changes import CHANGED_CARDS, RunChanges, compare_runs
+from artemis.report.changes_tables import CHANGED_SCHEMA, UNMATCHED_SCHEMA
 from artemis.report.changes_words import (
     change_words,
     other_words,
     readouts,
+    truth_of_card,
+    truth_words,
     unmatched_title,
     verdict,
 )
@@ -37,6 +34,7 @@ from artemis.report.words import (
     STATUS_WORDS,
     confidence_words,
     number,
+    seen_words,
     sentence,
     share_of,
     visible,
@@ -113,7 +111,12 @@ def comparison_page(changes: RunChanges) -> str:
     pictures = _Pictures(changes.thumbnails)
     return render_page(
         "changes.html.j2",
-        runs=[_run(name, run) for name, run in (("A", changes.first), ("B", changes.second))],
+        runs=[
+            _run(name, run, source)
+            for name, run, source in zip(
+                "AB", (changes.first, changes.second), changes.truth_words, strict=True
+            )
+        ],
         verdict=verdict(changes),
         readouts=readouts(changes),
         models=[_model(changes, order, pictures) for order in range(len(changes.models))],
@@ -145,11 +148,12 @@ class _Pictures:
         return address
 
 
-def _run(name: str, record: RunRecord) -> dict[str, Any]:
+def _run(name: str, record: RunRecord, source: str) -> dict[str, Any]:
     return {
         "name": name,
         "record": record,
         "batch": visible(PurePosixPath(record.batch).name or record.batch),
+        "truth": visible(source) or "not known",
         "finished": record.status.value == "completed",
         "artemis": visible(record.versions.get("artemis-mri", "not recorded")),
         "models": [(visible(m.name), visible(m.version), visible(m.sha256)) for m in record.models],
@@ -173,11 +177,16 @@ def _model(changes: RunChanges, order: int, pictures: _Pictures) -> dict[str, An
         "name": visible(model.model),
         "versions": (visible(model.version_a), visible(model.version_b)),
         "slices": model.slices,
+        "truth": truth_words(model),
         "agreement": [(what, number(n), share_of(n, model.slices)) for what, n in same.items()],
         "tumor": matrix_of(model.tumors, TUMORS, TUMORS, diagonal=True),
         "plane": matrix_of(model.planes, PLANES, PLANES, diagonal=True),
         "found": len(model.changed),
-        "cards": [_card(row, pictures.address(row["slice_id"]), calibration) for row in shown],
+        "cards": [
+            _card(row, pictures.address(row["slice_id"]), calibration)
+            | {"truth": truth_of_card(row, model.contradicted.get(row["slice_id"], ()))}
+            for row in shown
+        ],
     }
 
 
@@ -195,6 +204,9 @@ def _card(
                 "confidence": confidence_words(row[f"confidence_{run}"], ece, far=far),
                 "width": 0 if far else round(100 * row[f"confidence_{run}"], 1),
                 "review": row[f"needs_review_{run}"],
+                "seen": seen_words(row[f"out_of_fold_category_{run}"])
+                if row[f"trained_on_{run}"]
+                else "",
             }
         )
     paths = [f"{row[f'path_{run}']}" for run in "ab"]

@@ -9,6 +9,7 @@ from typing import Final
 from unittest.mock import patch
 
 from artemis.explain import explain_image
+from artemis.labels import CATEGORIES
 from artemis.models.card.blocks import Failures
 from artemis.models.card.contents import build_card
 from artemis.report import limits
@@ -20,6 +21,7 @@ from artemis.report.conflicts import write_conflicts
 from artemis.report.drift_page import write_drift
 from artemis.report.explained import build_explained_page
 from artemis.report.index import COMPARISONS, RETRAININGS, build_index
+from artemis.report.kept_truth import keep_truth
 from artemis.report.model_card import card_page
 from artemis.report.retraining import build_retraining_page
 from artemis.reviewed import import_labels
@@ -98,6 +100,10 @@ def comparison(folder: Path, _: Path) -> Path:
         _run_of(folder, run_id, tables).root
         for run_id, tables in ((RUN_ID, before), ("20260302T080000Z-ffffff", after))
     ]
+    labels = folder / "labels.csv"
+    named = [f"{row['path']},{CATEGORIES[n % 12].name}" for n, row in enumerate(after.slices[:20])]
+    labels.write_text("\n".join(["path,category", *named]), encoding="utf-8")
+    keep_truth(runs[1], labels)
     return write_comparison(*runs).page
 
 

@@ -63,6 +63,8 @@ def test_a_comparison_prints_page_and_tables_or_counts(workspace: Path) -> None:
     ]
     counts = json.loads(report(workspace, "--compare", RUN_ID, newer.name, "--json"))
     assert counts["changed"] == {"mobilenet_v2": 0, "baseline": 0}
+    assert counts["became"]["baseline"] == {"right": 0, "wrong": 0, "still_wrong": 0}
+    assert counts["right"]["baseline"] == {"known": 0, "a": 0, "b": 0}
     assert (counts["in_both"], counts["only_in_a"], counts["only_in_b"]) == (7, 0, 0)
 
 
