@@ -14,6 +14,7 @@ from artemis.files import write_text_atomic
 from artemis.labels import CATEGORY_NAMES, PLANES, TUMORS
 from artemis.predictions import write_part
 from artemis.report.changes import CHANGED_CARDS, RunChanges, compare_runs
+from artemis.report.changes_links import Links, places, report_links
 from artemis.report.changes_tables import CHANGED_SCHEMA, UNMATCHED_SCHEMA
 from artemis.report.changes_words import (
     change_words,
@@ -64,7 +65,7 @@ def write_comparison(run_a: Path, run_b: Path, mirror: Mirror | None = None) -> 
     """Compare two runs; write page and tables below the reports of run B's workspace.
 
     ``comparisons/<A>--<B>/`` gets ``index.html``, and ``changed`` and ``unmatched`` each as
-    Parquet and CSV. The same two runs give the same bytes.
+    Parquet and CSV. The same two runs, with the same reports there, give the same bytes.
 
     Parameters
     ----------
@@ -90,7 +91,12 @@ def write_comparison(run_a: Path, run_b: Path, mirror: Mirror | None = None) -> 
         *_write_table(folder, "unmatched", changes.unmatched, UNMATCHED_SCHEMA),
     )
     page = folder / "index.html"
-    write_text_atomic(page, comparison_page(changes))
+    shown = [row for model in changes.models for row in model.changed[:CHANGED_CARDS]]
+    links = [
+        report_links(reports, run_dir, places(shown, name))
+        for name, run_dir in (("a", run_a), ("b", run_b))
+    ]
+    write_text_atomic(page, comparison_page(changes, links))
     if mirror is not None:
         mirror.push_below(folder)
     write_index(run_b.parent, reports, mirror)
@@ -106,8 +112,8 @@ def _write_table(
     return parquet, text
 
 
-def comparison_page(changes: RunChanges) -> str:
-    """Return two runs side by side as HTML text."""
+def comparison_page(changes: RunChanges, links: Sequence[Links] = ({}, {})) -> str:
+    """Return two runs side by side as HTML text, with links to the slices in either's report."""
     pictures = _Pictures(changes.thumbnails)
     return render_page(
         "changes.html.j2",
@@ -119,7 +125,8 @@ def comparison_page(changes: RunChanges) -> str:
         ],
         verdict=verdict(changes),
         readouts=readouts(changes),
-        models=[_model(changes, order, pictures) for order in range(len(changes.models))],
+        linked=any(links),
+        models=[_model(changes, order, pictures, links) for order in range(len(changes.models))],
         models_of_one=[(name.upper(), visible(model)) for name, model in changes.models_of_one],
         unmatched=_unmatched_view(changes),
         framed=_framed(changes),
@@ -160,7 +167,9 @@ def _run(name: str, record: RunRecord, source: str) -> dict[str, Any]:
     }
 
 
-def _model(changes: RunChanges, order: int, pictures: _Pictures) -> dict[str, Any]:
+def _model(
+    changes: RunChanges, order: int, pictures: _Pictures, links: Sequence[Links]
+) -> dict[str, Any]:
     model = changes.models[order]
     calibration = [
         next((m.ece for m in run.models if m.name == model.model), None)
@@ -183,7 +192,7 @@ def _model(changes: RunChanges, order: int, pictures: _Pictures) -> dict[str, An
         "plane": matrix_of(model.planes, PLANES, PLANES, diagonal=True),
         "found": len(model.changed),
         "cards": [
-            _card(row, pictures.address(row["slice_id"]), calibration)
+            _card(row, pictures.address(row["slice_id"]), calibration, links)
             | {"truth": truth_of_card(row, model.contradicted.get(row["slice_id"], ()))}
             for row in shown
         ],
@@ -191,14 +200,18 @@ def _model(changes: RunChanges, order: int, pictures: _Pictures) -> dict[str, An
 
 
 def _card(
-    row: Mapping[str, Any], picture: str, calibration: Sequence[float | None]
+    row: Mapping[str, Any],
+    picture: str,
+    calibration: Sequence[float | None],
+    links: Sequence[Links],
 ) -> dict[str, Any]:
     answers = []
-    for name, run, ece in zip("AB", "ab", calibration, strict=True):
+    for name, run, ece, of in zip("AB", "ab", calibration, links, strict=True):
         far = ReviewReason.OUT_OF_DISTRIBUTION.value in row[f"review_reasons_{run}"]
         answers.append(
             {
                 "name": name,
+                "link": of.get((row[f"path_{run}"], row[f"frame_{run}"]), ""),
                 "category": sentence(CATEGORY_WORDS[row[f"category_{run}"]]),
                 "index": CATEGORY_NAMES.index(row[f"category_{run}"]),
                 "confidence": confidence_words(row[f"confidence_{run}"], ece, far=far),

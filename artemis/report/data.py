@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from array import array
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -16,6 +14,7 @@ from artemis.files import raw_path
 from artemis.ingest.border import message_name
 from artemis.labels import CATEGORIES, CATEGORY_NAMES, PROBABILITY_COLUMNS
 from artemis.predictions import QUALITY_COLUMNS, plain_rows, read_studies, table_rows
+from artemis.report.anchors import Anchors
 from artemis.report.items import Answer, SliceItem
 from artemis.report.kept_truth import truth_of
 from artemis.report.stored_pictures import stored_pictures
@@ -29,10 +28,8 @@ from artemis.report.words import (
 from artemis.runs import RunRecord, read_record
 from artemis.studies import series_of
 
-_ANCHOR_DIGITS: Final = 16
 _BY_NAME: Final = {category.name: category for category in CATEGORIES}
 _COPIES_NAMED: Final = 5
-_NOT_HEXADECIMAL: Final = re.compile(r"[^0-9a-f]")
 
 
 @dataclass(frozen=True)
@@ -203,15 +200,13 @@ def _answers(run_dir: Path, steps: Mapping[str, int]) -> tuple[_AnswersBySlice, 
 def _items(
     run_dir: Path, answers: _AnswersBySlice, models: tuple[str, ...], truth: Truth
 ) -> Iterator[SliceItem]:
-    copies: Counter[str] = Counter()
+    anchors = Anchors()
     for number, row in enumerate(table_rows(run_dir, "slices"), start=1):
         slice_id = row["slice_id"] or ""
-        stem = _NOT_HEXADECIMAL.sub("", slice_id)[:_ANCHOR_DIGITS] or "unread"
-        copies[stem] += 1
         given = answers.get((row["path"], row["frame"]), {})
         yield SliceItem(
             number=number,
-            anchor=f"slice-{stem}-{copies[stem]}",
+            anchor=anchors.next(slice_id),
             slice_id=slice_id,
             path=visible(row["path"]),
             frame=row["frame"],

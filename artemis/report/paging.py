@@ -39,13 +39,18 @@ class SlicePage:
         return sum(item.needs_review for item in self.rows)
 
 
+def page_of(number: int) -> str:
+    """Return the page, of those beside a report, of the slice of this number in the run."""
+    return f"slices-{(number - 1) // limits.PAGE_ROWS + 1:04d}.html"
+
+
 def slice_pages(data: RunData) -> list[SlicePage]:
     """Return the pages beside the report; none where its own table holds every slice."""
     if limits.table_fits(data):
         return []
     size = limits.PAGE_ROWS
     return [
-        SlicePage(f"slices-{begin // size + 1:04d}.html", data.items[begin : begin + size])
+        SlicePage(page_of(begin + 1), data.items[begin : begin + size])
         for begin in range(0, len(data.items), size)
     ]
 
@@ -57,8 +62,7 @@ def links_from(rows: Sequence[SliceItem], pages: Sequence[SlicePage]) -> Link:
     def link(item: SliceItem) -> str:
         if item.anchor in here or not pages:
             return f"#{item.anchor}"
-        # Every page but the last holds as many slices, in the run's order.
-        return f"{pages[(item.number - 1) // len(pages[0].rows)].name}#{item.anchor}"
+        return f"{page_of(item.number)}#{item.anchor}"
 
     return link
 

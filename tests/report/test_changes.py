@@ -8,6 +8,8 @@ import pytest
 
 from artemis.errors import RunRecordError
 from artemis.labels import CATEGORIES
+from artemis.report import limits
+from artemis.report.build import build_report
 from artemis.report.changes import compare_runs
 from artemis.report.changes_page import comparison_page, write_comparison
 from artemis.report.kept_truth import keep_truth
@@ -294,6 +296,39 @@ def test_figures_of_slices_that_a_model_was_trained_on_are_said_to_flatter(runs)
     changed = pq.read_table(written.tables[0])
     assert changed["trained_on_b"].to_pylist() == [False, True, False]
     assert changed["out_of_fold_category_b"].to_pylist() == [None, "none_coronal", None]
+
+
+def linked_anchors(page: Path) -> list[tuple[str, str]]:
+    """Return the page that each link of the cards leads to, and the number of its row there."""
+    found = []
+    for card in Page(page).all("li", class_="card"):
+        for link in card.findall(".//h4/a"):
+            address, _, anchor = link.get("href", "").partition("#")
+            target = (page.parent / address).resolve()
+            found.append((target.name, text(next(iter(Page(target).by_id(anchor))))))
+    return found
+
+
+def test_cards_lead_to_the_slice_in_the_reports_that_are_there(runs) -> None:
+    assert linked_anchors(write_comparison(*runs).page) == []  # no report has been made
+    reports = write_comparison(*runs).page.parents[2]
+    build_report(runs[0], reports / RUN_ID / "index.html")
+    led = linked_anchors(write_comparison(*runs).page)
+    assert led == [("index.html", number) for number in "324"]
+
+
+def test_cards_lead_to_the_pages_of_slices_where_a_report_has_such(
+    runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("TABLE_ROWS", 4), ("SUMMARY_ROWS", 1), ("PAGE_ROWS", 3)):
+        monkeypatch.setattr(limits, name, value)
+    reports = write_comparison(*runs).page.parents[2]
+    build_report(runs[1], reports / NEWER / "index.html")
+    assert linked_anchors(write_comparison(*runs).page) == [
+        ("slices-0001.html", "3"),
+        ("slices-0001.html", "2"),
+        ("slices-0002.html", "4"),
+    ]
 
 
 def test_runs_without_a_common_slice_say_so(write: Write) -> None:
