@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from artemis.report.data import RunData
 from artemis.report.items import SliceItem
 from artemis.report.stored_pictures import take
+from artemis.thumbnails import VIEWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +21,8 @@ class CardPicture:
     number : int
         Tells the pictures of one page's cards apart.
     view : str or None
-        What the models see; a slice that was not among the most doubtful of its chunk has none
-        and shows its thumbnail.
+        What the models see; a slice that was not among the most doubtful of its chunk, or of
+        the page, has none and shows its thumbnail.
     evidence : str or None
         The evidence alone, to be laid over the view.
     overlay : str or None
@@ -44,6 +45,8 @@ def card_pictures(
 ) -> dict[str, CardPicture]:
     """Return the pictures of the cards by slice id, in their order, as many as fit.
 
+    Larger ones for the first `VIEWS` at most.
+
     Parameters
     ----------
     data : RunData
@@ -54,7 +57,7 @@ def card_pictures(
         Largest sum of the lengths of all addresses.
     """
     ids = list(dict.fromkeys(item.slice_id for item in cards))
-    views, evidence = take(data.views, ids), take(data.view_evidence, ids)
+    views, evidence = take(data.views, ids[:VIEWS]), take(data.view_evidence, ids[:VIEWS])
     overlays = take(data.overlays, (slice_id for slice_id in ids if slice_id not in views))
     chosen: dict[str, CardPicture] = {}
     left = characters

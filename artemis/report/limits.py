@@ -26,8 +26,11 @@ from artemis.report.study_data import StudyEntry
 from artemis.report.words import breakable, shortened
 from artemis.thumbnails import VIEWS
 
-REVIEW_CARDS: Final = VIEWS
-"""Slices shown in full in the review section; the rest of the queue is in the table."""
+REVIEW_CARDS: Final = 2 * VIEWS
+"""Slices shown in full in the review section; the rest of the queue is in the table.
+
+The first half with the larger pictures of their chunks, the others with their thumbnails.
+"""
 
 DISAGREEMENT_ROWS: Final = 200
 """Rows of the list of disagreements between two models."""
@@ -80,14 +83,14 @@ _MORE_BYTES: Final = 777
 _PICTURE_CELL: Final = 80
 """Bytes of a row's picture and its place on the contact sheet, without the picture."""
 
-_OTHER_BYTES: Final = 640_000
-"""Bytes of a page beside its table and pictures: 0.50 to 0.63 MB measured, 40 cards among them."""
+_OTHER_BYTES: Final = 750_000
+"""Bytes of a page beside its table and pictures: 0.50 to 0.74 MB measured, 80 cards among them."""
 
 STUDIES: Final = 30
 """Series and studies shown; the rest are in the table `studies`."""
 
 CARD_CHARACTERS: Final = 600_000
-"""Characters of base64 for all larger pictures of the cards together; 40 take 0.4 million."""
+"""Characters of base64 for all pictures of the cards together: 40 large ones take 0.4 million."""
 
 
 def by_urgency(data: RunData) -> list[SliceItem]:
