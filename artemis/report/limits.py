@@ -26,10 +26,10 @@ from artemis.report.study_data import StudyEntry
 from artemis.report.words import breakable, shortened
 from artemis.thumbnails import VIEWS
 
-REVIEW_CARDS: Final = 2 * VIEWS
+REVIEW_CARDS: Final = VIEWS + VIEWS // 2
 """Slices shown in full in the review section; the rest of the queue is in the table.
 
-The first half with the larger pictures of their chunks, the others with their thumbnails.
+The first `VIEWS` with the larger pictures of their chunks, the others with their thumbnails.
 """
 
 DISAGREEMENT_ROWS: Final = 200
@@ -83,8 +83,15 @@ _MORE_BYTES: Final = 777
 _PICTURE_CELL: Final = 80
 """Bytes of a row's picture and its place on the contact sheet, without the picture."""
 
-_OTHER_BYTES: Final = 750_000
-"""Bytes of a page beside its table and pictures: 0.50 to 0.74 MB measured, 80 cards among them."""
+_OTHER_BYTES: Final = 125_000
+"""Bytes of a page beside what is reckoned by its slices: style, scripts, plots, provenance."""
+
+_SHOWN_PICTURE: Final = 265
+"""Bytes of a picture on the contact sheet and in the store, without the picture itself."""
+
+_TRUTH_BYTES: Final = 45_000
+_STUDY_BYTES: Final = 5_000
+"""Bytes of the section on the truth, and of one study."""
 
 STUDIES: Final = 30
 """Series and studies shown; the rest are in the table `studies`."""
@@ -126,7 +133,22 @@ def _row_bytes(item: SliceItem, models: int) -> int:
     words = _bytes(shortened(item.reason or "", ROW_SENTENCE)) + 60 * (wrong > 0) + 7 * wrong
     if item.needs_review:
         words += 60 + _bytes(" ".join(item.codes)) + _bytes("; ".join(item.review_words()))
-    return tags + words + len(breakable(shortened(item.path, ROW_NAME)).encode())
+    return tags + words + _name_bytes(item, ROW_NAME)
+
+
+def _card_bytes(item: SliceItem, models: int) -> int:
+    words = _bytes("; ".join(item.review_words())) + _name_bytes(item, ANY_TEXT)
+    return 1_000 + 880 * models + words
+
+
+def _listed_bytes(item: SliceItem, models: int) -> int:
+    """Return about how long a row of the lists of disagreements, errors or refusals is."""
+    sentence = _bytes(shortened(item.reason or "", ANY_TEXT))
+    return 300 + 80 * models + sentence + _name_bytes(item, ANY_TEXT)
+
+
+def _name_bytes(item: SliceItem, most: int) -> int:
+    return len(breakable(shortened(item.path, most)).encode())
 
 
 def _bytes(text: str) -> int:
@@ -191,7 +213,29 @@ def _room(data: RunData, rows: Sequence[SliceItem] | None) -> int:
     listed = table_items(data) if rows is None else rows
     table = sum(_row_bytes(item, len(data.models)) + _PICTURE_CELL for item in listed)
     page = PAGE_BYTES + _MORE_BYTES * max(0, len(listed) - PAGE_ROWS)
-    return min(THUMBNAIL_CHARACTERS, page - _OTHER_BYTES - table)
+    return min(THUMBNAIL_CHARACTERS, page - other_bytes(data, rows) - table)
+
+
+def other_bytes(data: RunData, rows: Sequence[SliceItem] | None = None) -> int:
+    """Return about how long a page is beside its table of these rows and its pictures."""
+    if rows is not None:
+        return _OTHER_BYTES + _SHOWN_PICTURE * len(rows)
+    models = len(data.models)
+    lists = (
+        (item for item in data.items if item.disagreement),
+        (item for item in data.known if item.wrong),
+        iter(data.rejected),
+    )
+    most = (DISAGREEMENT_ROWS, ERROR_ROWS, REFUSAL_ROWS)
+    listed = (item for of, many in zip(lists, most, strict=True) for item in islice(of, many))
+    return (
+        _OTHER_BYTES
+        + _SHOWN_PICTURE * min(THUMBNAILS, len(data.thumbnails))
+        + sum(_card_bytes(item, models) for item in review_cards(data))
+        + sum(_listed_bytes(item, models) for item in listed)
+        + _TRUTH_BYTES * bool(data.known)
+        + _STUDY_BYTES * len(shown_studies(data))
+    )
 
 
 def shown_studies(data: RunData) -> list[StudyEntry]:

@@ -124,6 +124,16 @@ def with_every_reason(tables: Tables) -> Tables:
     return tables
 
 
+def in_folders(tables: Tables) -> Tables:
+    """Name every file's folder by a category, so that the truth is known and often missed."""
+    for index, row in enumerate(tables.slices):
+        row["path"] = f"glioma_coronal/{index}.png"
+    for rows in tables.predictions.values():
+        for index, row in enumerate(rows):
+            row["path"] = f"glioma_coronal/{index}.png"
+    return tables
+
+
 @pytest.mark.slow
 def test_a_page_of_1000_slices_is_below_5_megabytes_whatever_their_names_and_reasons(
     make_run: MakeRun, tmp_path: Path
@@ -173,6 +183,38 @@ def with_long_names(tables: Tables) -> Tables:
     for row in (row for rows in tables.predictions.values() for row in rows):
         row["path"] = names[row["path"]]
     return tables
+
+
+def refused_by_the_hundred() -> Tables:
+    """Return a batch whose refusals fill the page's list of them, with long names and reasons."""
+    tables = typical_tables(60)
+    tables.slices += [
+        slice_row(f"{k}.png", status="refused", reason_code="blank", reason="nothing")
+        for k in range(510)
+    ]
+    return with_long_names(tables)
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        lambda: typical_tables(300),
+        lambda: with_every_reason(with_long_names(typical_tables(300))),
+        refused_by_the_hundred,
+        lambda: in_folders(typical_tables(300)),
+    ],
+    ids=["plain", "long", "refused", "truth"],
+)
+def test_what_stands_beside_rows_and_pictures_is_no_more_than_is_reckoned(
+    make_run: MakeRun, tmp_path: Path, tables: Callable[[], Tables]
+) -> None:
+    run = make_run(tables())
+    html = build_report(run, tmp_path / "index.html").read_text("utf-8")
+    page = re.sub('data:image[^"]*', "", html)
+    rows = re.findall(r'<tr id="slice.*?</tr>', page, flags=re.DOTALL)
+    beside = len(page.encode()) - sum(len(row.encode()) for row in rows)
+    reckoned = limits.other_bytes(load_run(run))
+    assert beside <= reckoned <= 1.35 * beside
 
 
 def test_the_middle_of_long_names_is_left_out_of_the_table_alone_and_that_is_said(
