@@ -46,7 +46,7 @@ _FILES: Final = (
     "evaluations/**/fold-*.lock",
     "evaluations/**/unfinished/**/calibration.parquet",
     "evaluations/**/unfinished/**/calibrating.npz",
-    "evaluations/**/unfinished/**/epoch-*.weights.h5",
+    "evaluations/**/unfinished/**/epoch-*.npz",
 )
 """Files outside such folders, by the names that Artemis gives them."""
 

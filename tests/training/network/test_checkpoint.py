@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -37,9 +38,9 @@ def kept(folder: Path) -> list[str]:
 
 def test_the_state_after_the_last_epoch_stays_and_training_goes_on_from_it(tmp_path: Path) -> None:
     train(tmp_path / "ended", 3)
-    assert kept(tmp_path / "ended") == ["epoch-0003.weights.h5"]
+    assert kept(tmp_path / "ended") == ["epoch-0003.npz"]
     resumed, whole = train(tmp_path / "ended", 5), train(tmp_path / "whole", 5)
-    assert kept(tmp_path / "ended") == ["epoch-0005.weights.h5"]
+    assert kept(tmp_path / "ended") == ["epoch-0005.npz"]
     assert int(resumed.optimizer.iterations.numpy()) == 5
     for one, other in zip(resumed.get_weights(), whole.get_weights(), strict=True):
         assert one == pytest.approx(other, abs=1e-6)
@@ -59,14 +60,15 @@ def test_a_process_that_ends_while_it_writes_leaves_the_epoch_before(
 ) -> None:
     model = train(tmp_path, 2)
 
-    def end_half_way(path: Path) -> None:
-        Path(path).write_bytes(b"\x89HDF half of it")
+    def end_half_way(stream: IO[bytes], **_: object) -> None:
+        stream.write(b"PK half of it")
+        stream.flush()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(model, "save_weights", end_half_way)
+    monkeypatch.setattr(np, "savez", end_half_way)
     keeper = Checkpoint(tmp_path)
     keeper.set_model(model)
     with pytest.raises(KeyboardInterrupt):
         keeper.on_epoch_end(2)
-    assert kept(tmp_path) == ["epoch-0002.weights.h5"]
+    assert kept(tmp_path) == ["epoch-0002.npz"]
     assert keeper.restore(compiled()) == 2
