@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,10 @@ import pytest
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # a core each: more threads would wait for each other
     os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+
+# TensorFlow, pandas and Prefect are a million objects, which Python would look through again and
+# again for the few that died.
+gc.set_threshold(50_000, 20, 50)
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
@@ -25,6 +30,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         longest[item.path] = max(longest.get(item.path, 0.0), _seconds(item))
     items.sort(key=lambda item: (-longest[item.path], str(item.path), _seconds(item) > 0))
     items.sort(key=lambda item: longest[item.path] > 0)
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported out of Python's search for what died."""
+    gc.freeze()
 
 
 def _seconds(item: pytest.Item) -> float:
