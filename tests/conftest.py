@@ -11,6 +11,8 @@ import pytest
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # a core each: more threads would wait for each other
     os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+# As every training does, see `artemis.training.jobs.require_tensorflow`; it is read at the import.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 # TensorFlow, pandas and Prefect are a million objects, which Python would look through again and
 # again for the few that died.
