@@ -16,9 +16,11 @@ from artemis.models.manifest import load_manifest
 from artemis.models.runtime import ClassificationModel
 from artemis.settings import Settings
 from artemis.training.evaluations import Evaluated, evaluate_all, train_on_every_slice
+from artemis.training.figures.tables import price_table
 from artemis.training.jobs import audit_labelled
 from artemis.training.measuring import measure_again
 from artemis.training.network.memory import keep_freed_memory
+from artemis.training.protocols import price_of_the_leak
 from tests.training.labelled_pictures import write_labelled
 
 keep_freed_memory()  # as every training does
@@ -105,6 +107,8 @@ def test_price_of_the_leak_is_of_the_same_recipe(small_baseline: None, tmp_path:
     assert leaky.price is not None
     values = [one.outcome.evaluation.metrics["accuracy"].value for one in (leaky, honest)]
     assert leaky.price["accuracy"] == pytest.approx(values[0] - values[1])
+    assert f"{values[0] - values[1]:+.3f}" in price_table(leaky.price)
+    assert leaky.price == price_of_the_leak(honest.outcome.evaluation, leaky.outcome.evaluation)
 
 
 def test_model_of_every_slice_is_not_promoted_outside_the_workspace(tmp_path: Path) -> None:

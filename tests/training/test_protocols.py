@@ -14,7 +14,7 @@ pytest.importorskip("tensorflow", reason="needs the extra `train`")
 
 from artemis.errors import TrainingDataError
 from artemis.locks import exclusive
-from artemis.training.figures.tables import describe, price_table
+from artemis.training.figures.tables import describe
 from artemis.training.labelled.dataset import TrainingSet
 from artemis.training.labelled.manifest_file import BOX_COLUMNS
 from artemis.training.network.memory import keep_freed_memory
@@ -23,7 +23,6 @@ from artemis.training.protocols import (
     evaluation_key,
     is_finished,
     plan,
-    price_of_the_leak,
     run,
 )
 from artemis.training.train import Means
@@ -202,16 +201,3 @@ def test_random_split_of_too_few_pictures_is_refused(squares: TrainingSet) -> No
         plan("random", TrainingSet(alone, {}, 0))
     with pytest.raises(TrainingDataError, match=r"Received 0 pictures of 0 categories"):
         plan("random", TrainingSet(squares.table.iloc[:0], {}, 0))
-
-
-def test_price_of_the_leak_is_the_difference_of_the_protocols(
-    few: TrainingSet, tmp_path: Path
-) -> None:
-    means = Means(None, tmp_path / "c")
-    with eagerly():
-        patient = run("patient", ONCE, few, tmp_path, means)["patient"].evaluation
-        random = run("random", ONCE, few, tmp_path, means)["random"].evaluation
-    price = price_of_the_leak(patient, random)
-    expected = random.metrics["accuracy"].value - patient.metrics["accuracy"].value
-    assert price["accuracy"] == pytest.approx(expected)
-    assert f"{expected:+.3f}" in price_table(price)
