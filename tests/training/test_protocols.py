@@ -28,7 +28,7 @@ from artemis.training.protocols import (
 from artemis.training.train import Means
 from tests.training.small import SIDE, draw_squares, eagerly, small
 
-pytestmark = pytest.mark.slow(seconds=90)
+pytestmark = pytest.mark.slow(seconds=60)
 keep_freed_memory()  # as every training does
 
 RECIPE = small(epochs=4, augmentation=None, learning_rate=1e-2, batch_size=8)

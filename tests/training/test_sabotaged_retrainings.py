@@ -25,7 +25,7 @@ from tests.training.labelled_pictures import write_policy
 from tests.training.sabotage import POLICY, Told, retrain, write_pictures
 from tests.training.small import eagerly, small
 
-pytestmark = pytest.mark.slow(seconds=370)
+pytestmark = pytest.mark.slow(seconds=340)
 keep_freed_memory()  # as every training does
 
 SMALL = small(

@@ -19,7 +19,7 @@ from artemis.training.network.weights import read_weights
 from artemis.training.train import Means, train_model
 from tests.training.small import SIDE, small, split_of
 
-pytestmark = pytest.mark.slow(seconds=45)
+pytestmark = pytest.mark.slow(seconds=25)
 keep_freed_memory()  # as every training does
 
 
