@@ -241,6 +241,22 @@ const textOf = (cell) => (cell.startsWith("'") && FORMULA.test(cell) ? cell.slic
     }
   };
 
+  // Pictures that were not seen yet are not laid out. Their group is as high as it will be, so that
+  // nothing moves under a click: 80 px and a line of 0.9 rem each, see pictures.css.
+  const sheets = all(".sheet");
+  const reserve = () => {
+    const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
+    const columns = Math.max(1, Math.floor((sheets[0].parentElement.clientWidth + 0.3 * rem) / (80 + 0.3 * rem)));
+    for (const sheet of sheets) {
+      const rows = Math.ceil(sheet.children.length / columns);
+      sheet.style.containIntrinsicHeight = `auto ${rows * (80 + 0.9 * rem) + (rows - 1) * 0.4 * rem}px`;
+    }
+  };
+  if (sheets.length) {
+    reserve();
+    addEventListener("resize", reserve);
+  }
+
   for (const table of all("table[data-sort]")) lists.set(table, listOf(table));
   all("table[data-sort]").forEach(sortable);
   addEventListener("hashchange", reveal);
