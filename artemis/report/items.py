@@ -134,8 +134,7 @@ class SliceItem:
     @property
     def wrong(self) -> bool:
         """Whether the first model's answer differs from a known truth."""
-        first = next((answer.category for answer in self.answers.values()), None)
-        return None not in (first, self.truth) and first != self.truth
+        return next(iter(self.answers), None) in self.wrong_models
 
     @property
     def wrong_models(self) -> list[str]:
