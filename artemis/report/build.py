@@ -68,6 +68,7 @@ def report_page(data: RunData, pages: Sequence[SlicePage] = ()) -> str:
             "key": section.key,
             "title": section.title,
             "caption": section.caption.format_map(facts),
+            "reading": [text.format_map(facts) for text in section.reading],
             "figures": [
                 (figure.key, figure.title, figure.caption.format_map(facts))
                 for figure in section.figures

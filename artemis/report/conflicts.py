@@ -15,7 +15,7 @@ from artemis.report import limits
 from artemis.report.build import SCRIPTS, page_frame
 from artemis.report.card_pictures import card_pictures
 from artemis.report.data import RunData, load_run
-from artemis.report.evidence import evidence_legend, evidence_words
+from artemis.report.evidence import EVIDENCE_READING, evidence_legend, evidence_words
 from artemis.report.index import write_index
 from artemis.report.items import SliceItem
 from artemis.report.listings import safe_facts
@@ -185,7 +185,11 @@ def conflicts_page(conflicts: Sequence[Conflict], runs: Mapping[str, RunData], s
     shown_large = card_pictures(data, items[: limits.REVIEW_CARDS], limits.CARD_CHARACTERS)
     thumbnails = limits.embedded_thumbnails(data, rows=items)
     frame = page_frame(data, items, (), thumbnails, shown_large)
-    legend = {"legend": evidence_legend(), "evidence": evidence_words(data)}
+    legend = {
+        "legend": evidence_legend(),
+        "evidence": evidence_words(data),
+        "evidence_reading": EVIDENCE_READING,
+    }
     return render_page("conflicts.html.j2", scripts=SCRIPTS, **(frame | legend | view))
 
 

@@ -42,16 +42,21 @@ def evidence_legend() -> Markup:
 
 
 def evidence_words(data: RunData) -> str:
-    """Return how to read the overlays of a run, or why there is none."""
+    """Return what the overlays of a run are, or why there is none."""
     names = [visible(model.name) for model in data.record.models if not model.evidence_maps]
     without = f"{joined(names) or 'no model'} give{'s' * (len(names) < 2)} no evidence maps."
     if data.mapping_model is None:
         return f"No evidence is drawn: {without}"
     words = (
         f"{CAPTION} The second picture shows where {visible(data.mapping_model)} finds what "
-        "speaks for the tumour type it answered; nothing of it is about the plane. Colours go "
-        "from weak to strong within one slice and cannot be compared between slices; places "
-        "without colour have next to none. Colour in the air or far from anything odd is a "
-        "reason to doubt the answer."
+        "speaks for the tumour type it answered."
     )
     return f"{words} {without}" if names else words
+
+
+EVIDENCE_READING: Final = (
+    "Nothing of the evidence is about the plane. Its colours go from weak to strong within one "
+    "slice and cannot be compared between slices; places without colour have next to none. "
+    "Colour in the air or far from anything odd is a reason to doubt the answer."
+)
+"""How to read the overlays."""

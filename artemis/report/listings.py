@@ -13,7 +13,7 @@ from artemis.labels import PLANES, TUMORS
 from artemis.models.card.limits import KNOWN_LIMITS, rarely_seen
 from artemis.report import limits
 from artemis.report.data import RunData
-from artemis.report.evidence import evidence_legend, evidence_words
+from artemis.report.evidence import EVIDENCE_READING, evidence_legend, evidence_words
 from artemis.report.items import SliceItem, once
 from artemis.report.truth_data import FOLDERS
 from artemis.report.words import (
@@ -61,6 +61,7 @@ def review_view(data: RunData) -> dict[str, Any]:
         "items": limits.review_cards(data),
         "found": len(once(data.review)),
         "evidence": evidence_words(data),
+        "evidence_reading": EVIDENCE_READING,
         "legend": evidence_legend(),
         "facts": lambda item: safe_facts(item, framed=item.path in data.framed),
     }

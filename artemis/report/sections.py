@@ -48,6 +48,8 @@ class Section:
         Heading.
     caption : str
         What to look for and how to read it.
+    reading : tuple of str
+        What else there is to know, folded away so that the pictures come first.
     build : callable
         Returns what the template shows.
     figures : tuple of Figure
@@ -60,6 +62,7 @@ class Section:
     title: str
     caption: str
     build: Callable[[RunData], dict[str, Any]]
+    reading: tuple[str, ...] = ()
     figures: tuple[Figure, ...] = ()
     present: Callable[[RunData], bool] = lambda _: True
 
@@ -69,13 +72,16 @@ SECTIONS: Final = (
         key="review",
         title="Look at these first",
         caption="Slices that a person should check before anything else is believed, the most "
-        "doubtful first: where the models taken together are least sure, and what is unlike the "
-        "training images, against its header or of poor quality before the rest. Bars show the "
-        "three most probable categories of each model, from 0 to 100%; the mark across each is "
-        "at {min_confidence}. An answer of {first_model} below it, before it is rounded for "
-        "print, is sent here; the others\u2019 answers are sent only where they differ from it. "
-        "Sets of plausible categories hold the truth of nine slices in ten, over all slices and "
-        "not of each that is doubtful.",
+        "doubtful first. Bars show the three most probable categories of each model, from 0 to "
+        "100%; the mark across each is at {min_confidence}.",
+        reading=(
+            "Most doubtful is where the models taken together are least sure; what is unlike the "
+            "training images, against its header or of poor quality comes before the rest. An "
+            "answer of {first_model} below {min_confidence}, before it is rounded for print, is "
+            "sent here; the others\u2019 answers are sent only where they differ from it. Sets of "
+            "plausible categories hold the truth of nine slices in ten, over all slices and not "
+            "of each that is doubtful.",
+        ),
         build=review_view,
     ),
     Section(

@@ -56,6 +56,26 @@ def test_the_page_opens_without_request_error_or_policy_violation(
     assert len(page.evaluate(decoded)) == 120
 
 
+def test_the_first_doubtful_picture_is_seen_before_anything_is_scrolled(
+    open_page: OpenPage, report: Path
+) -> None:
+    page = open_page(report, viewport={"width": 1280, "height": 960})
+    picture, dock = page.locator(".card .shot").first.bounding_box(), page.locator("#dock")
+    assert picture is not None
+    assert picture["y"] + picture["height"] / 2 < dock.bounding_box()["y"]
+
+
+def test_how_to_read_and_judge_is_folded_and_unfolds_without_javascript(
+    open_page: OpenPage, report: Path
+) -> None:
+    page = open_page(report, java_script_enabled=False)
+    reading = page.get_by_text("Most doubtful is where the models taken together are least sure")
+    assert reading.is_hidden()
+    page.get_by_text("How to read and judge these").click()
+    assert reading.is_visible()
+    assert page.get_by_text("The bar needs JavaScript; without it, write the CSV by hand").is_visible()
+
+
 def test_without_javascript_every_row_is_shown_and_no_idle_control(
     open_page: OpenPage, report: Path
 ) -> None:

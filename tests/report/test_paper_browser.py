@@ -35,6 +35,7 @@ def test_words_of_plots_have_one_size_and_are_on_paper(open_page: OpenPage, repo
 def test_paper_does_not_tell_people_to_use_the_bar(open_page: OpenPage, report: Path) -> None:
     page = open_page(report)
     told = page.get_by_text("Judge each in the bar at the foot of the page")
+    page.get_by_text("How to read and judge these").click()
     assert told.is_visible()
     page.emulate_media(media="print")
     assert told.is_hidden()

@@ -37,11 +37,7 @@
       const list = lists.get(table);
       await list.ready;
       const rows = list.shown();
-      const link = document.createElement("a");
-      link.href = URL.createObjectURL(new Blob([csvOf(rows, table)], { type: "text/csv" }));
-      link.download = `slices_${table.dataset.run}.csv`;
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+      give(`slices_${table.dataset.run}.csv`, csvOf(rows, table));
       form.querySelector("output").textContent = `${rows.length.toLocaleString("en-GB")} ${rows.length === 1 ? "row" : "rows"} in the CSV`;
     });
   }

@@ -270,13 +270,10 @@
     lines.sort((a, b) => (a.reviewed_at < b.reviewed_at ? -1 : 1));
     return [columns.join(","), ...lines.map((line) => columns.map((name) => cellOf(String(line[name] ?? ""))).join(","))].join("\r\n") + "\r\n";
   };
-  const give = () => {
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([csv()], { type: "text/csv" }));
-    link.download = `review_${run}_${reviewer()}.csv`;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-    say(`${Object.keys(marks).length} marks exported. Import them with: artemis-cli labels import ${link.download}`);
+  const hand = () => {
+    const name = `review_${run}_${reviewer()}.csv`;
+    give(name, csv());
+    say(`${Object.keys(marks).length} marks exported. Import them with: artemis-cli labels import ${name}`);
   };
   const cells = (text) => {
     const found = [[""]];
@@ -358,7 +355,7 @@
   part.before.addEventListener("click", () => step(-1));
   part.after.addEventListener("click", () => step(1));
   part.undo.addEventListener("click", undo);
-  part.export.addEventListener("click", give);
+  part.export.addEventListener("click", hand);
   part.import.addEventListener("change", async () => {
     const [file] = part.import.files;
     if (file) bring(await file.text());
