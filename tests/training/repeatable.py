@@ -37,7 +37,7 @@ def told(pictures: Path, workspace: Path) -> dict[str, dict[str, Any]]:
     workspace : Path
         An empty one: nothing is taken from a cache.
     """
-    stems = tiny()
+    stems = tiny(epochs=2)
     data = read_training_set(pictures, Settings(workspace=workspace), [RECIPE, stems])
     split = split_by_folds(data, 4, 3)
     rows = np.flatnonzero(split.fitting)[:48]

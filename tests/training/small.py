@@ -93,4 +93,5 @@ def draw_boxed(cache: Path, imagenet: Path | None = None) -> Samples:
         left, top = generator.integers(4, 40, 2)
         pictures[k, top : top + 18, left : left + 18] = 240
         boxes[k] = np.array([left, top, left + 18, top + 18]) / 64
-    return prepare(tiny(), pictures, np.arange(48) % 12, boxes, imagenet=imagenet, cache=cache)
+    twice = tiny(epochs=2)  # for both draws
+    return prepare(twice, pictures, np.arange(48) % 12, boxes, imagenet=imagenet, cache=cache)

@@ -70,32 +70,44 @@ def make_draws(
     Parameters
     ----------
     recipe : Recipe
-        Its augmentation, number of draws and seed.
+        Its augmentation, number of draws, epochs and seed. No more are made than there are
+        epochs, since each takes one of every picture.
     pictures : ndarray, (n, side, side), uint8
         Model inputs.
     boxes : ndarray, (n, 4), float32
         Tumour boxes, left, top, right, bottom, in fractions of the edge; NaN where unknown.
     cache : Path
-        Folder of the file. Older files of other pictures or recipes in it are removed.
+        Folder of the file. Older files of other pictures or recipes in it are removed, and
+        those of fewer draws; more of them do.
     imagenet : Path, 'imagenet' or None
         The stem's weights.
     on_draw : callable, optional
         Called with the number of finished draws and their total.
     """
-    stem = build_stem(recipe.side, imagenet)
-    folder = cache / f"stem-{_key(recipe, pictures, boxes, stem.get_weights())}"
-    while not folder.is_dir():
+    stem, count = build_stem(recipe.side, imagenet), _count(recipe)
+    key = _key(recipe, pictures, boxes, stem.get_weights())
+    while (folder := _kept(cache, key, count)) is None:
         try:
             with exclusive(cache / "stem.lock", "make what the stem makes of the pictures"):
-                if not folder.is_dir():
-                    _make(recipe, pictures, boxes, folder, stem, on_draw)
+                if _kept(cache, key, count) is None:
+                    _make(recipe, pictures, boxes, cache / f"stem-{key}-{count}", stem, on_draw)
         except BusyError:  # another process makes them, these perhaps: one is enough
             check_goes_on()
             time.sleep(_LOOK_AGAIN)
     return Draws(
-        np.load(folder / "features.npy", mmap_mode="r", allow_pickle=False),
-        np.load(folder / "areas.npy", allow_pickle=False),
+        np.load(folder / "features.npy", mmap_mode="r", allow_pickle=False)[:, : count + 1],
+        np.load(folder / "areas.npy", allow_pickle=False)[:, : count + 1],
     )
+
+
+def _count(recipe: Recipe) -> int:
+    return min(recipe.draws, recipe.epochs)
+
+
+def _kept(cache: Path, key: str, count: int) -> Path | None:
+    """Return the folder of as many draws or more; the first of many are those of few."""
+    numbers = {int(one.name.rpartition("-")[2]): one for one in cache.glob(f"stem-{key}-*")}
+    return next((numbers[number] for number in sorted(numbers) if number >= count), None)
 
 
 def _make(
@@ -136,7 +148,6 @@ def _key(
     settings = {
         "stem": STEM_END,
         "chance": "by seed, draw and batch",  # not, as before, by what was drawn until then
-        "draws": recipe.draws,
         "seed": recipe.seed,
         "augmentation": asdict(recipe.augmentation) if recipe.augmentation else None,
     }
@@ -155,7 +166,7 @@ def _write(
 ) -> None:
     network = open_network(folder / "stem.tflite")
     height, width, channels = (int(n) for n in network.run(pictures[:1])["stem"].shape[1:])
-    total = len(pictures), recipe.draws + 1
+    total = len(pictures), _count(recipe) + 1
     shape = (*total, height, width, channels)
     features = np.lib.format.open_memmap(folder / "features.npy", "w+", np.float16, shape)
     places = recipe.side // MAP_STRIDE

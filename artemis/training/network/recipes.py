@@ -35,8 +35,8 @@ class Recipe:
     augmentation : Augmentation or None
         Random changes; None for none.
     draws : int
-        Random variants of each picture that are made once and trained on in turn
-        (mobilenet_v2); without them, every epoch changes each picture anew.
+        Random variants of each picture that are made once and trained on in turn, at most
+        one an epoch (mobilenet_v2); without them, every epoch changes each picture anew.
     mixup : float
         Parameter of the beta distribution by which two pictures' stem outputs are mixed,
         the first with at least half (manifold mixup, Verma et al., ICML 2019); 0 is none.

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,9 @@ from artemis.training.network.feeds import Samples
 from tests.training.small import tiny
 
 pytestmark = pytest.mark.slow(seconds=35)
+
+TWICE = tiny(epochs=2)
+"""Two draws, for two epochs."""
 
 
 def test_areas_are_drawn_where_the_box_is_and_nowhere_without_one() -> None:
@@ -70,7 +73,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Made:
     boxes = np.tile(np.array([[0.2, 0.3, 0.6, 0.7]], dtype=np.float32), (4, 1))
     cache, told = tmp_path_factory.mktemp("cache"), []
     draws = make_draws(
-        tiny(), pictures, boxes, cache, weights, lambda done, of: told.append((done, of))
+        TWICE, pictures, boxes, cache, weights, lambda done, of: told.append((done, of))
     )
     return Made(pictures, boxes, cache, draws, told)
 
@@ -78,11 +81,27 @@ def made(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Made:
 def test_draws_are_made_once(made: Made, tmp_path: Path, weights: Path) -> None:
     cache, told = made.copied(tmp_path / "cache"), []
     arguments = (made.pictures, made.boxes, cache, weights)
-    make_draws(tiny(), *arguments, lambda done, of: told.append((done, of)))
+    make_draws(TWICE, *arguments, lambda done, of: told.append((done, of)))
     assert made.told == [(1, 3), (2, 3), (3, 3)]
     assert told == []
-    make_draws(tiny(draws=1), *arguments)
+    make_draws(replace(TWICE, seed=1, draws=1), *arguments)
     assert [np.load(one / "features.npy").shape[1] for one in cache.glob("stem-*")] == [2]
+
+
+def test_no_more_draws_are_made_than_epochs_take_and_more_serve_as_well(
+    made: Made, tmp_path: Path, weights: Path
+) -> None:
+    arguments, told = (made.pictures, made.boxes, tmp_path / "cache", weights), []
+    (tmp_path / "cache").mkdir()
+    one = make_draws(tiny(epochs=1), *arguments, lambda done, of: told.append((done, of)))
+    assert told == [(1, 2), (2, 2)]
+    make_draws(TWICE, *arguments)  # one draw too few: made anew
+    again = make_draws(tiny(epochs=1), *arguments, lambda done, of: told.append((done, of)))
+    assert len(told) == 2
+    assert one.count == again.count == 1
+    assert np.array_equal(one.features, again.features)
+    assert np.array_equal(again.features, made.draws.features[:, :2])
+    assert np.array_equal(again.areas, made.draws.areas[:, :2])
 
 
 def test_draws_that_another_process_makes_are_waited_for(
@@ -91,7 +110,7 @@ def test_draws_that_another_process_makes_are_waited_for(
     elsewhere = made.copied(tmp_path / "elsewhere")
     (folder,) = elsewhere.glob("stem-*/")
     (cache := tmp_path / "cache").mkdir()
-    arguments, told = (tiny(), made.pictures, made.boxes, cache, weights), []
+    arguments, told = (TWICE, made.pictures, made.boxes, cache, weights), []
     with ThreadPoolExecutor(1) as pool:
         with exclusive(cache / "stem.lock", "make draws"):
             waiting = pool.submit(make_draws, *arguments, lambda done, of: told.append((done, of)))
@@ -108,7 +127,7 @@ def test_draws_do_not_depend_on_what_was_drawn_before(
 ) -> None:
     tf.random.set_seed(1)
     tf.random.uniform((9,))
-    again = make_draws(tiny(), made.pictures, made.boxes, tmp_path, weights)
+    again = make_draws(TWICE, made.pictures, made.boxes, tmp_path, weights)
     assert np.array_equal(again.features, made.draws.features)
     assert np.array_equal(again.areas, made.draws.areas)
     assert not np.array_equal(again.areas[:, 1], again.areas[:, 2])
