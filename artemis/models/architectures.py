@@ -28,6 +28,7 @@ from keras import layers
 from numpy.typing import NDArray
 
 from artemis.labels import CATEGORIES, PLANES, TUMORS
+from artemis.models.normalisation import BatchNormalization, normalised_in_one
 
 REVISIONS: Final = {"mobilenet_v2": 3, "baseline": 4}
 """Of each network: to be raised whenever it changes, so that what an older one said is not
@@ -159,8 +160,8 @@ def build_trunk(
     """
     backbone = _grey_backbone(side, imagenet)
     start = backbone.get_layer(STEM_END).output
-    blocks = keras.Model(
-        start, [backbone.get_layer(_MAP_TAP).output, backbone.output], name="blocks"
+    blocks = normalised_in_one(
+        keras.Model(start, [backbone.get_layer(_MAP_TAP).output, backbone.output], name="blocks")
     )
     inputs = keras.Input(start.shape[1:], name="stem")
     fine, coarse = blocks(inputs)
@@ -219,7 +220,7 @@ def _project(x: Any, channels: int, seed: int) -> Any:
 
 
 def _normalise(x: Any) -> Any:
-    return layers.BatchNormalization(momentum=_BATCH_NORM_MOMENTUM)(x)
+    return BatchNormalization(momentum=_BATCH_NORM_MOMENTUM)(x)
 
 
 def _initial(seed: int) -> keras.Initializer:

@@ -73,7 +73,9 @@ def test_how_to_read_and_judge_is_folded_and_unfolds_without_javascript(
     assert reading.is_hidden()
     page.get_by_text("How to read and judge these").click()
     assert reading.is_visible()
-    assert page.get_by_text("The bar needs JavaScript; without it, write the CSV by hand").is_visible()
+    assert page.get_by_text(
+        "The bar needs JavaScript; without it, write the CSV by hand"
+    ).is_visible()
 
 
 def test_without_javascript_every_row_is_shown_and_no_idle_control(
