@@ -20,6 +20,7 @@ _SIZES: Final = {"1": 348, "2": 540}
 _LEAST_OFFSETS: Final = {"1": 352, "2": 544}
 _MAX_GZIP_RATIO: Final = 1040  # deflate cannot shrink by more than 1032
 _CLEARLY_LARGER: Final = 1.2
+_QUATERNION: Final = ("quatern_b", "quatern_c", "quatern_d")
 # nifti1.h: none, dimensionless, time series. All others are statistics, labels or vectors.
 _PICTURE_INTENTS: Final = frozenset({0, 1011, 2001})
 _LABEL_INTENTS: Final = frozenset({1002, 1003})
@@ -149,7 +150,7 @@ def _layout(
             Reason.NOT_GREYSCALE, "real numbers of at most 64 bits", "complex, RGB or longer ones"
         )
     slope, intercept = header.get_slope_inter()
-    affine = np.asarray(header.get_best_affine(), dtype=np.float64)
+    affine = _affine(header)
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
         raise scan_error(
             Reason.BAD_HEADER, "a finite, invertible orientation", "another in the header"
@@ -167,17 +168,35 @@ def _layout(
     )
 
 
+def _affine(header: Any) -> NDArray[np.float64]:
+    """Return voxel indices to mm, by sform, else qform, else the spacing alone.
+
+    nibabel fails on what nifti1.h and its reader forgive where there is no sform: a qfac of 0,
+    which is 1, spacings of 0, and quaternions that rounding made too long.
+    """
+    if int(header["sform_code"]) <= 0:
+        pixdim = np.array(header["pixdim"], dtype=np.float64)
+        pixdim[0] = -1 if pixdim[0] < 0 else 1
+        pixdim[1:4] = np.where(pixdim[1:4] == 0, 1, np.abs(pixdim[1:4]))
+        header["pixdim"] = pixdim
+        length = math.hypot(*(float(header[part]) for part in _QUATERNION))
+        for part in _QUATERNION if length > 1 else ():
+            header[part] = float(header[part]) / length
+    return np.asarray(header.get_best_affine(), dtype=np.float64)
+
+
 def _slice_axis(header: Any, shape: tuple[int, int, int], affine: NDArray[np.float64]) -> int:
     """Return the own axis along which the slices were acquired.
 
-    The header's (``dim_info``) if given; the only axis of length 1; the axis of clearly
-    largest spacing; else the one that is closest to foot-head.
+    The only axis of length 1, since a slice taken out of a volume keeps what that states; the
+    header's (``dim_info``) if given; the axis of clearly largest spacing; else the one that is
+    closest to foot-head.
     """
+    if shape.count(1) == 1:
+        return shape.index(1)
     _, _, stated = header.get_dim_info()
     if stated is not None:
         return int(stated)
-    if shape.count(1) == 1:
-        return shape.index(1)
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     order = np.argsort(spacing)
     if spacing[order[2]] > _CLEARLY_LARGER * spacing[order[1]]:

@@ -100,6 +100,14 @@ def test_the_stated_slice_axis_wins(tmp_path: Path) -> None:
     assert read[0].row["header_plane"] == "coronal"
 
 
+def test_one_slice_of_a_volume_is_cut_along_its_own_axis(tmp_path: Path) -> None:
+    image = nib.Nifti1Image(volume(1, 52, 54), np.eye(4))
+    image.header.set_dim_info(slice=2)  # of the volume that it was taken out of
+    (only,) = read_volume(tmp_path, image.to_bytes())
+    assert (only.row["status"], only.row["header_plane"]) == ("ok", "sagittal")
+    assert only.pixels.shape == (54, 52)
+
+
 def test_an_isotropic_volume_is_cut_transversely_however_it_is_stored(tmp_path: Path) -> None:
     image = nib.Nifti1Image(volume(50, 52, 54), np.eye(4))
     turned = image.as_reoriented(nib.orientations.axcodes2ornt("SRA"))
@@ -168,6 +176,37 @@ def test_without_orientation_codes_the_plane_is_unknown(tmp_path: Path) -> None:
     read = read_volume(tmp_path, image.to_bytes())
     assert read[0].row["header_plane"] is None
     assert read[0].row["status"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("offset", "value"),
+    [
+        (76, 0.0),  # pixdim[0], qfac
+        (84, -1.0),  # pixdim[2]
+        (264, 1.000001),  # quatern_d, of half a turn about z, rounded up
+    ],
+)
+def test_an_orientation_is_read_as_the_reference_reader_does(
+    tmp_path: Path, offset: int, value: float
+) -> None:
+    half_a_turn = np.diag([-1, -1, 3.0, 1])
+    image = nib.Nifti1Image(volume(50, 52, 54), half_a_turn)
+    image.set_sform(half_a_turn, 0)
+    image.set_qform(half_a_turn, 1)
+    data = bytearray(image.to_bytes())
+    expected = read_volume(tmp_path / "a", bytes(data))
+    data[offset : offset + 4] = struct.pack("<f", value)
+    read = read_volume(tmp_path / "b", bytes(data))
+    assert [one.row["header_plane"] for one in read] == ["transverse"] * 54
+    for one, other in zip(read, expected, strict=True):
+        np.testing.assert_array_equal(one.pixels, other.pixels)
+
+
+def test_a_picture_of_two_dimensions_needs_no_third_spacing(tmp_path: Path) -> None:
+    data = bytearray(nifti_bytes(volume(50, 52, 1)[..., 0], qform_code=1, sform_code=0))
+    data[88:92] = bytes(4)  # pixdim[3]
+    (only,) = read_volume(tmp_path, bytes(data))
+    assert (only.row["status"], only.row["header_plane"]) == ("ok", "transverse")
 
 
 def test_an_oblique_volume_is_named_so(tmp_path: Path) -> None:
