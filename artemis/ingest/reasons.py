@@ -15,6 +15,7 @@ class Reason(StrEnum):
 
     # Readable, but nothing that Artemis should classify: status `refused`.
     UNSUPPORTED_FORMAT = "unsupported_format"
+    ARCHIVE = "archive"
     NOT_A_REGULAR_FILE = "not_a_regular_file"
     SYMLINKED_FOLDER = "symlinked_folder"
     DICOM_DIRECTORY = "dicom_directory"
@@ -88,6 +89,7 @@ REMEDIES: Final[Mapping[Reason, str]] = MappingProxyType(
             "Convert it to PNG, JPEG, BMP, TIFF, DICOM or single-file NIfTI, "
             "or remove it from the batch."
         ),
+        Reason.ARCHIVE: "Unpack it if it holds scans: nothing in it was read.",
         Reason.NOT_A_REGULAR_FILE: "Remove it from the batch; only regular files are opened.",
         Reason.SYMLINKED_FOLDER: (
             "Copy the folder into the batch or classify its target as a batch of its own."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import struct
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
@@ -34,13 +35,6 @@ _OTHER_MAGIC: Final = (
     (0, b"8BPS", "Photoshop"),
     (0, b"%PDF-", "PDF"),
     (0, b"%!PS", "PostScript"),
-    (0, b"PK\x03\x04", "ZIP archive or office document"),
-    (0, b"7z\xbc\xaf\x27\x1c", "7-Zip archive"),
-    (0, b"Rar!\x1a\x07", "RAR archive"),
-    (0, b"BZh", "bzip2 archive"),
-    (0, b"\xfd7zXZ\0", "xz archive"),
-    (0, b"\x28\xb5\x2f\xfd", "Zstandard archive"),
-    (257, b"ustar", "tar archive"),
     (0, b"\x89HDF\r\n\x1a\n", "HDF5 (also MINC 2)"),
     (0, b"CDF\x01", "NetCDF (also MINC 1)"),
     (0, b"CDF\x02", "NetCDF (also MINC 1)"),
@@ -57,6 +51,16 @@ _OTHER_MAGIC: Final = (
     (0, b"\0\x05\x16\x07", "macOS resource fork"),
     (0, b"P5", "PNM"),
     (0, b"P6", "PNM"),
+)
+_PACKED_MAGIC: Final = (
+    (0, b"PK\x03\x04", "ZIP archive or office document"),
+    (0, b"PK\x05\x06", "empty ZIP archive"),
+    (0, b"7z\xbc\xaf\x27\x1c", "7-Zip archive"),
+    (0, b"Rar!\x1a\x07", "RAR archive"),
+    (0, b"BZh", "bzip2 archive"),
+    (0, b"\xfd7zXZ\0", "xz archive"),
+    (0, b"\x28\xb5\x2f\xfd", "Zstandard archive"),
+    (257, b"ustar", "tar archive"),
 )
 _EXPECTED: Final = "PNG, JPEG, BMP, TIFF, DICOM or NIfTI"
 _TEXT: Final = re.compile(rb"[\t\n\r\x20-\x7e\x80-\xff]+")
@@ -96,8 +100,8 @@ def sniff(stream: BinaryIO, size: int) -> Sniff:
     Raises
     ------
     ScanError
-        ``unsupported_format`` with the name of what it is, ``nifti_pair``, or
-        ``undecodable`` for gzip whose first block is broken.
+        ``unsupported_format`` or ``archive`` with the name of what it is, ``nifti_pair``, or
+        for gzip ``truncated`` or ``undecodable`` where its start is cut or broken.
     """
     stream.seek(0)
     head = stream.read(HEAD_BYTES)
@@ -106,7 +110,7 @@ def sniff(stream: BinaryIO, size: int) -> Sniff:
     if head[128:132] == b"DICM":
         return Sniff("dicom")
     if head[:3] == b"\x1f\x8b\x08":
-        return _sniff_gzip(head)
+        return _sniff_gzip(head, size)
     for magic, name in _RASTER_MAGIC:
         if head.startswith(magic):
             return Sniff(name)
@@ -116,20 +120,32 @@ def sniff(stream: BinaryIO, size: int) -> Sniff:
         return Sniff("nifti")
     if is_bare_dicom(head, size):
         return Sniff("dicom")
+    packed = _magic_name(head, _PACKED_MAGIC)
+    if packed:
+        raise scan_error(Reason.ARCHIVE, _EXPECTED, packed)
     raise scan_error(Reason.UNSUPPORTED_FORMAT, _EXPECTED, _name_of(head))
 
 
-def _sniff_gzip(head: bytes) -> Sniff:
+def _sniff_gzip(head: bytes, size: int) -> Sniff:
+    inflater = zlib.decompressobj(wbits=31)
     try:
-        inside = zlib.decompressobj(wbits=31).decompress(head, HEAD_BYTES)
+        inside = inflater.decompress(head, HEAD_BYTES)
     except zlib.error as error:
         raise scan_error(
             Reason.UNDECODABLE, "gzip with a NIfTI volume", "gzip with an error at its start"
         ) from error
     if is_nifti(inside):
         return Sniff("nifti", gzipped=True)
-    what = "DICOM" if inside[128:132] == b"DICM" else _name_of(inside)
-    raise scan_error(Reason.UNSUPPORTED_FORMAT, _EXPECTED, f"gzip with {what} inside")
+    if len(head) == size and len(inside) < HEAD_BYTES and not inflater.eof:
+        raise scan_error(Reason.TRUNCATED, "a whole file", "gzip that ends within its data")
+    if inside[128:132] == b"DICM":
+        packed: str | None = "DICOM"
+    else:
+        picture = next((kind for magic, kind in _RASTER_MAGIC if inside.startswith(magic)), None)
+        packed = picture.upper() if picture else _magic_name(inside, _PACKED_MAGIC)
+    if packed:
+        raise scan_error(Reason.ARCHIVE, _EXPECTED, f"gzip with {packed} inside")
+    raise scan_error(Reason.UNSUPPORTED_FORMAT, _EXPECTED, f"gzip with {_name_of(inside)} inside")
 
 
 def is_nifti(head: bytes) -> bool:
@@ -214,10 +230,15 @@ def _three_elements(head: bytes, size: int, order: str, explicit: bool) -> bool:
     return True
 
 
+def _magic_name(head: bytes, known: Iterable[tuple[int, bytes, str]]) -> str | None:
+    return next(
+        (name for offset, magic, name in known if head[offset : offset + len(magic)] == magic), None
+    )
+
+
 def _name_of(head: bytes) -> str:
-    for offset, magic, name in _OTHER_MAGIC:
-        if head[offset : offset + len(magic)] == magic:
-            return name
+    if name := _magic_name(head, _OTHER_MAGIC):
+        return name
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:64].lower()
     if start.startswith((b"<!doctype html", b"<html")):
         return "an HTML page"

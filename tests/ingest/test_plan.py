@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import os
 import socket
 from pathlib import Path
@@ -155,7 +156,6 @@ def test_a_file_that_changes_after_planning_still_gives_every_row(tmp_path: Path
         (b"notes on patient", "text"),
         (b'{"a": 1}', "text (JSON)"),
         (b"%PDF-1.7", "PDF"),
-        (b"PK\x03\x04...", "ZIP archive"),
         (b"\0\0\0\x01Bud1\0", "macOS folder settings"),
         (b"<!DOCTYPE html><html>", "an HTML page"),
         (bytes(range(256)), "an unknown binary format"),
@@ -168,6 +168,33 @@ def test_other_files_are_refused_by_name(tmp_path: Path, data: bytes, what: str)
     assert (only.row["status"], only.row["reason_code"]) == ("refused", "unsupported_format")
     assert f"Received {what}" in only.row["reason"]
     assert only.row["file_sha256"] is None
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"PK\x03\x04...", "ZIP archive"),
+        (b"PK\x05\x06" + bytes(18), "empty ZIP archive"),
+        (gzip.compress(dicom_bytes(mr())), "gzip with DICOM inside"),
+        (gzip.compress(PNG), "gzip with PNG inside"),
+        (gzip.compress(bytes(257) + b"ustar" + bytes(250)), "gzip with tar archive inside"),
+    ],
+)
+def test_what_is_packed_is_refused_with_the_word_to_unpack_it(
+    tmp_path: Path, data: bytes, what: str
+) -> None:
+    (tmp_path / "f").write_bytes(data)
+    (only,) = ingest(tmp_path)
+    assert (only.row["status"], only.row["reason_code"]) == ("refused", "archive")
+    assert f"Received {what}" in only.row["reason"]
+    assert "Unpack it" in only.row["reason"]
+
+
+@pytest.mark.parametrize("left", [5, 12, 60])
+def test_gzip_that_is_cut_at_its_start_is_truncated(tmp_path: Path, left: int) -> None:
+    (tmp_path / "v.nii.gz").write_bytes(gzip.compress(os.urandom(400))[:left])
+    (only,) = ingest(tmp_path)
+    assert (only.row["status"], only.row["reason_code"]) == ("failed", "truncated")
 
 
 @pytest.mark.parametrize("start", [b"", dicom_bytes(mr(NumberOfFrames=2_000_000_000))])
