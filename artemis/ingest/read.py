@@ -44,6 +44,7 @@ _NEVER_OPENED: Final = frozenset(
         Reason.UNREADABLE_FOLDER,
         Reason.BROKEN_LINK,
         Reason.UNSUPPORTED_FORMAT,
+        Reason.ARCHIVE,
     }
 )
 _EMPTY_ROW: Final = {name: None for name in SLICES_SCHEMA.names if name != "run_id"}
@@ -112,6 +113,7 @@ def _read_entry(
     with ExitStack() as stack:
         scan: Scan | None = None
         stream: BinaryIO
+        still: Callable[[], None] = _in_memory
         problem = _planned_problem(entry)
         if problem is None or problem.reason_code not in _NEVER_OPENED:
             sha256: str | None = None
@@ -122,7 +124,7 @@ def _read_entry(
                     stream, size = open_regular(located(root, entry.path))
                     stack.callback(stream.close)
                     if problem is None:
-                        stream, sha256 = _hashed(stream, size)
+                        stream, sha256, still = _hashed(stream, size)
                         common["file_sha256"] = sha256
                     if entry.format is not None:  # if refused, its header is still worth a row
                         start = entry.series_start
@@ -136,7 +138,7 @@ def _read_entry(
             elif not may_read(frame):
                 yield _without_pixels(row, entry, _crashed())
             else:
-                yield _read_frame(row, scan, entry, problem, settings)
+                yield _read_frame(row, scan, entry, problem, settings, still)
 
 
 def _planned_problem(entry: PlanEntry) -> ScanError | None:
@@ -153,19 +155,30 @@ def _crashed() -> ScanError:
     )
 
 
-def _hashed(stream: BoundedReader, size: int) -> tuple[BinaryIO, str]:
-    """Return a stream of the file, at its start, and its SHA-256.
+def _hashed(stream: BoundedReader, size: int) -> tuple[BinaryIO, str, Callable[[], None]]:
+    """Return a stream of the file, at its start, its SHA-256, and what raises once that is over.
 
     A large file is spread over chunks, and hashed for the first of them alone as long as its state
     shows that it is the same.
     """
     whole = buffered(stream, size)
     if whole is not stream:
-        return whole, _sha256(whole)
+        return whole, _sha256(whole), _in_memory
     state = FileState.of(stream.fileno())
-    if state.is_settled():
-        return stream, _DIGESTS.get(state, lambda: _sha256(stream))
-    return stream, _sha256(stream)
+
+    def refuse_changed() -> None:
+        now = FileState.of(stream.fileno())
+        # Not its other time, which a new name or permission sets too.
+        if (now.size, now.modified_ns) != (state.size, state.modified_ns):
+            was, became = "a file that stays as it is", "one written to while it was read"
+            raise scan_error(Reason.FILE_CHANGED, was, became)
+
+    sha256 = _DIGESTS.get(state, lambda: _sha256(stream)) if state.is_settled() else _sha256(stream)
+    return stream, sha256, refuse_changed
+
+
+def _in_memory() -> None:
+    """Do nothing: pixels and hash are of the same bytes."""
 
 
 def _sha256(stream: BinaryIO) -> str:
@@ -182,6 +195,7 @@ def _read_frame(
     entry: PlanEntry,
     problem: ScanError | None,
     settings: IngestSettings,
+    still: Callable[[], None],
 ) -> IngestedSlice:
     frame: int = row["frame"]
     try:
@@ -193,6 +207,7 @@ def _read_frame(
             row["slice_id"] = slice_id(stored, frame)
             row["height"], row["width"] = stored.shape[:2]
             picture = scan.render(stored, frame)
+            still()
             quality = measure(picture)
             row.update(quality.columns())
             refuse_unusable(quality, settings)

@@ -67,6 +67,27 @@ def test_a_file_of_many_chunks_is_hashed_once_and_again_when_it_changes(
     assert read(tmp_path, chunks[1]) != hashes[1]
 
 
+@pytest.mark.parametrize("changed_at", [0, 1])
+def test_what_is_written_to_while_it_is_read_has_no_answer_from_then_on(
+    tmp_path: Path, changed_at: int
+) -> None:
+    path = many_frames(tmp_path)
+    (entry,) = plan(tmp_path)
+
+    def write_at(_: int, frame: int) -> bool:
+        if frame == changed_at:  # after the file was hashed
+            with path.open("r+b") as file:
+                file.seek(-1, os.SEEK_END)
+                file.write(b"\1")
+        return True
+
+    first = replace(entry, n_frames=2)
+    rows = [one.row for one in read_chunk(tmp_path, [first], SETTINGS, KEY, write_at)]
+    codes = [row["reason_code"] for row in rows]
+    assert codes == (["file_changed"] * 2 if changed_at == 0 else [None, "file_changed"])
+    assert "Run the batch again when nothing writes to its folder." in rows[1]["reason"]
+
+
 def test_a_large_deflated_object_is_never_held_as_a_whole(tmp_path: Path) -> None:
     pixels = np.zeros((28, SIDE, SIDE), np.int16)
     pixels[[0, 27]] = head(SIDE)
