@@ -20,6 +20,7 @@ from artemis.ingest.dicom_frames import (
     position_of,
     refuse_frame_type,
     spacing_of,
+    turn_of,
 )
 from artemis.ingest.dicom_pixels import PixelLayout, layout_of, stored_values
 from artemis.ingest.dicom_rules import other_body_part, refuse_other_objects
@@ -97,12 +98,14 @@ class DicomScan:
         return stored_values(self._file, self._checked_layout(), index)
 
     def render(self, pixels: NDArray[Any], index: int) -> NDArray[np.uint8]:
-        """Return stored values as 8-bit grey, with square pixels."""
+        """Return stored values as 8-bit grey, with square pixels, shown the radiological way."""
         layout = self._checked_layout()
         greyscale = greyscale_of(self._file, index, layout.signed, layout.bits_allocated)
         picture = greyscale.render(pixels, self._settings.min_grey_levels)
-        spacing, limits = spacing_of(self._file.header, index), self._settings
-        return square_pixels(picture, spacing, limits.max_pixels, limits.max_side)
+        header, limits = self._file.header, self._settings
+        spacing = spacing_of(header, index)
+        square = square_pixels(picture, spacing, limits.max_pixels, limits.max_side)
+        return turn_of(header, index).picture(square)
 
     def _checked_layout(self) -> PixelLayout:
         if self._layout is None:

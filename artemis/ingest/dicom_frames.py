@@ -16,6 +16,7 @@ from pydicom.sequence import Sequence
 
 from artemis.ingest.dicom_file import DicomFile, item, number, numbers, text, texts
 from artemis.ingest.dicom_rules import refuse_image_type
+from artemis.ingest.geometry import Turn, radiological_turn
 from artemis.ingest.grayscale import Greyscale, Lut, Window
 from artemis.ingest.reasons import Reason, scan_error
 
@@ -52,6 +53,18 @@ def refuse_frame_type(header: Dataset, index: int) -> None:
     refuse_image_type(texts(group(header, index, "MRImageFrameTypeSequence"), "FrameType"))
 
 
+def cosines_of(header: Dataset, index: int) -> tuple[float, ...] | None:
+    """Return the six cosines of a frame's rows and columns (PS3.3 C.7.6.2.1.1), or None."""
+    cosines = numbers(group(header, index, "PlaneOrientationSequence"), "ImageOrientationPatient")
+    return cosines if len(cosines) == 6 else None
+
+
+def turn_of(header: Dataset, index: int) -> Turn:
+    """Return how a frame is laid to be seen as radiologists hang it."""
+    cosines = cosines_of(header, index)
+    return Turn() if cosines is None else radiological_turn(cosines[:3], cosines[3:])
+
+
 def normal_of(header: Dataset, index: int) -> NDArray[np.float64] | None:
     """Return a frame's unit normal in patient coordinates (PS3.3 C.7.6.2.1.1), or None.
 
@@ -60,8 +73,8 @@ def normal_of(header: Dataset, index: int) -> NDArray[np.float64] | None:
     ndarray, (3,), float64
         Row direction x column direction; axes point to left, back and head.
     """
-    cosines = numbers(group(header, index, "PlaneOrientationSequence"), "ImageOrientationPatient")
-    if len(cosines) != 6:
+    cosines = cosines_of(header, index)
+    if cosines is None:
         return None
     normal = np.cross(cosines[:3], cosines[3:])
     length = float(np.linalg.norm(normal))

@@ -1,7 +1,9 @@
-"""Planes and pixel shapes, the same for DICOM and NIfTI."""
+"""Planes, pixel shapes and how a slice is laid, the same for DICOM and NIfTI."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -22,6 +24,17 @@ degrees from the scanner's axis), and short of the angles at which the name is a
 
 _SQUARE_TOLERANCE: Final = 0.01
 _MAX_STRETCH: Final = 10.0
+
+Direction = Sequence[float]
+"""Three components in the patient's axes of DICOM: to the left, the back and the head."""
+
+# Where the rows and the columns of a slice point to as radiologists hang it.
+_SHOWN: Final[Mapping[str | None, tuple[Direction, Direction]]] = {
+    "sagittal": ((0, 1, 0), (0, 0, -1)),
+    "coronal": ((1, 0, 0), (0, 0, -1)),
+    "transverse": ((1, 0, 0), (0, 1, 0)),
+}
+_NEAR: Final = 1e-6
 
 
 def plane_of_normal(normal: NDArray[np.float64] | None) -> str | None:
@@ -46,6 +59,58 @@ def plane_of_normal(normal: NDArray[np.float64] | None) -> str | None:
     cosines = np.abs(normal) / length
     axis = int(np.argmax(cosines))
     return _PLANE_OF_AXIS[axis] if cosines[axis] >= MIN_PLANE_COSINE else OBLIQUE
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """How a stored slice is laid to be seen as radiologists hang it.
+
+    Attributes
+    ----------
+    transposed : bool
+        Its rows become columns; before the others.
+    mirrored, upside_down : bool
+        Left and right, or top and bottom, change places.
+    """
+
+    transposed: bool = False
+    mirrored: bool = False
+    upside_down: bool = False
+
+    def picture(self, stored: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return a picture, (h, w), as it is shown."""
+        turned = stored.T if self.transposed else stored
+        turned = turned[:: -1 if self.upside_down else 1, :: -1 if self.mirrored else 1]
+        return np.ascontiguousarray(turned)
+
+    def directions(self, rows: Direction, columns: Direction) -> tuple[Direction, Direction]:
+        """Return where rows and columns point to as shown, of where they do as stored."""
+        across, down = (columns, rows) if self.transposed else (rows, columns)
+        return (
+            [-part for part in across] if self.mirrored else across,
+            [-part for part in down] if self.upside_down else down,
+        )
+
+
+def radiological_turn(rows: Direction, columns: Direction) -> Turn:
+    """Return how a slice is laid for left to be the patient's right, or in sagittal ones the front.
+
+    Up is the front or the head. An oblique slice, for which there is no such custom, stays as
+    it is stored, and so does one whose rows lie between two directions.
+
+    Parameters
+    ----------
+    rows, columns : sequence of float
+        Where the rows and the columns of the stored slice point to.
+    """
+    shown = _SHOWN.get(plane_of_normal(np.cross(rows, columns)))
+    if shown is None:
+        return Turn()
+    # One row for each stored direction, one column for each shown one.
+    along = np.array([rows, columns], dtype=np.float64) @ np.array(shown, dtype=np.float64).T
+    transposed = bool(np.abs(np.fliplr(along)).trace() > np.abs(along).trace() + _NEAR)
+    across, down = np.diag(along[::-1] if transposed else along)
+    return Turn(transposed, bool(across < -_NEAR), bool(down < -_NEAR))
 
 
 def square_pixels(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -290,6 +291,40 @@ def test_the_plane_comes_from_the_orientation(tmp_path: Path, cosines, plane) ->
     read = read_one(tmp_path, mr(ImageOrientationPatient=cosines))
     assert read.row["header_plane"] == plane
     assert read.row["status"] == "ok"
+
+
+@pytest.mark.parametrize("usual", [TRANSVERSE, CORONAL, SAGITTAL])
+def test_a_slice_is_shown_radiologically_however_it_is_stored(tmp_path: Path, usual) -> None:
+    shown = np.arange(64 * 80, dtype=np.uint16).reshape(64, 80)
+    rows, columns = usual[:3], usual[3:]
+    ds = mr(shown, ImageOrientationPatient=usual, PixelSpacing=[1, 2])
+    plain = read_one(tmp_path / "plain", ds)
+    assert plain.pixels.shape == (64, 160)
+    assert plain.pixels[0, 0] < plain.pixels[-1, -1]
+    for number, (across, down, transposed) in enumerate(product((1, -1), (1, -1), (False, True))):
+        stored, own = shown[::down, ::across], (np.array(rows) * across, np.array(columns) * down)
+        stored, own = (stored.T, own[::-1]) if transposed else (stored, own)
+        spacing = [2, 1] if transposed else [1, 2]
+        cosines = np.concatenate(own).tolist()
+        ds = mr(stored.copy(), ImageOrientationPatient=cosines, PixelSpacing=spacing)
+        read = read_one(tmp_path / str(number), ds)
+        np.testing.assert_array_equal(read.pixels, plain.pixels)
+        assert (read.row["height"], read.row["width"]) == (64, 160)
+
+
+@pytest.mark.parametrize(
+    "cosines",
+    [
+        [-1, 0, 0, 0, -0.7071, 0.7071],  # no plane, no custom
+        [0.9962, 0.0872, 0, -0.0872, 0.9962, 0],  # tilted by 5 degrees
+        [0, 0, 0, 0, 0, 0],
+        None,
+    ],
+)
+def test_a_slice_that_lies_as_usual_or_without_a_custom_stays(tmp_path: Path, cosines) -> None:
+    np.testing.assert_array_equal(
+        read_one(tmp_path, mr(ImageOrientationPatient=cosines)).pixels, robust(head())
+    )
 
 
 def test_pixels_are_made_square(tmp_path: Path) -> None:

@@ -21,8 +21,7 @@ from artemis.errors import ExportError
 from artemis.evidence_map import CAPTION, normalised, on_picture, tumor_evidence
 from artemis.files import raw_path
 from artemis.inbox import batch_now
-from artemis.ingest.dicom_file import numbers
-from artemis.ingest.dicom_frames import group
+from artemis.ingest.dicom_frames import cosines_of, turn_of
 from artemis.ingest.identity import IdentityKey
 from artemis.ingest.plan import PlanEntry
 from artemis.ingest.read import read_chunk
@@ -244,12 +243,13 @@ def _describe(image: SCImage, one: SourceSlice, model: ModelRecord) -> None:
 
 
 def patient_orientation(one: SourceSlice) -> tuple[str, str] | None:
-    """Return where the rows and columns of a slice point to (PS3.3 C.7.6.1.1.1), or None."""
-    place = group(one.header, one.row["frame"], "PlaneOrientationSequence")
-    cosines = numbers(place, "ImageOrientationPatient")
-    if len(cosines) != 6 or not any(cosines[:3]) or not any(cosines[3:]):
+    """Return where rows and columns of a slice point to as shown (PS3.3 C.7.6.1.1.1), or None."""
+    cosines = cosines_of(one.header, one.row["frame"])
+    if cosines is None or not any(cosines[:3]) or not any(cosines[3:]):
         return None
-    return _letter(cosines[:3]), _letter(cosines[3:])
+    turn = turn_of(one.header, one.row["frame"])
+    across, down = turn.directions(cosines[:3], cosines[3:])
+    return _letter(across), _letter(down)
 
 
 def _letter(direction: Sequence[float]) -> str:

@@ -14,7 +14,7 @@ from artemis.report.dicom.export import Export, export_dicom
 from artemis.runs import Counts, RunPaths, read_record, write_record
 from artemis.settings import Settings
 from artemis.studies import write_studies
-from tests.ingest.builders import ENHANCED_MR, SAGITTAL, TRANSVERSE, head, item, mr, save
+from tests.ingest.builders import ENHANCED_MR, TRANSVERSE, head, item, mr, save
 
 MODELS = ("mobilenet_v2", "baseline")
 SERIES = "dicom_series_simulated_meningioma"
@@ -49,9 +49,10 @@ def classified(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     save(batch / "enhanced.dcm", enhanced())
     odd = {"PatientSex": "unknown", "PatientBirthDate": "1.4.1970", "Manufacturer": "ACME"}
     names = {"PatientName": "Müller^Änne", "SpecificCharacterSet": "ISO_IR 192"}
+    turned = [0, -1, 0, 0, 0, 1]  # sagittal, stored upside down and mirrored
     save(
         batch / "odd.dcm",
-        mr(StudyInstanceUID="1.2.3.9", ImageOrientationPatient=SAGITTAL, **odd, **names),
+        mr(StudyInstanceUID="1.2.3.9", ImageOrientationPatient=turned, **odd, **names),
     )
     save(batch / "nameless.dcm", mr(np.roll(head(), 3), StudyInstanceUID=None))
     classify(batch, root / "workspace")
