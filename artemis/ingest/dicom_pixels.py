@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from pydicom.uid import (
 
 from artemis.ingest.codestream import codestream_size
 from artemis.ingest.dicom_file import DicomFile, PixelElement, number, text
-from artemis.ingest.dicom_fragments import encapsulated, frame_alone, frames_of
+from artemis.ingest.dicom_fragments import encapsulated, frame_alone, frames_of, whole
 from artemis.ingest.quality import refuse_oversized
 from artemis.ingest.reasons import Reason, scan_error
 from artemis.settings import IngestSettings
@@ -265,12 +266,13 @@ def _compressed_frame(
         file.frames.append(frames_of(file.stream, pixels.offset, layout.frames))
     if extended or file.frames[0] is None:
         file.stream.seek(pixels.offset)
-        return get_frame(
+        frame = get_frame(
             file.stream,
             index,
             number_of_frames=layout.frames,
             extended_offsets=(offsets, lengths) if extended else None,
         )
+        return whole(frame, struct.unpack_from("<Q", lengths, 8 * index)[0]) if extended else frame
     if index >= len(file.frames[0]):
         raise scan_error(
             Reason.TRUNCATED, f"{index + 1:,} compressed frames", f"{len(file.frames[0]):,}"

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pydicom.encaps import encapsulate, generate_frames, get_frame
-from pydicom.uid import JPEG2000Lossless, RLELossless
+from pydicom.encaps import encapsulate, encapsulate_extended, generate_frames, get_frame
+from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
 
 from artemis.errors import ScanError
 from artemis.ingest import dicom_fragments
 from artemis.ingest.dicom import DicomScan
 from artemis.ingest.dicom_fragments import frame_alone, frames_of
-from tests.ingest.builders import KEY, SETTINGS, dicom_bytes, encapsulated, head, mr
+from tests.ingest.builders import KEY, SETTINGS, dicom_bytes, encapsulated, head, lossless_jpeg, mr
 
 
 class Counted(io.BytesIO):
@@ -84,6 +84,43 @@ def test_frames_that_are_missing_are_truncated_and_the_others_read() -> None:
         scan.decode(3)
     assert caught.value.reason_code == "truncated"
     assert "expected 4 compressed frames. Received 3" in str(caught.value)
+
+
+@pytest.mark.parametrize("syntax", [JPEGLosslessSV1, JPEGLSLossless, JPEG2000Lossless, RLELossless])
+@pytest.mark.parametrize("table", ["none", "basic", "extended"])
+def test_a_frame_that_the_file_ends_within_is_truncated_and_no_picture(syntax, table) -> None:
+    pictures = [head() + number for number in range(3)]
+    frames = [
+        lossless_jpeg(one) if syntax == JPEGLosslessSV1 else codestream(one, syntax)
+        for one in pictures
+    ]
+    ds = encapsulated(frames, head(), syntax, NumberOfFrames=3)
+    if table == "extended":
+        ds.PixelData, ds.ExtendedOffsetTable, ds.ExtendedOffsetTableLengths = encapsulate_extended(
+            frames
+        )
+    else:
+        ds.PixelData = encapsulate(frames, has_bot=table == "basic")
+    data = dicom_bytes(ds)
+    within, before = len(frames[2]) // 10, len(frames[2]) + 40
+    for gone, answered in ((within, 2), (before, 1)) if table != "none" else ((within, 2),):
+        cut = data[: len(data) - gone]
+        scan = DicomScan(io.BytesIO(cut), len(cut), SETTINGS, KEY, 0)
+        for index in range(answered):
+            np.testing.assert_array_equal(scan.decode(index), pictures[index])
+        for index in range(answered, 3):
+            with pytest.raises(ScanError) as caught:
+                scan.decode(index)
+            assert caught.value.reason_code == "truncated"
+
+
+@pytest.mark.parametrize("begins", [[0], [0, 7, 9], [9, 0, 18]])
+def test_a_table_that_knows_less_than_the_fragments_is_not_believed(begins: list[int]) -> None:
+    frames = [codestream(head() + number, RLELossless) for number in range(3)]
+    value = encapsulate(frames, has_bot=False)
+    table = struct.pack(f"<HHI{len(begins)}I", 0xFFFE, 0xE000, 4 * len(begins), *begins)
+    found = frames_of(io.BytesIO(table + value[8:]), 0, 3)
+    assert (None if found is None else len(found)) == (3 if len(begins) < 3 else None)
 
 
 def test_fragments_without_end_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
