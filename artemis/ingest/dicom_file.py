@@ -32,6 +32,7 @@ PLAN_KEYWORDS: Final = (
     "SOPClassUID",
     "Modality",
     "ImageType",
+    "DerivationCodeSequence",
     "BodyPartExamined",
     "AnatomicRegionSequence",
     "StudyInstanceUID",

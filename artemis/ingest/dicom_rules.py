@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
 from pydicom.uid import UID
 
 from artemis.ingest.dicom_file import item, text, texts
@@ -27,6 +28,9 @@ _REFUSED: Final = (
     (_STORAGE + "4.2", Reason.SPECTROSCOPY),
     (_STORAGE + "4.3", Reason.COLOUR_DICOM),
 )
+_LOSSY_COMPRESSION: Final = "113040"
+# Of diffusion: what is computed from its images, whatever the first value says.
+_MAPS: Final = frozenset({"ADC", "FA"})
 _LOCALIZERS: Final = frozenset({"LOCALIZER", "LOCALISER", "SCOUT", "SURVEY", "TOPOGRAM"})
 # PS3.3 C.7.3.1.1.1, the values that images have, and a few retired ones.
 _MODALITY_TERMS: Final = (
@@ -55,8 +59,8 @@ _OTHER_PARTS: Final = frozenset(_OTHER_PART_TERMS.split())
 def refuse_other_objects(header: Dataset) -> None:
     """Refuse what is not an original MR image of a head, by SOP class, modality and type.
 
-    A file without SOP class (old archives) is judged by its modality alone. A body part
-    that is absent, unknown, or includes the head passes.
+    A file without SOP class (old archives) is judged by its modality alone, and one without
+    modality by its class. A body part that is absent, unknown, or includes the head passes.
 
     Raises
     ------
@@ -66,12 +70,12 @@ def refuse_other_objects(header: Dataset) -> None:
     sop_class = text(header, "SOPClassUID")
     _refuse_known_class(sop_class)
     modality = text(header, "Modality")
-    if modality != "MR":
+    if modality != "MR" and (modality or sop_class not in _READ):
         received = modality if modality in _MODALITIES else "none" if not modality else "another"
         raise scan_error(Reason.MODALITY, "Modality MR", received)
     if sop_class and sop_class not in _READ:
         raise scan_error(Reason.OTHER_OBJECT, "an MR image object", _class_name(sop_class))
-    refuse_image_type(texts(header, "ImageType"))
+    refuse_image_type(texts(header, "ImageType"), _is_only_compressed(header))
     part = other_body_part(header)
     if part:
         raise scan_error(Reason.OTHER_BODY_PART, "a brain or head", part)
@@ -89,7 +93,18 @@ def _class_name(sop_class: str) -> str:
     return name if name != sop_class else "an unknown SOP class"
 
 
-def refuse_image_type(values: list[str]) -> None:
+def _is_only_compressed(header: Dataset) -> bool:
+    """Return whether all that an image was derived by is lossy compression (PS3.16 CID 7203).
+
+    It makes an image DERIVED (PS3.3 C.7.6.1.1.5), and what compresses archives says so by code.
+    """
+    steps = header.get("DerivationCodeSequence")
+    if not isinstance(steps, Sequence) or not steps:
+        return False
+    return all(text(step, "CodeValue") == _LOSSY_COMPRESSION for step in steps)
+
+
+def refuse_image_type(values: list[str], only_compressed: bool = False) -> None:
     """Refuse localizers, derived images and mosaics (PS3.3 C.7.6.1.1.2 and C.8.16.1).
 
     Siemens stores series of volumes, as of diffusion, with all slices of one as the tiles of
@@ -99,6 +114,8 @@ def refuse_image_type(values: list[str]) -> None:
     ----------
     values : list of str
         Image Type of the object, or Frame Type of a frame of an enhanced one.
+    only_compressed : bool
+        Whether ``DERIVED`` says no more than that its pixels were compressed.
 
     Raises
     ------
@@ -107,7 +124,9 @@ def refuse_image_type(values: list[str]) -> None:
     """
     if not _LOCALIZERS.isdisjoint(values[2:]):
         raise scan_error(Reason.LOCALIZER, "a diagnostic slice", "a localizer")
-    if values and values[0] == "DERIVED":
+    if not _MAPS.isdisjoint(values[2:]):
+        raise scan_error(Reason.DERIVED_IMAGE, "an original image", "a computed map")
+    if values and values[0] == "DERIVED" and not (only_compressed and "PRIMARY" in values[1:2]):
         raise scan_error(Reason.DERIVED_IMAGE, "an original image", "one of type DERIVED")
     if "MOSAIC" in values[2:]:
         raise scan_error(

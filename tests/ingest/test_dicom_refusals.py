@@ -78,6 +78,8 @@ def test_an_unknown_modality_is_not_repeated(tmp_path: Path) -> None:
     ("image_type", "reason"),
     [
         (["DERIVED", "PRIMARY", "MPR"], "derived_image"),
+        (["DERIVED", "PRIMARY", "DIFFUSION", "ADC", "ND"], "derived_image"),
+        (["ORIGINAL", "PRIMARY", "DIFFUSION", "FA"], "derived_image"),
         (["ORIGINAL", "PRIMARY", "LOCALIZER"], "localizer"),
         (["original", "primary", "m", "scout"], "localizer"),
         (["DERIVED", "SECONDARY", "M", "LOCALIZER"], "localizer"),
@@ -88,6 +90,37 @@ def test_derived_images_localizers_and_mosaics_are_refused(
     tmp_path: Path, image_type, reason
 ) -> None:
     assert refused(tmp_path, mr(ImageType=image_type))[:2] == ("refused", reason)
+
+
+@pytest.mark.parametrize(
+    ("image_type", "steps", "status"),
+    [
+        (["DERIVED", "PRIMARY", "M"], ["113040"], "ok"),  # as dcmtk compresses
+        (["DERIVED", "PRIMARY", "M"], [], "refused"),
+        (["DERIVED", "PRIMARY", "M"], ["113040", "113072"], "refused"),  # and multiplanar
+        (["DERIVED", "SECONDARY", "MPR"], ["113040"], "refused"),
+        (["DERIVED", "PRIMARY", "DIFFUSION", "ADC"], ["113040"], "refused"),
+    ],
+)
+def test_what_was_derived_by_lossy_compression_alone_is_no_derived_image(
+    tmp_path: Path, image_type, steps, status
+) -> None:
+    codes = [item(CodeValue=step, CodingSchemeDesignator="DCM") for step in steps]
+    ds = mr(ImageType=image_type, DerivationCodeSequence=codes)
+    row = ingest_one(tmp_path, "a", dicom_bytes(ds)).row
+    assert (row["status"], row["reason_code"]) == (
+        status,
+        None if status == "ok" else "derived_image",
+    )
+
+
+@pytest.mark.parametrize("modality", [None, ""])
+def test_an_mr_object_without_modality_is_what_its_class_says(tmp_path: Path, modality) -> None:
+    read = ingest_one(tmp_path / "mr", "a", dicom_bytes(mr(Modality=modality)))
+    assert read.row["status"] == "ok"
+    (tmp_path / "none").mkdir()
+    status, code, _ = refused(tmp_path / "none", mr(Modality=modality, SOPClassUID=None))
+    assert (status, code) == ("refused", "modality")
 
 
 @pytest.mark.parametrize("part", ["KNEE", "lspine", "C SPINE", "ABDOMEN", "BREAST", "L-SPINE"])
