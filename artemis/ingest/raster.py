@@ -7,7 +7,7 @@ from typing import Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from artemis.ingest.png_text import without_text
 from artemis.ingest.quality import refuse_oversized
@@ -20,6 +20,7 @@ from artemis.ingest.raster_colour import (
     with_transparency,
 )
 from artemis.ingest.reasons import Reason, scan_error
+from artemis.ingest.tiff_directory import unread_tiff
 from artemis.preprocess import to_uint8
 from artemis.settings import IngestSettings
 
@@ -57,7 +58,8 @@ class RasterScan:
     Raises
     ------
     ScanError
-        If the file is too large; other errors of Pillow pass through.
+        If the file is too large, or a TIFF of a kind that Pillow does not know; other errors of
+        Pillow pass through.
     """
 
     def __init__(self, stream: BinaryIO, format_name: str, settings: IngestSettings) -> None:
@@ -87,6 +89,11 @@ class RasterScan:
             limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)  # of Pillow, which no setting raises
             most = f"at most {min(self._settings.max_pixels, limit):,} pixels"
             raise scan_error(Reason.TOO_LARGE, most, "more") from error
+        except UnidentifiedImageError as error:
+            problem = unread_tiff(self._stream) if self._multipage else None
+            if problem is None:
+                raise
+            raise problem from error
 
     def count_frames(self) -> int:
         """Return the number of pages, at most one more than the settings allow.

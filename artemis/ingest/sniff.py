@@ -19,10 +19,10 @@ _RASTER_MAGIC: Final = (
     (b"II*\0", "tiff"),
     (b"MM\0*", "tiff"),
     (b"II+\0\x08\0\0\0", "tiff"),  # BigTIFF
-    (b"MM\0+\0\x08\0\0", "tiff"),
 )
 # Named so that the refusal says what the file is. (offset, magic, name)
 _OTHER_MAGIC: Final = (
+    (0, b"MM\0+\0\x08\0\0", "BigTIFF in big-endian order"),
     (0, b"GIF87a", "GIF"),
     (0, b"GIF89a", "GIF"),
     (8, b"WEBP", "WebP"),

@@ -342,6 +342,30 @@ def test_other_picture_formats_are_refused_by_name(tmp_path: Path, kind: str, na
     assert f"Received {name}" in read.row["reason"]
 
 
+@pytest.mark.parametrize(
+    ("data", "status", "reason", "received"),
+    [
+        (tiff_pages([head8() / 7.0]), "refused", "unsupported_format", "1 x 64-bit floats"),
+        (tiff_pages([head8().astype("<u8")]), "refused", "unsupported_format", "1 x 64-bit whole"),
+        (
+            tiff16(np.zeros((64, 64, 3)), photometric=1),
+            "refused",
+            "unsupported_format",
+            "3 x 16-bit whole",
+        ),
+        (tiff_pages([head8()])[:-160], "failed", "truncated", "ends before its directory"),
+        (picture_bytes(head8(), "TIFF")[:2000], "failed", "truncated", "data that end too early"),
+        (b"MM\0+\0\x08\0\0" + bytes(99), "refused", "unsupported_format", "BigTIFF in big-endian"),
+    ],
+)
+def test_a_tiff_that_is_not_read_says_why(
+    tmp_path: Path, data: bytes, status: str, reason: str, received: str
+) -> None:
+    row = ingest_one(tmp_path, "a.tif", data).row
+    assert (row["status"], row["reason_code"]) == (status, reason)
+    assert received in row["reason"]
+
+
 def test_too_many_pages_are_one_refused_row(tmp_path: Path) -> None:
     pages = [Image.fromarray(head8())] * 4
     data = picture_bytes(pages[0], "TIFF", save_all=True, append_images=pages[1:])
