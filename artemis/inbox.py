@@ -20,7 +20,7 @@ import os
 import re
 import secrets
 import stat
-import time
+import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -45,6 +45,8 @@ MAX_ATTEMPTS: Final = 2
 _LOOSE: Final = "loose-files"
 _ID: Final = re.compile(r"[0-9a-f]{8}")
 _LONGEST_NAME: Final = 180  # bytes; with the id and .reason.txt it stays below 255
+_AHEAD: Final = 60.0
+"""Seconds after now from which on a date is of before the clock was set back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +119,28 @@ def prepare(workspace: Path) -> None:
         raise _failed(folders[0], OSError(errno.EXDEV, ""))
 
 
+def now(workspace: Path) -> float:
+    """Return the time by the clock that dates the files of the inbox, a file server's perhaps.
+
+    Raises
+    ------
+    WorkspaceError
+        If no file can be made in processing/.
+    """
+    folder = workspace / PROCESSING
+    try:
+        with tempfile.TemporaryFile(dir=folder) as dated:
+            return os.fstat(dated.fileno()).st_mtime
+    except OSError as error:
+        raise _failed(folder, error) from None
+
+
 def candidates(workspace: Path) -> list[Candidate]:
     """Return the batches of the inbox, ready or not, in order of their names.
 
     Names that begin with a dot are passed over, and so are markers.
     """
-    inbox = workspace / INBOX
+    inbox, looked = workspace / INBOX, now(workspace)
     with os.scandir(inbox) as listed:
         entries = sorted(listed, key=lambda entry: os.fsencode(entry.name))
     loose = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
@@ -133,10 +151,10 @@ def candidates(workspace: Path) -> list[Candidate]:
         if entry.name in files or entry.name.startswith("."):
             continue
         marked = f"{entry.name}{READY}" in files or _has_marker(inbox / entry.name)
-        listing = _listing(inbox, (entry.name,))
+        listing = _listing(inbox, (entry.name,), looked)
         found.append(Candidate(entry.name, (entry.name,), False, marked, listing))
     if scans:
-        listing = _listing(inbox, scans)
+        listing = _listing(inbox, scans, looked)
         found.append(Candidate(_LOOSE, scans, True, READY in files, listing))
     return found
 
@@ -150,7 +168,8 @@ def claim(workspace: Path, candidate: Candidate) -> Claim | None:
         If it or its marker cannot be moved, such as across file systems or of another user.
     """
     inbox = workspace / INBOX
-    if not candidate.marked and _listing(inbox, candidate.entries) != candidate.listing:
+    looked = now(workspace)
+    if not candidate.marked and _listing(inbox, candidate.entries, looked) != candidate.listing:
         return None
     try:
         _remove_markers(inbox, candidate)
@@ -186,6 +205,11 @@ def orphans(workspace: Path) -> Iterator[Claim]:
         counted = replace(found, attempts=found.attempts + 1)
         _write_note(counted)
         yield counted
+
+
+def keep(claimed: Claim, error: str) -> None:
+    """Keep what became of an attempt in the batch's note, until the next."""
+    _write_note(claimed, error)
 
 
 def excuse(claimed: Claim) -> None:
@@ -308,7 +332,7 @@ def _remove_markers(inbox: Path, candidate: Candidate) -> None:
         (inbox / candidate.name / READY).unlink(missing_ok=True)
 
 
-def _listing(inbox: Path, entries: tuple[str, ...]) -> Listing:
+def _listing(inbox: Path, entries: tuple[str, ...], looked: float) -> Listing:
     files = size = 0
     changed = 0.0
     for entry in entries:
@@ -317,16 +341,20 @@ def _listing(inbox: Path, entries: tuple[str, ...]) -> Listing:
                 status = path.lstat()
             except OSError:
                 continue  # gone, or not to be seen; if it is gone, its folder has changed
-            changed = max(changed, _changed(status))
+            changed = max(changed, _changed(status, looked))
             if not stat.S_ISDIR(status.st_mode):
                 files, size = files + 1, size + status.st_size
     return Listing(files, size, changed)
 
 
-def _changed(status: os.stat_result) -> float:
-    """Return the last change; ``cp -p`` and ``rsync -t`` set mtime back, but not ctime."""
-    modified = status.st_mtime if status.st_mtime <= time.time() else 0.0
-    return max(status.st_ctime, modified)
+def _changed(status: os.stat_result, looked: float) -> float:
+    """Return the last change; ``cp -p`` and ``rsync -t`` set mtime back, but not ctime.
+
+    A date of the future says nothing: mtime is what its sender says, and ctime is of before the
+    clock was set back, as by the first answer of a time server.
+    """
+    dates = (status.st_ctime, status.st_mtime)
+    return max((date for date in dates if date <= looked + _AHEAD), default=0.0)
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -337,10 +365,11 @@ def _walk(folder: Path) -> Iterator[Path]:
         yield from (Path(root) / name for name in (*folders, *files))
 
 
-def _write_note(claimed: Claim) -> None:
+def _write_note(claimed: Claim, error: str = "") -> None:
+    also = {"error": error} if error else {}
+    note = {"name": claimed.name, "attempts": claimed.attempts, **also}
     # ASCII, since the name may hold bytes that are no UTF-8.
-    note = json.dumps({"name": claimed.name, "attempts": claimed.attempts})
-    write_text_atomic(claimed.note, note + "\n")
+    write_text_atomic(claimed.note, json.dumps(note) + "\n")
 
 
 def _read_note(workspace: Path, claim_id: str) -> Claim:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import time
+import errno
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -18,7 +19,7 @@ from artemis.cores import chunk_threads
 from artemis.errors import BusyError, InboxError, NothingUsableError, WorkspaceError
 from artemis.inbox import Claim
 from artemis.locks import exclusive
-from artemis.models.registry import MODEL_NAMES
+from artemis.models.registry import MODEL_NAMES, check_names
 from artemis.runs import RunRecord
 from artemis.said import counted
 from artemis.settings import Settings, load_settings
@@ -68,16 +69,18 @@ def classify_inbox(workspace: str | None = None, models: list[str] | None = None
     ------
     InboxError
         If a batch could not be classified for another reason than what it holds.
+    ModelError
+        If one of `models` is unknown; no batch is taken then.
     WorkspaceError
         If a batch cannot be moved out of the inbox; the others are classified before.
     """
     settings = load_settings(Path(workspace) if workspace else None)
+    names = check_names(models or list(MODEL_NAMES))  # no batch is to blame for a wrong one
     inbox.prepare(settings.workspace)
     outcomes: list[Outcome] = []
     untaken: list[WorkspaceError] = []
     try:
         with exclusive(settings.workspace / inbox.PROCESSING_LOCK, "a look into the inbox"):
-            names = models or list(MODEL_NAMES)
             claims = _claims(settings, untaken)
             outcomes.extend(_classify(claim, settings, names) for claim in claims)
     except BusyError:
@@ -102,7 +105,7 @@ def _claims(settings: Settings, untaken: list[WorkspaceError]) -> Iterator[Claim
     """
     yield from inbox.orphans(settings.workspace)
     for candidate in inbox.candidates(settings.workspace):
-        if candidate.is_ready(settings.schedule.quiet_period, time.time()):
+        if candidate.is_ready(settings.schedule.quiet_period, inbox.now(settings.workspace)):
             try:
                 claim = inbox.claim(settings.workspace, candidate)
             except WorkspaceError as error:
@@ -155,11 +158,23 @@ def _problem(claim: Claim) -> str | None:
 
 
 def _give_up(claim: Claim, error: Exception) -> Outcome:
-    kind = type(error).__name__
+    kind, words = type(error).__name__, f"{type(error).__name__}: {error}"
+    if _disk_is_full(error):  # which is the fault of no batch
+        claim = replace(claim, attempts=claim.attempts - 1)
     if claim.attempts < inbox.MAX_ATTEMPTS:
+        with suppress(OSError):  # of that disk
+            inbox.keep(claim, words)
         return Outcome(claim.id, FAILED, error=kind)
-    inbox.quarantine(claim, f"{kind}: {error}")
+    inbox.quarantine(claim, words)
     return Outcome(claim.id, QUARANTINED, error=kind)
+
+
+def _disk_is_full(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        error = error.__cause__
+    return False
 
 
 def _none_usable(record: RunRecord) -> str:
@@ -206,10 +221,11 @@ def _row(outcome: Outcome) -> str:
     if record is None:
         return f"| {outcome.batch} | {verdict} | | | | | | none |"
     counts = record.counts
-    link = f"[{record.run_id}]({Path(record.report).as_uri()})" if record.report else "none"
+    # Text to be copied, see `flows.classify`.
+    report = f"`{Path(record.report).as_uri()}`" if record.report else "none"
     return (
         f"| {outcome.batch} | {verdict} | {counts.slices} | {counts.ok} | {counts.refused} "
-        f"| {counts.failed} | {counts.needs_review} | {link} |"
+        f"| {counts.failed} | {counts.needs_review} | {report} |"
     )
 
 
@@ -219,5 +235,6 @@ def _fail_if_any(outcomes: list[Outcome]) -> None:
         named = "; ".join(f"{o.batch}: {o.error}, {o.verdict}" for o in broken)
         raise InboxError(
             f"inbox/: expected every batch to be classified. Received {len(broken)} that could not "
-            f"be: {named}. The log of this run says more; `artemis-cli doctor` checks the rest."
+            f"be: {named}. {inbox.PROCESSING}/<batch>.json, or the reason in {inbox.QUARANTINE}/, "
+            "says why; `artemis-cli doctor` checks the rest."
         )

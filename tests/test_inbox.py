@@ -120,6 +120,29 @@ def test_modification_times_of_the_future_do_not_keep_a_batch_waiting(workspace:
     assert candidate.listing.changed < future
 
 
+def test_quiet_is_measured_by_the_clock_that_dates_the_files(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, ahead = drop(workspace, "batch"), time.time() + 3600
+    monkeypatch.setattr("time.time", lambda: ahead)
+    [candidate] = inbox.candidates(workspace)
+    assert 0 <= inbox.now(workspace) - folder.stat().st_ctime < 1800
+    assert not candidate.is_ready(1800, inbox.now(workspace))
+
+
+def test_a_clock_that_was_set_back_does_not_keep_a_batch_waiting(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = drop(workspace, "batch")
+    dated = folder.stat().st_ctime
+    monkeypatch.setattr("artemis.inbox.now", lambda _: dated - 3600)
+    [candidate] = inbox.candidates(workspace)
+    assert candidate.is_ready(30, dated - 3600)
+    monkeypatch.setattr("artemis.inbox.now", lambda _: dated - 10)
+    [candidate] = inbox.candidates(workspace)
+    assert not candidate.is_ready(30, dated + 10), "too near to tell from a copy under way"
+
+
 def test_an_empty_folder_waits_for_its_files(workspace: Path) -> None:
     drop(workspace, "batch", files=0)
     [candidate] = inbox.candidates(workspace)
@@ -210,6 +233,16 @@ def test_what_a_dead_consumer_left_is_found_with_its_attempts_counted(workspace:
         assert found == Claim(workspace, claim.id, "batch", attempt)
     inbox.excuse(found)
     assert [again.attempts for again in inbox.orphans(workspace)] == [3]
+
+
+def test_what_became_of_an_attempt_lies_beside_the_batch_until_the_next(workspace: Path) -> None:
+    drop(workspace, "batch")
+    claim = take(workspace)
+    inbox.keep(claim, "ModelError: a fault.")
+    assert json.loads(claim.note.read_text())["error"] == "ModelError: a fault."
+    [found] = inbox.orphans(workspace)
+    assert found == Claim(workspace, claim.id, "batch", 2)
+    assert "error" not in json.loads(claim.note.read_text())
 
 
 def test_a_note_without_its_batch_is_removed(workspace: Path) -> None:

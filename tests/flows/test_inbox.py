@@ -89,7 +89,7 @@ def test_a_batch_is_classified_moved_to_done_and_reported(
     artifact = newest_artifact(api)
     batch_id = done.name.rpartition("-")[2]
     assert f"| {batch_id} | done | 1 | 1 | 0 | 0 |" in artifact
-    assert f"[{record.run_id}]({Path(record.report or '').as_uri()})" in artifact
+    assert f"| `{Path(record.report or '').as_uri()}` |" in artifact
 
 
 def test_no_name_of_a_batch_reaches_prefect_runs_or_reports(
@@ -163,6 +163,8 @@ def test_a_batch_that_fails_is_tried_twice_and_keeps_no_other_waiting(
     [done] = (workspace / "done").iterdir()
     assert done.name.startswith("b good one-")
     assert "| failed, to be tried again (ModelError) |" in newest_artifact(api)
+    [note] = (workspace / "processing").glob("*.json")
+    assert json.loads(note.read_text())["error"].startswith("ModelError: ")
     with pytest.raises(InboxError, match="ModelError, in quarantine"):
         look(workspace)
     [reason] = (workspace / "quarantine").glob("a broken one-*.reason.txt")
@@ -170,6 +172,33 @@ def test_a_batch_that_fails_is_tried_twice_and_keeps_no_other_waiting(
     assert look(workspace) == {"done": 0, "quarantined": 0, "failed": 0, "waiting": 0}
     flow_runs = everything_in_prefect(api)["flow_runs"]
     assert [run["state_type"] for run in flow_runs].count("FAILED") >= 2
+
+
+def test_a_full_disk_is_no_fault_of_a_batch(
+    workspace: Path, scan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        except OSError as error:
+            raise WorkspaceError("no room") from error
+
+    drop(workspace, "batch", scan)
+    with monkeypatch.context() as patch:
+        patch.setattr("flows.classify.plan_chunks", refuse)
+        for _ in range(2):
+            with pytest.raises(InboxError, match=r"processing/<batch>\.json, or the reason"):
+                look(workspace)
+    assert look(workspace)["done"] == 1
+
+
+def test_a_wrong_model_is_named_before_a_batch_is_taken(workspace: Path, scan: Path) -> None:
+    from flows.inbox import classify_inbox
+
+    folder = drop(workspace, "batch", scan)
+    with pytest.raises(ModelError, match="Received: basline"):
+        classify_inbox(str(workspace), ["basline"])
+    assert folder.is_dir()
 
 
 def test_a_batch_that_may_not_be_moved_keeps_no_other_waiting(
