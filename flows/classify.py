@@ -6,15 +6,16 @@ import time
 from collections import deque
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import httpx
 from prefect import flow, get_run_logger, runtime, task
-from prefect.artifacts import create_link_artifact, create_markdown_artifact
+from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.exceptions import PrefectException
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
+from pydantic import Field
 
 from artemis import RESEARCH_USE
 from artemis.allocator import give_back, share_heaps
@@ -158,7 +159,7 @@ def classify_batch(
     batch: str,
     workspace: str | None = None,
     models: list[str] | None = None,
-    limit: int | None = None,
+    limit: Annotated[int, Field(ge=1)] | None = None,
     command: str = "",
     shard: str | None = None,
     engine: str = "local",
@@ -227,7 +228,7 @@ def classify_batch(
     try:
         _publish(record, page)
     except (httpx.HTTPError, PrefectException) as error:
-        get_run_logger().warning("Artifacts were not recorded: %s", error)
+        get_run_logger().warning("The artifact was not recorded: %s", error)
     return record
 
 
@@ -334,9 +335,12 @@ def _collect(in_flight: deque[_Chunk], counts: Counts, total: int) -> Counts:
 
 
 def _publish(record: RunRecord, page: str) -> None:
-    """Leave the outcome in Prefect: counts and the report's address, no name of any file."""
+    """Leave the outcome in Prefect: counts and the report's address, no name of any file.
+
+    The address is text to be copied: no browser follows a link from Prefect's page to a file.
+    """
     counts = record.counts
-    link = page if record.store else Path(page).as_uri()
+    address = page if record.store else Path(page).as_uri()
     create_markdown_artifact(
         key="classify-batch",
         markdown=(
@@ -344,12 +348,9 @@ def _publish(record: RunRecord, page: str) -> None:
             "| slices | classified | refused | failed | need review |\n|---:|---:|---:|---:|---:|\n"
             f"| {counts.slices} | {counts.ok} | {counts.refused} | {counts.failed} "
             f"| {counts.needs_review} |\n\n"
-            f"[Report]({link})\n\n{RESEARCH_USE}\n"
+            f"Report: `{address}`\n\n{RESEARCH_USE}\n"
         ),
         description=f"Outcome of run {record.run_id}",
-    )
-    create_link_artifact(
-        key="classify-batch-report", link=link, link_text=f"Report of {record.run_id}"
     )
 
 

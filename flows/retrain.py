@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import httpx
 from prefect import flow, get_run_logger, runtime, task
@@ -13,6 +13,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.exceptions import PrefectException
 from prefect.futures import PrefectConcurrentFuture, PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
+from pydantic import Field
 
 from artemis import RESEARCH_USE
 from artemis.cores import usable_cores
@@ -96,7 +97,7 @@ def retrain(
     workspace: str | None = None,
     start: Literal["champion", "imagenet"] = "champion",
     models: list[str] | None = None,
-    epochs: int | None = None,
+    epochs: Annotated[int, Field(ge=1)] | None = None,
 ) -> dict[str, str]:
     """Train models on everything labelled so far, and promote what is shown to be no worse.
 
@@ -187,7 +188,7 @@ def _publish(record: RetrainingRecord, page: Path) -> None:
     markdown = (
         f"# Retraining {record.id}: {record.status}\n\n"
         + "| model | version | macro F1 | verdict | why |\n|---|---|---:|---|---|\n"
-        + f"{rows}\n[Report]({page.as_uri()})\n\n{RESEARCH_USE}\n"
+        + f"{rows}\nReport: `{page.as_uri()}`\n\n{RESEARCH_USE}\n"  # see `flows.classify`
     )
     try:
         create_markdown_artifact(
