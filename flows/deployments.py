@@ -11,6 +11,8 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.machinery import PathFinder
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -90,10 +92,11 @@ def serve_forever(settings: Settings, say: Callable[[str], None], *, verbose: bo
     PrefectServerError
         If no server can be reached or started.
     SettingsError
-        If Prefect does not take a schedule.
+        If Prefect does not take a schedule, or would run another project's code that lies here.
     WorkspaceError
         If the workspace cannot be written.
     """
+    _check_not_shadowed(Path.cwd())
     check_workspace(settings.workspace)
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "INFO" if verbose else "ERROR")
     with SchedulingServer(settings.schedule.server_port) as server:
@@ -101,22 +104,24 @@ def serve_forever(settings: Settings, say: Callable[[str], None], *, verbose: bo
         say(f"Prefect's page   {server.page} ({whose})")
         server.wait()
 
-        from prefect import serve  # its address is read at import
+        from flows.serving import serve_until_signal  # Prefect reads its address at import
 
         deployments = to_deployments(settings)
         for line in describe(settings):
             say(line)
         say("Ctrl-C ends it.")
-        serve(*deployments, print_starting_message=False)
+        serve_until_signal(deployments, server)
 
 
 def describe(settings: Settings) -> list[str]:
     """Return what is scheduled, a line each."""
     schedule = settings.schedule
+    trains = find_spec("tensorflow") is not None
     return [
         f"classify-inbox   every {schedule.inbox_interval} s: {settings.workspace / 'inbox'}",
         f"retrain          cron {schedule.retrain_cron}, {schedule.time_zone}: "
-        f"{schedule.retrain_data or 'all labelled so far'}",
+        f"{schedule.retrain_data or 'all labelled so far'}"
+        + ("" if trains else "; will fail, since the extra `train` is not installed here"),
     ]
 
 
@@ -141,6 +146,8 @@ def to_deployments(settings: Settings) -> list[RunnerDeployment]:
     from flows.retrain import retrain
 
     schedule = settings.schedule
+    # Absolute, since another process that serves the same deployments may stand elsewhere.
+    workspace = str(settings.workspace.resolve())
     alone = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
     try:
         by_interval = Interval(schedule.inbox_interval, timezone=schedule.time_zone)
@@ -151,7 +158,7 @@ def to_deployments(settings: Settings) -> list[RunnerDeployment]:
                 "inbox",
                 entrypoint_type=EntrypointType.MODULE_PATH,  # wherever `serve` is called
                 schedule=by_interval,
-                parameters={"workspace": str(settings.workspace)},
+                parameters={"workspace": workspace},
                 tags=["artemis", "inbox"],
                 concurrency_limit=alone,
             ),
@@ -160,10 +167,7 @@ def to_deployments(settings: Settings) -> list[RunnerDeployment]:
                 "retraining",
                 entrypoint_type=EntrypointType.MODULE_PATH,
                 schedule=by_cron,
-                parameters={
-                    "workspace": str(settings.workspace),
-                    "data": _retrain_data(schedule),
-                },
+                parameters={"workspace": workspace, "data": _retrain_data(schedule)},
                 tags=["artemis", "retraining"],
                 concurrency_limit=alone,
             ),
@@ -223,6 +227,19 @@ def interval_as_cron(seconds: int) -> str:
 
 def _retrain_data(schedule: ScheduleSettings) -> str | None:
     return str(schedule.retrain_data) if schedule.retrain_data else None
+
+
+def _check_not_shadowed(folder: Path) -> None:
+    """Refuse a working directory with code that Prefect would import in place of ours."""
+    for name in ("flows", "artemis"):
+        ours, found = find_spec(name), PathFinder.find_spec(name, [str(folder)])
+        there = None if found is None else found.origin
+        if there and (ours is None or Path(there).resolve() != Path(str(ours.origin)).resolve()):
+            raise SettingsError(
+                f"{there}: expected a working directory without Python code of the name {name}, "
+                "since Prefect looks there before it looks where Artemis is installed. "
+                "Start in another one, such as that of the workspace."
+            )
 
 
 def _check_free(port: int) -> None:

@@ -164,6 +164,8 @@ def test_both_deployments_carry_the_settings(api: PrefectApi, tmp_path: Path) ->
         assert deployment.concurrency_limit == 1
         assert deployment.concurrency_options.collision_strategy == "CANCEL_NEW"
         assert "artemis" in deployment.tags
+    inbox, _ = to_deployments(Settings())
+    assert inbox.parameters == {"workspace": str(Path("data").resolve())}
 
 
 def test_its_own_server_is_reached_past_a_proxy_whichever_spelling_is_set(
@@ -289,7 +291,7 @@ def check_scheduled_run(environment: dict[str, str], name: str) -> None:
         for artifact in ask(environment, "artifacts")
         if artifact["key"] == "classify-inbox" and f"| {batch} | done | 1 | 1 |" in artifact["data"]
     ]
-    report = artifact["data"].partition("](file://")[2].partition(")")[0]
+    report = artifact["data"].partition("`file://")[2].partition("`")[0]
     assert Path(report).is_file()
     [run] = ask(environment, "flow_runs", flow_runs={"id": {"any_": [artifact["flow_run_id"]]}})
     assert run["name"].startswith("classify-inbox 20")
