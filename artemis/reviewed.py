@@ -259,6 +259,7 @@ def _in_force(labels: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for label in labels:
         time, settling = label["reviewed_at"], label["adjudication"]
         if settled is None or time > settled or (settling and time == settled):
+            latest.pop(label["reviewer"], None)  # its place is that of the later one
             latest[label["reviewer"]] = label
     return list(latest.values())
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from artemis.errors import LabelsError
 from artemis.predictions import SLICES_SCHEMA, part_name, write_part
-from artemis.reviewed import import_labels, read_reviewed
+from artemis.reviewed import import_labels, read_conflicts, read_reviewed
 from artemis.reviewed_file import COLUMNS, read_rows
 
 RUN = "20260301T120000Z-abc123"
@@ -169,6 +170,47 @@ def test_adjudication_settles_a_conflict_until_somebody_objects(workspace: Path)
     assert settled["reviewers"] == ["EF"]
     bring(workspace, label(1, "AB", 12))
     assert states(workspace) == {"1": "conflict"}
+
+
+def test_adjudication_settles_what_was_said_up_to_its_moment(workspace: Path) -> None:
+    settling = label(1, "EF", 11, tumor="meningioma", adjudication="yes")
+    bring(workspace, label(1, hour=11), settling)
+    settled = read_reviewed(workspace).iloc[0]
+    assert (settled["state"], settled["reviewers"]) == ("agreed", ["EF"])
+    bring(workspace, label(1, "GH", 11, adjudication="yes"))
+    assert states(workspace) == {"1": "conflict"}, "two who settle it at one moment"
+
+
+def test_adjudication_may_say_that_the_image_is_bad(workspace: Path) -> None:
+    bad = {"verdict": "bad_image", "tumor": "", "plane": ""}
+    bring(workspace, label(1), label(1, "CD", 10, **bad))
+    bring(workspace, label(1, "EF", 11, adjudication="yes", **bad))
+    assert states(workspace) == {"1": "bad_image"}
+
+
+def test_row_of_a_slice_tells_of_all_its_labels(workspace: Path) -> None:
+    other = RUN.replace("20260301", "20260228")
+    runs = workspace / "runs"
+    shutil.copytree(runs / RUN, runs / other)
+    bring(workspace, label(1, "CD", 10, confidence=""), label(1, run_id=other, confidence=""))
+    bring(workspace, label(2, confidence="5"), label(2, "CD", 8, confidence="3"))
+    first, second = (row for _, row in read_reviewed(workspace).iterrows())
+    assert first["reviewers"] == ["AB", "CD"]
+    assert first["run_ids"] == [other, RUN]
+    assert first["reviewed_at"] == pd.Timestamp("2026-03-02T10:00:00Z")
+    assert pd.isna(first["confidence"])
+    assert second["confidence"] == 3
+    assert second["reviewed_at"] == pd.Timestamp("2026-03-02T09:00:00Z")
+
+
+def test_conflicts_stand_by_slice_and_time_with_what_is_in_force(workspace: Path) -> None:
+    bring(workspace, label(3), label(2), label(2, "CD", 8, plane="sagittal", confidence=""))
+    bring(workspace, label(1, hour=12), label(1, "CD", 10, tumor="none"), label(1, hour=7))
+    found = read_conflicts(workspace)
+    assert found["slice_id"].tolist() == [SLICES[0], SLICES[0], SLICES[1], SLICES[1]]
+    assert found["reviewer"].tolist() == ["CD", "AB", "CD", "AB"]
+    assert found["reviewed_at"].dt.hour.tolist() == [10, 12, 8, 9]
+    assert found["confidence"].isna().tolist() == [False, False, True, False]
 
 
 def test_unsure_abstains_beside_a_label_that_decides(workspace: Path) -> None:
