@@ -81,6 +81,12 @@ def test_every_way_of_scaling_gives_the_same(dtype: str, value_range) -> None:
         np.testing.assert_array_equal(pixels, before)
 
 
+@pytest.mark.parametrize("dtype", ["<u2", "<i2"])
+def test_a_slice_that_is_looked_up_by_parts_is_scaled_as_one(dtype: str) -> None:
+    pixels = np.random.default_rng(4).integers(0, 60_000, (701, 900)).astype("<u2").astype(dtype)
+    np.testing.assert_array_equal(to_uint8(pixels), in_doubles(pixels, None))
+
+
 def test_a_large_16_bit_slice_needs_little_memory() -> None:
     pixels = np.random.default_rng(3).integers(0, 4000, (2048, 2048)).astype(np.uint16)
     tracemalloc.start()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from artemis.review import Answer, doubt_of, review_reasons, sureness
+from artemis.review import Answer, ReviewReason, doubt_of, review_reasons, sureness
 from artemis.settings import ReviewSettings
 
 SETTINGS = ReviewSettings(min_confidence=0.6, min_side=96, min_contrast=40)
@@ -61,6 +61,20 @@ def test_limits_are_those_of_the_settings() -> None:
     ]
 
 
+def test_slice_at_every_limit_needs_no_review() -> None:
+    least = GOOD | {"width": 96, "height": 96, "contrast": 40.0}
+    at_limits = replace(SURE, confidence=0.6, ood_score=2.0)
+    assert review_reasons(at_limits, [], least, SETTINGS) == []
+    assert review_reasons(SURE, [], GOOD | {"height": 95}, SETTINGS) == ["poor_quality"]
+
+
+def test_reasons_stand_in_their_declared_order_and_one_other_model_may_disagree() -> None:
+    bad = replace(SURE, confidence=0.5, ood_score=2.1, set_size=2)
+    other = replace(bad, tumor="none")
+    row = GOOD | {"header_plane": "sagittal", "width": 20}
+    assert review_reasons(bad, [bad, other], row, SETTINGS) == [str(one) for one in ReviewReason]
+
+
 def test_sureness_is_that_of_the_less_sure_half() -> None:
     p = np.zeros((2, 12), dtype=np.float32)
     p[0, [0, 1, 3]] = 0.5, 0.2, 0.3  # glioma coronal, glioma sagittal, meningioma coronal
@@ -93,6 +107,9 @@ def test_doubt_is_what_the_models_are_not_sure_of() -> None:
 def test_far_slice_is_in_doubt_however_sure_the_models_are() -> None:
     far = replace(SURE, ood_score=4.0)
     assert doubt_of(far, 1.0, [], SETTINGS) == pytest.approx(0.75)
+    assert doubt_of(replace(SURE, ood_score=2.0), 1.0, [], SETTINGS) == 0  # at the limit
+    wider = ReviewSettings(max_ood_ratio=1.5)
+    assert doubt_of(far, 1.0, [], wider) == pytest.approx(1 - 0.5 * 3 / 4)
 
 
 def test_header_and_quality_add_their_doubt() -> None:

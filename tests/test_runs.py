@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -37,10 +38,28 @@ def record(run_id: str) -> RunRecord:
     )
 
 
-def test_run_ids_sort_by_time() -> None:
-    assert new_run_id()[:8] <= new_run_id()[:8]
-    assert new_run_id() != new_run_id()
-    datetime.strptime(new_run_id().split("-")[0], "%Y%m%dT%H%M%SZ")
+def test_run_ids_sort_by_the_second_in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    berlin = timezone(timedelta(hours=1))
+    moments = [
+        datetime(2026, 10, 1, 0, 59, 59, tzinfo=berlin),
+        datetime(2026, 10, 1, 1, 0, 0, tzinfo=berlin),
+        datetime(2026, 10, 1, 1, 0, 1, tzinfo=berlin),
+    ]
+    clock = SimpleNamespace(now=lambda zone: moments.pop(0).astimezone(zone))
+    monkeypatch.setattr("artemis.runs.datetime", clock)
+    made = [new_run_id() for _ in range(3)]
+    assert made == sorted(made)
+    assert [one.partition("-")[0] for one in made] == [
+        "20260930T235959Z",
+        "20261001T000000Z",
+        "20261001T000001Z",
+    ]
+
+
+def test_run_ids_of_one_second_differ() -> None:
+    made = {new_run_id().partition("-")[2] for _ in range(20)}
+    assert len(made) == 20
+    assert {len(bytes.fromhex(one)) for one in made} == {3}
 
 
 def test_record_reads_back_as_written(tmp_path: Path) -> None:

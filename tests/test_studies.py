@@ -203,6 +203,29 @@ def test_support_unlike_the_training_images_is_a_reason() -> None:
     assert reasons(batch) == [["out_of_distribution"]] * 2
 
 
+def test_half_of_the_support_unlike_the_training_images_is_no_reason() -> None:
+    batch = Batch()
+    for _ in range(2):
+        batch.add("glioma", **of("s", "1"))
+    batch.predictions[0]["review_reasons"] = ["out_of_distribution"]
+    assert reasons(batch) == [[]] * 2
+
+
+def test_series_are_held_against_those_that_the_same_model_answered() -> None:
+    batch = Batch()
+    for series, model, tumor in (("1", "m", "glioma"), ("2", "n", "pituitary")):
+        for _ in range(2):
+            batch.add(tumor, models=(model,), **of("s", series))
+    assert [found for found in reasons(batch) if "series_disagree" in found] == []
+
+
+def test_slices_of_several_patients_name_none() -> None:
+    batch = Batch()
+    for patient in ("p1", "p2"):
+        batch.add("glioma", **of("s", "1") | {"patient_key": patient})
+    assert {row["patient_key"] for row in batch.rows()} == {None}
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> RunPaths:
     batch = Batch()

@@ -54,6 +54,31 @@ def test_score_of_one_slice_is_that_of_the_formula(training, heads) -> None:
     assert reference.score(features[:1], heads[:1])[0] == pytest.approx(expected, rel=1e-4)
 
 
+def test_whitened_slices_lie_about_their_category_with_a_spread_of_one(training, heads) -> None:
+    features, categories = training
+    reference = fit_reference(features, categories, heads)
+    assert reference.whitening.shape == reference.components.shape == (200, 64)
+    centred = features.astype(np.float64) - features.mean(axis=0)
+    whitened = centred @ reference.whitening
+    means = np.stack([whitened[categories == k].mean(axis=0) for k in range(12)])
+    assert reference.centres == pytest.approx(means, abs=1e-4)
+    assert ((whitened - means[categories]) ** 2).mean(axis=0) == pytest.approx(1, rel=1e-4)
+    axes = reference.components.astype(np.float64)
+    assert axes.T @ axes == pytest.approx(np.eye(64), abs=1e-5)
+    left_out = centred - centred @ axes @ axes.T
+    assert reference.residual_scale**2 == pytest.approx((left_out**2).sum(axis=1).mean(), rel=1e-4)
+
+
+def test_whitened_looks_have_no_correlation_and_a_spread_of_nearly_one(heads) -> None:
+    reference, statistics = fit_picture_reference(heads), picture_statistics(heads)
+    variances = np.linalg.eigvalsh(np.cov(statistics.T, bias=True))
+    whitened = (statistics - statistics.mean(axis=0)) @ reference.whitening
+    expected = np.diag(variances / (variances + 1e-3))
+    assert whitened.T @ whitened / len(heads) == pytest.approx(expected, abs=1e-4)
+    scores = np.sqrt((whitened**2).mean(axis=1))
+    assert reference.score(heads) == pytest.approx(scores, rel=1e-3)
+
+
 def test_reference_reads_back_within_half_precision(training, heads, tmp_path: Path) -> None:
     features, categories = training
     reference = fit_reference(features, categories, heads)
@@ -68,6 +93,7 @@ def test_category_without_slices_does_not_hinder(training, heads) -> None:
     features, categories = training
     kept = categories != 9
     reference = fit_reference(features[kept], categories[kept], heads[kept])
+    assert (reference.centres[9] == 0).all()  # the overall mean
     assert np.isfinite(reference.score(features, heads)).all()
 
 

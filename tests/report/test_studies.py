@@ -86,6 +86,7 @@ def test_the_strip_leads_to_the_slices_that_speak_most_for_the_answer(page: Page
     strip = page.by_id("study-2").findall(".//ol/li")
     assert [text(item) for item in strip] == [f"{n} 92%" for n in (3, 4, 5, 6, 7)]
     links = [link.get("href", "") for item in strip for link in item.iter("a")]
+    assert len(links) == len(strip)
     assert all(page.by_id(link.removeprefix("#")) is not None for link in links)
     assert all(len(shots(item)) == 1 for item in strip)
 

@@ -252,7 +252,9 @@ def test_codes_are_short_enough_and_distinct() -> None:
     shutil.which("dciodvfy") is None, reason="no dciodvfy (Debian: apt-get install dicom3tools)"
 )
 def test_dciodvfy_finds_no_error(exported: Export) -> None:
-    for path in Path(exported.folder).glob("*/*.dcm"):
+    paths = [*Path(exported.folder).glob("*/*.dcm")]
+    assert {path.stem == "report" for path in paths} == {True, False}  # and captures
+    for path in paths:
         answer = subprocess.run(["dciodvfy", path], capture_output=True, text=True)
         assert "SCImage" in answer.stderr or "ComprehensiveSR" in answer.stderr
         assert "Error" not in answer.stderr, f"{path.name}: {answer.stderr}"
@@ -262,7 +264,9 @@ def test_dciodvfy_finds_no_error(exported: Export) -> None:
     shutil.which("dsrdump") is None, reason="no dsrdump (Debian: apt-get install dcmtk)"
 )
 def test_dsrdump_reads_every_report(exported: Export) -> None:
-    for path in Path(exported.folder).glob("*/report.dcm"):
+    paths = [*Path(exported.folder).glob("*/report.dcm")]
+    assert len(paths) == len(exported.studies)
+    for path in paths:
         answer = subprocess.run(["dsrdump", path], capture_output=True, text=True, check=True)
         assert "E: " not in answer.stderr, answer.stderr
         assert '(research_only,99ARTEMIS,"For research use only.' in answer.stdout

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -136,3 +138,53 @@ def test_sets_of_single_slices_are_those_of_mapie() -> None:
     assert (found[some] == expected[some]).all()
     # Where MAPIE's set is empty, ours is the most probable category.
     assert (found[~some].sum(axis=1) == 1).all()
+
+
+@pytest.mark.parametrize("count", [9, 10, 19, 29, 99, 100])
+def test_threshold_of_single_slices_is_the_score_of_split_conformal_prediction(count: int) -> None:
+    scores = np.random.default_rng(count).random(count)
+    rank = math.ceil(round(0.9 * (count + 1), 9))
+    assert group_threshold(scores, np.arange(count)) == np.sort(scores)[rank - 1]
+    assert group_threshold(scores[:8], np.arange(8)) == 1.0
+
+
+def test_figures_are_of_the_crossed_probabilities_and_thresholds_of_the_others() -> None:
+    p, truth, codes = draw(100, 9)
+    crossed, parts = softmax(0.8 * np.log(p)), codes % 5
+    sets = fit_sets(p, crossed, truth, codes.astype(str).tolist(), parts, "drawn slices")
+    inside = np.zeros((len(truth), 12), dtype=bool)
+    for part in range(5):
+        here = parts == part
+        others = fit_thresholds(crossed[~here], truth[~here], codes[~here], sets.method)
+        inside[here] = members(crossed[here], others)
+    hit = inside[np.arange(len(truth)), truth]
+    assert sets.coverage.value == pytest.approx(hit.mean())
+    assert sets.mean_size.value == pytest.approx(inside.sum(axis=1).mean())
+    assert sets.group_coverage == pytest.approx(
+        np.mean([hit[codes == k].mean() for k in range(100)])
+    )
+    assert sets.tumor_coverage == pytest.approx(
+        {name: hit[truth // 3 == k].mean() for k, name in enumerate(TUMORS)}
+    )
+    assert sets.thresholds == fit_thresholds(p, truth, codes, sets.method)
+    assert sets.fitted_on == "drawn slices"
+
+
+def test_thresholds_by_tumour_type_are_not_taken_where_they_cover_too_much(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(conformal, "HIGHEST_COVERAGE", 0.5)
+    assert fitted(draw(200, 7)).method == POOLED
+
+
+def test_single_part_is_measured_on_itself_and_a_type_that_does_not_occur_has_no_coverage() -> None:
+    p, truth, codes = draw(200, 7)
+    some = truth < 9
+    groups = codes[some].astype(str).tolist()
+    sets = fit_sets(
+        p[some], p[some], truth[some], groups, np.zeros(some.sum(), dtype=np.int64), "drawn"
+    )
+    assert sets.coverage.value == pytest.approx(
+        covered((p[some], truth[some], codes[some]), sets.thresholds)[0]
+    )
+    assert set(sets.tumor_coverage) == {"glioma", "meningioma", "pituitary"}

@@ -75,6 +75,17 @@ def test_near_copy_of_a_locked_slice_locks_its_whole_group(workspace: Path) -> N
     assert is_locked(locked, table_of("def", "XXY"), prints).tolist() == [True, True, False]
 
 
+def test_copies_on_one_side_lock_nothing(tmp_path: Path) -> None:
+    brighter = np.clip(slice_of(1) * 1.15 + 3, 0, 255).astype(np.uint8)
+    pictures = [slice_of(1), brighter]
+    lock_groups(tmp_path, table_of("ab", "PP"), prints_of(pictures), np.array([True, True]))
+    mine = np.clip(slice_of(7) * 1.15 + 3, 0, 255).astype(np.uint8)
+    locked = read_locked(tmp_path)
+    assert locked is not None
+    prints = prints_of([slice_of(7), mine])
+    assert is_locked(locked, table_of("de", "XX"), prints).tolist() == [False, False]
+
+
 def test_locked_set_is_fixed_once(workspace: Path) -> None:
     table = table_of("c", "Q")
     with pytest.raises(TrainingDataError, match=r"expected no locked evaluation set yet"):

@@ -47,6 +47,7 @@ def test_evidence_that_was_learnt_is_lost_with_the_order_of_the_weights() -> Non
     assert found is not None
     assert found.images == 12
     assert found.pointing_game is None  # no box is known
+    assert set(found.shuffled) == {"heads", "all"}
     for one in found.shuffled.values():
         assert one.absolute is not None
         assert one.absolute < 0.5
@@ -58,6 +59,7 @@ def test_evidence_that_is_the_picture_fails_the_check() -> None:
     found = check(network(learnt=False), boxes=whole)
     assert found is not None
     assert found.pointing_game == 1
+    assert set(found.shuffled) == {"heads", "all"}
     for one in found.shuffled.values():
         assert one.correlation == pytest.approx(1)
         assert (one.slices, one.pointing_game) == (12, 1)
