@@ -145,7 +145,7 @@ def load_pictures(
 
 
 def content_key(source: Source) -> str:
-    """Return what a frame is cached by: its file's SHA-256 and its number.
+    """Return what a frame is cached by: its file's SHA-256, and its number or only.
 
     Raises
     ------
@@ -159,7 +159,7 @@ def content_key(source: Source) -> str:
                 f"{path}: expected a picture to train on. Received no file of that name. "
                 "Remove it from the labels, or bring it back."
             )
-        return f"{sha256_file(path)}-{source.frame or 0}"
+        return f"{sha256_file(path)}-{'only' if source.frame is None else source.frame}"
     except OSError as error:
         raise TrainingDataError(
             f"{path}: expected a picture that can be read. Received: {error.strerror}. "
