@@ -97,3 +97,12 @@ def test_secret_in_the_names_of_groups_moves_neither_the_hash_nor_the_draws() ->
     assert one.dealt_groups == other.dealt_groups
     assert pd.Series(one.dealt_groups).groupby(drawn.groups).nunique().max() == 1
     assert drawn.dealt_groups == drawn.groups.tolist()
+
+
+def test_hash_of_the_locked_set_depends_on_its_labels_and_not_on_its_order() -> None:
+    names = ("slice_ids", "groups", "sources", "categories", "probabilities")
+    turned = replace(OWN, **{name: getattr(OWN, name)[::-1] for name in names})
+    assert turned.locked_set_sha256 == OWN.locked_set_sha256
+    assert turned.sorted().slice_ids.tolist() == sorted(OWN.slice_ids.tolist())
+    other = replace(OWN, categories=np.roll(OWN.categories, 1))
+    assert other.locked_set_sha256 != OWN.locked_set_sha256

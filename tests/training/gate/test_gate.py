@@ -249,6 +249,7 @@ def test_failed_check_that_forbids_outweighs_one_that_asks() -> None:
     assert decision.reason == (
         "Kept, since not passed: forbid: expected c, received d; ask: expected a, received b."
     )
+    assert {"challenger_accuracy", "difference_macro_f1"} < set(decision.figures)  # all the same
 
 
 @pytest.mark.parametrize("left_out", ["leak_near_copies", "training_labels", "change_recipe"])

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from artemis.models.decisions import Decision
+from artemis.models.decisions import Decision, Verdict
 from artemis.models.manifest import Interval
 from artemis.training.gate.evidence import Evidence
 from artemis.training.gate.evidence_checks import (
@@ -19,14 +19,18 @@ from artemis.training.gate.evidence_checks import (
 from artemis.training.gate.gate import decide
 from artemis.training.gate.integrity import check_locked_whole, check_training_set
 from artemis.training.gate.policy import Policy, load_policy
-from tests.training.drawn import GOLDEN, champion, complete, draw, with_answers
+from tests.training.drawn import GOLDEN, complete, draw, with_answers
 
 Figures = dict[str, Interval]
 
 POLICY = load_policy().model_copy(
     update={"bootstrap": load_policy().bootstrap.model_copy(update={"resamples": 200})}
 )
-WORSE = with_answers(draw(2.7), draw(2.7).probabilities * 0.8 + 0.2 / 12)
+SLICES = 484  # of which a third of the categories has one more than the others
+WORSE = with_answers(
+    draw(2.7, slices=SLICES), draw(2.7, slices=SLICES).probabilities * 0.8 + 0.2 / 12
+)
+OTHER = draw(2.9, slices=SLICES, model=0)
 
 
 def with_limit(section: str, key: str, limit: float) -> Policy:
@@ -75,16 +79,16 @@ def commonest(evidence: Evidence) -> float:
             "macro_f1",
             "comparison",
             "min_macro_f1_difference_low",
-            champion(),
+            OTHER,
             lambda f: f["difference_macro_f1"].low,
             -1,
         ),
-        ("ece", "comparison", "max_ece_rise", champion(), lambda f: f["difference_ece"].value, 1),
+        ("ece", "comparison", "max_ece_rise", OTHER, lambda f: f["difference_ece"].value, 1),
         (
             "recall_glioma",
             "comparison",
             "max_tumor_recall_fall",
-            champion(),
+            OTHER,
             lambda f: -f["difference_recall_glioma"].value,
             1,
         ),
@@ -109,7 +113,7 @@ def test_figure_passes_within_its_limit_and_not_beyond(
 
 
 def test_accuracy_at_the_implausible_one_and_a_difference_at_its_limit_do_not_pass() -> None:
-    figures = decided(POLICY, champion()).figures
+    figures = decided(POLICY, OTHER).figures
     for name, section, key, limit in (
         (
             "plausible_accuracy",
@@ -124,12 +128,12 @@ def test_accuracy_at_the_implausible_one_and_a_difference_at_its_limit_do_not_pa
             figures["difference_macro_f1"].low,
         ),
     ):
-        decision = decided(with_limit(section, key, limit), champion())
+        decision = decided(with_limit(section, key, limit), OTHER)
         assert name in {check.name for check in decision.checks if not check.passed}
 
 
 def test_calibration_errors_and_recalls_at_their_limits_pass() -> None:
-    figures = decided(POLICY, champion()).figures
+    figures = decided(POLICY, OTHER).figures
     for name, section, key, limit in (
         ("ece", "comparison", "max_ece_rise", figures["difference_ece"].value),
         (
@@ -139,7 +143,7 @@ def test_calibration_errors_and_recalls_at_their_limits_pass() -> None:
             -figures["difference_recall_glioma"].value,
         ),
     ):
-        decision = decided(with_limit(section, key, limit), champion())
+        decision = decided(with_limit(section, key, limit), OTHER)
         assert name not in {check.name for check in decision.checks if not check.passed}
     for name, key, limit in (
         ("floor_macro_f1", "min_macro_f1", figures["challenger_macro_f1"].low),
@@ -161,12 +165,14 @@ def test_calibration_errors_and_recalls_at_their_limits_pass() -> None:
 )
 def test_locked_set_at_its_least_is_enough(groups: int, slices: int, failed: set[str]) -> None:
     found = check_locked_set(POLICY, draw(groups=groups, slices=slices))
+    assert {check.on_failure for check in found} == {Verdict.NEEDS_HUMAN}
     assert {check.name for check in found if not check.passed} == failed
 
 
 def test_golden_set_at_its_limits_agrees() -> None:
     at = replace(GOLDEN, slices=12, equal_share=0.95, largest_difference=0.5)
     assert [check.passed for check in check_golden(POLICY, at)] == [True] * 3
+    assert {check.on_failure for check in check_golden(POLICY, at)} == {Verdict.NEEDS_HUMAN}
     beyond = replace(GOLDEN, slices=11, equal_share=0.949, largest_difference=0.501)
     assert [check.passed for check in check_golden(POLICY, beyond)] == [False] * 3
 
@@ -195,3 +201,27 @@ def test_probabilities_may_miss_one_by_a_thousandth(sum_: float, broken: int) ->
     p[5] *= sum_ / p[5].sum()
     valid = check_predictions(with_answers(model, p))[0]
     assert (valid.passed, valid.received) == (not broken, f"{broken} of 48 rows that are not")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_row_with_one_value_that_is_not_finite_is_broken(value: float) -> None:
+    model = draw(slices=48)
+    p = model.probabilities.copy()
+    p[5, 7] = value
+    valid = check_predictions(with_answers(model, p))[0]
+    assert (valid.passed, valid.received) == (False, "1 of 48 rows that are not")
+
+
+def test_predictions_of_nothing_are_not_valid() -> None:
+    valid = check_predictions(draw(slices=0))[0]
+    assert (valid.passed, valid.received) == (False, "0 of 0 rows that are not")
+
+
+def test_category_that_is_never_predicted_is_named() -> None:
+    model = draw(6, slices=48)
+    p = model.probabilities.copy()
+    p[:, [4, 11]] = p[:, [3, 10]] / 2
+    p /= p.sum(axis=1, keepdims=True)
+    varied = check_predictions(with_answers(model, p))[1]
+    assert not varied.passed
+    assert varied.received == "never meningioma, sagittal; no tumour, transverse"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -73,3 +74,17 @@ def test_slices_of_unknown_patients_need_a_human(known: int, passed: bool) -> No
     check = check_patients(POLICY, np.arange(24) < known)
     assert check.passed is passed
     assert check.on_failure is Verdict.NEEDS_HUMAN
+
+
+def test_leaks_are_named_by_the_first_slices_and_never_by_the_group() -> None:
+    ids = [f"{k:02x}" * 32 for k in range(24)]
+    locked = replace(draw(slices=24, groups=6), slice_ids=np.array(ids))
+    copies = [("t", ids[9]), (ids[4], "t"), ("t", ids[11]), (ids[2], "t")]
+    found = check_leaks([ids[7], ids[5], ids[3], ids[1], "t"], ["patient 2"], locked, copies)
+    assert [check.received for check in found] == [
+        "4 locked slices in it, first the slices 010101010101, 030303030303, 050505050505",
+        "1 groups in both, first the slices 020202020202, 080808080808, 0e0e0e0e0e0e",
+        "4 locked slices with a near-copy in it, first the slices "
+        "020202020202, 040404040404, 090909090909",
+    ]
+    assert not any(check.passed for check in found)
