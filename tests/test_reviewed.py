@@ -181,6 +181,13 @@ def test_adjudication_settles_what_was_said_up_to_its_moment(workspace: Path) ->
     assert states(workspace) == {"1": "conflict"}, "two who settle it at one moment"
 
 
+def test_the_later_of_two_adjudications_holds(workspace: Path) -> None:
+    bring(workspace, label(1), label(1, "EF", 11, tumor="meningioma", adjudication="yes"))
+    bring(workspace, label(1, "GH", 13, tumor="pituitary", adjudication="yes"))
+    settled = read_reviewed(workspace).iloc[0]
+    assert (settled["state"], settled["tumor"]) == ("agreed", "pituitary")
+
+
 def test_adjudication_may_say_that_the_image_is_bad(workspace: Path) -> None:
     bad = {"verdict": "bad_image", "tumor": "", "plane": ""}
     bring(workspace, label(1), label(1, "CD", 10, **bad))

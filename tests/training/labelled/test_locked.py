@@ -105,7 +105,12 @@ def test_group_is_locked_whole_or_not_at_all(
     assert read_locked(tmp_path) is None
 
 
-def test_damaged_locked_set_stops_instead_of_unlocking(workspace: Path) -> None:
-    (workspace / "models" / "locked.parquet").write_bytes(b"PAR1")
+@pytest.mark.parametrize("damage", ["cut", "another table"])
+def test_damaged_locked_set_stops_instead_of_unlocking(workspace: Path, damage: str) -> None:
+    path = workspace / "models" / "locked.parquet"
+    if damage == "cut":
+        path.write_bytes(b"PAR1")
+    else:
+        pd.read_parquet(path).drop(columns="group").to_parquet(path)
     with pytest.raises(TrainingDataError, match=r"locked\.parquet: expected the locked evaluation"):
         read_locked(workspace)

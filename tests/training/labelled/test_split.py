@@ -10,6 +10,7 @@ from artemis.errors import TrainingDataError
 from artemis.training.labelled.split import (
     check_folds,
     check_leak,
+    content_names,
     disjoint,
     make_folds,
     make_groups,
@@ -41,6 +42,20 @@ def test_patient_and_copies_join_in_several_steps() -> None:
     groups = make_groups(table, pairs((0, 1), (1, 2)))
     assert groups.nunique() == 2
     assert groups[0] == groups[1] == groups[2] == groups[3]
+
+
+def test_patient_of_one_picture_is_known_by_another_of_its_groups() -> None:
+    groups = make_groups(labels([None] * 3, ["P1", "P0", "P1"]), pairs((0, 1)))
+    assert groups.nunique() == 1
+
+
+def test_names_of_the_content_stand_in_for_made_names_alone() -> None:
+    made = make_groups(labels([None] * 3, ["P", None, "P"]), pairs())
+    groups = pd.concat([made, pd.Series(["given", "given"])]).set_axis([9, 8, 7, 6, 5])
+    slices = pd.Series(["s5", "s3", "s1", "s0", "s2"], index=[9, 8, 7, 6, 5])
+    found = content_names(groups, slices)
+    assert found.tolist() == ["s1", "s3", "s1", "given", "given"]
+    assert found.index.tolist() == [9, 8, 7, 6, 5]
 
 
 def test_names_of_groups_do_not_show_patients() -> None:
@@ -106,6 +121,13 @@ def test_too_few_patients_for_the_folds_are_named(
         make_folds(np.zeros(12, np.int64), pd.Series(groups), folds)
 
 
+def test_too_few_pictures_of_every_category_are_named_and_two_folds_are_enough() -> None:
+    groups = pd.Series([str(k) for k in range(6)])
+    with pytest.raises(TrainingDataError, match=r"Received 6 groups and 1 pictures"):
+        make_folds(np.arange(6), groups, 5)
+    assert np.bincount(make_folds(np.zeros(6, np.int64), groups, 2)).tolist() == [3, 3]
+
+
 def test_category_of_one_picture_does_not_stop_the_split() -> None:
     categories = np.array([0] * 20 + [7])
     folds = make_folds(categories, pd.Series([str(k) for k in range(21)]))
@@ -132,7 +154,18 @@ def test_split_without_a_leak_passes() -> None:
     [
         ("aabba", pairs((1, 2)), TEST, r"no copies.* Received 1 pairs: 1\.png and 2\.png"),
         ("aabbc", pairs((2, 0)), TEST, r"no copies.* Received 1 pairs: 2\.png and 0\.png"),
-        ("abbca", pairs(), TEST, r"every group of patients.*2 pictures of 1.*: 1\.png, 2\.png"),
+        (
+            "aabba",
+            pairs((0, 1), (1, 2), (2, 3)),
+            TEST,
+            r"Received 1 pairs: 1\.png and 2\.png\. Scores",
+        ),
+        (
+            "abbca",
+            pairs(),
+            TEST,
+            r"every group of patients.*2 pictures of 1.*parts \[0, 1\]: 1\.png, 2\.png\. Scores",
+        ),
         ("aabba", pairs(), TRAIN, r"every picture either trained.*: 0\.png, 1\.png"),
     ],
 )
@@ -152,8 +185,32 @@ def test_leak_message_does_not_name_the_group() -> None:
 def test_patient_in_two_given_folds_stops_the_training() -> None:
     table = labels([None] * 40, ["P"] * 2 + [None] * 38).assign(fold=[0, 1] * 20)
     own = make_groups(table, pairs())
-    with pytest.raises(TrainingDataError, match=r"parts \[0, 1\]: 0\.png, 1\.png"):
+    with pytest.raises(TrainingDataError, match=r"parts \[0, 1\]: 0\.png, 1\.png\. Scores"):
         check_folds(table, own, own)
+
+
+def test_of_several_torn_groups_the_pictures_of_the_first_are_named() -> None:
+    table = labels([None] * 6, ["P", "Q", "Q", "P", "Q", None]).assign(fold=[0, 1, 2, 1, 1, 0])
+    own = make_groups(table, pairs())
+    with pytest.raises(
+        TrainingDataError, match=r"5 pictures of 2 groups.* \[0, 1\]: 0\.png, 3\.png\. Scores"
+    ):
+        check_folds(table, own, own)
+
+
+def test_rows_of_any_index_are_checked_by_their_place() -> None:
+    table = (
+        labels(["a"] * 2 + ["b"] * 38).assign(fold=[3] * 2 + [4] * 38).set_axis(range(40, 0, -1))
+    )
+    own = make_groups(table, pairs())
+    assert not check_folds(table, own, own).any()
+    assert check_folds(table.assign(fold=[3, 4] + [4] * 38), pd.Series(range(40)), own)[
+        :3
+    ].tolist() == [
+        True,
+        True,
+        False,
+    ]
 
 
 def test_few_copies_that_cross_given_folds_are_marked_and_many_stop() -> None:
