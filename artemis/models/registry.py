@@ -159,7 +159,7 @@ def list_models(workspace: Path) -> list[RegisteredModel]:
         folders = [*_folders(PRETRAINED / name), *_folders(workspace / "models" / name)]
         found += [
             RegisteredModel(load_manifest(folder), folder, folder == champion)
-            for folder in sorted(folders)
+            for folder in sorted(folders, key=lambda folder: folder.name)
         ]
     return found
 

@@ -223,7 +223,7 @@ def test_rollback_goes_back_step_by_step_to_the_shipped_model(tmp_path: Path) ->
         "It misses gliomas.",
     )
     assert (first.previous_champion, first.new_champion) == ("v2", "v1")
-    second = rollback(tmp_path, "baseline", by="B. Person")
+    second = rollback(tmp_path, "baseline", by="B. Person", reason="  ")
     assert second.reason == "Back to the champion before."
     assert model_folder(tmp_path, "baseline") == SHIPPED
     with pytest.raises(ModelError) as raised:

@@ -8,6 +8,8 @@ from artemis.errors import ModelError
 from artemis.models.decisions import Verdict
 from artemis.models.registry import (
     find_version,
+    list_models,
+    model_folder,
     promote,
     settle,
     show,
@@ -79,3 +81,23 @@ def test_version_is_shown_with_its_decisions(tmp_path: Path) -> None:
     assert (shown.model.manifest.version, shown.model.champion) == ("v1", True)
     assert show(tmp_path, SHIPPED.name).decisions == []
     assert show(tmp_path, SHIPPED.name).model.champion is False
+
+
+def test_versions_are_listed_by_their_names_wherever_they_lie(tmp_path: Path) -> None:
+    for version in ("20270102-bbb222", "20270101-aaa111"):
+        make_version(tmp_path, version)
+    promote(tmp_path, "baseline", "20270101-aaa111", **WHO)
+    listed = [one for one in list_models(tmp_path) if one.manifest.name == "baseline"]
+    assert [(one.manifest.version, one.champion) for one in listed] == [
+        (SHIPPED.name, False),
+        ("20270101-aaa111", True),
+        ("20270102-bbb222", False),
+    ]
+
+
+def test_installation_without_a_model_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("artemis.models.registry.PRETRAINED", tmp_path / "nothing")
+    with pytest.raises(ModelError, match=r"baseline: expected a shipped model\. Received none"):
+        model_folder(tmp_path, "baseline")
