@@ -5,8 +5,8 @@ import pytest
 
 from artemis.labels import TUMORS
 from artemis.models.manifest import Interval
-from artemis.training.figures.bootstrap import recall_key, resample
-from artemis.training.figures.evaluate import evaluate
+from artemis.training.figures.bootstrap import grouped_mean, recall_key, resample
+from artemis.training.figures.evaluate import evaluate, resampled_groups
 
 Predictions = tuple[np.ndarray, list[str], np.ndarray, np.ndarray]
 
@@ -111,3 +111,32 @@ def test_intervals_of_one_model_are_those_of_the_evaluation(predictions: Predict
         recall = evaluation.per_tumor[tumor].recall
         assert recall is not None
         assert found[recall_key(tumor)].model_dump() == pytest.approx(recall.model_dump())
+
+
+def test_draws_without_a_tumour_type_are_left_out_of_its_interval() -> None:
+    categories = np.array([0, 0, 0, 0, *[9] * 36])  # all gliomas are of one patient in ten
+    groups = [f"g{k // 4}" for k in range(40)]
+    p = np.full((40, 12), 0.02, dtype=np.float32)
+    p[np.arange(40), categories] = 0.78
+    p[0] = np.roll(p[0], 3)  # one of the gliomas is taken for a meningioma
+    found = resample(categories, groups, p, resamples=300, seed=0)
+    assert np.isnan(found.draws["recall_glioma"]).any()
+    recall = found.intervals["recall_glioma"]
+    assert (recall.value, recall.low, recall.high) == (0.75, 0.75, 0.75)
+    of_the_evaluation = evaluate(p, categories, groups, groups, "").per_tumor["glioma"].recall
+    assert of_the_evaluation is not None
+    assert (of_the_evaluation.low, of_the_evaluation.high) == (0.75, 0.75)
+
+
+def test_mean_has_the_percentiles_of_the_means_over_drawn_groups() -> None:
+    random = np.random.default_rng(6)
+    codes, draws = resampled_groups([f"g{k % 7 % 5}" for k in range(60)], 3, 200)
+    values = random.normal(size=60) + codes
+    rows = [np.flatnonzero(codes == k) for k in range(5)]
+    means = [
+        np.concatenate([values[rows[k]] for k in range(5) for _ in range(drawn[k])]).mean()
+        for drawn in draws
+    ]
+    found = grouped_mean(values, codes, draws)
+    assert found.value == pytest.approx(values.mean())
+    assert (found.low, found.high) == pytest.approx(tuple(np.percentile(means, (2.5, 97.5))))
