@@ -41,6 +41,7 @@ from artemis.runs import Counts, RunPaths, RunRecord, read_record, was_left_unen
 from artemis.settings import load_settings
 from artemis.shards import Shard
 from artemis.studies import write_studies
+from flows.artifacts import linked
 from flows.engines import Workers, dask_workers, worker_folder
 
 _WAITING = 2
@@ -335,10 +336,7 @@ def _collect(in_flight: deque[_Chunk], counts: Counts, total: int) -> Counts:
 
 
 def _publish(record: RunRecord, page: str) -> None:
-    """Leave the outcome in Prefect: counts and the report's address, no name of any file.
-
-    The address is text to be copied: no browser follows a link from Prefect's page to a file.
-    """
+    """Leave the outcome in Prefect: counts and the report's address, no name of any file."""
     counts = record.counts
     address = page if record.store else Path(page).as_uri()
     create_markdown_artifact(
@@ -348,7 +346,7 @@ def _publish(record: RunRecord, page: str) -> None:
             "| slices | classified | refused | failed | need review |\n|---:|---:|---:|---:|---:|\n"
             f"| {counts.slices} | {counts.ok} | {counts.refused} | {counts.failed} "
             f"| {counts.needs_review} |\n\n"
-            f"Report: `{address}`\n\n{RESEARCH_USE}\n"
+            f"Report: {linked(address)}\n\n{RESEARCH_USE}\n"
         ),
         description=f"Outcome of run {record.run_id}",
     )

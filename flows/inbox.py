@@ -23,6 +23,7 @@ from artemis.models.registry import MODEL_NAMES, check_names
 from artemis.runs import RunRecord
 from artemis.said import counted
 from artemis.settings import Settings, load_settings
+from flows.artifacts import linked
 
 DONE, QUARANTINED, FAILED = "done", "in quarantine", "failed, to be tried again"
 
@@ -221,8 +222,7 @@ def _row(outcome: Outcome) -> str:
     if record is None:
         return f"| {outcome.batch} | {verdict} | | | | | | none |"
     counts = record.counts
-    # Text to be copied, see `flows.classify`.
-    report = f"`{Path(record.report).as_uri()}`" if record.report else "none"
+    report = linked(Path(record.report).as_uri()) if record.report else "none"
     return (
         f"| {outcome.batch} | {verdict} | {counts.slices} | {counts.ok} | {counts.refused} "
         f"| {counts.failed} | {counts.needs_review} | {report} |"

@@ -28,6 +28,7 @@ from artemis.retrainings import RetrainingRecord, retrainings_root
 from artemis.runs import reports_root
 from artemis.settings import load_settings
 from artemis.training.jobs import AUDITS, labelled_data, require_tensorflow
+from flows.artifacts import linked
 
 _CORES_FOR_TWO = 4  # below it, two trainings at once take longer than one after the other
 _LOCK = ".retraining"
@@ -188,7 +189,7 @@ def _publish(record: RetrainingRecord, page: Path) -> None:
     markdown = (
         f"# Retraining {record.id}: {record.status}\n\n"
         + "| model | version | macro F1 | verdict | why |\n|---|---|---:|---|---|\n"
-        + f"{rows}\nReport: `{page.as_uri()}`\n\n{RESEARCH_USE}\n"  # see `flows.classify`
+        + f"{rows}\nReport: {linked(page.as_uri())}\n\n{RESEARCH_USE}\n"
     )
     try:
         create_markdown_artifact(

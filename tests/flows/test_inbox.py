@@ -89,7 +89,8 @@ def test_a_batch_is_classified_moved_to_done_and_reported(
     artifact = newest_artifact(api)
     batch_id = done.name.rpartition("-")[2]
     assert f"| {batch_id} | done | 1 | 1 | 0 | 0 |" in artifact
-    assert f"| `{Path(record.report or '').as_uri()}` |" in artifact
+    report = Path(record.report or "").as_uri()
+    assert f"| [`{report}`]({report}) |" in artifact
 
 
 def test_no_name_of_a_batch_reaches_prefect_runs_or_reports(
