@@ -159,6 +159,8 @@ class RasterScan:
             pixels = with_transparency(pixels, image.info.get("transparency"))
         if kind is not None:
             pixels = pixels.view(kind)
+        if self._format == "BMP" and pixels.ndim == 3 and not pixels[..., 3:].any():
+            pixels = pixels[..., :3]  # Windows leaves the fourth byte 0 and shows the picture
         if not inverted:
             return pixels
         return -pixels if pixels.dtype.kind == "f" else np.iinfo(pixels.dtype).max - pixels

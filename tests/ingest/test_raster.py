@@ -214,6 +214,16 @@ def test_a_colour_that_is_transparent_becomes_black(tmp_path: Path, mode: str) -
     np.testing.assert_array_equal(read.pixels, head8())
 
 
+def test_a_bmp_whose_fourth_bytes_are_all_0_is_no_transparent_picture(tmp_path: Path) -> None:
+    grey = head8()
+    pixels = np.dstack([grey, grey, grey, np.zeros_like(grey)]).tobytes()
+    start = b"BM" + struct.pack("<IHHI", 122 + len(pixels), 0, 0, 122)
+    header = struct.pack("<IiiHHIIiiII", 108, 64, -64, 1, 32, 3, len(pixels), 0, 0, 0, 0)  # V4
+    masks = struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    read = ingest_one(tmp_path, "a.bmp", start + header + masks + bytes(52) + pixels)
+    np.testing.assert_array_equal(read.pixels, grey)
+
+
 def test_a_16_bit_grey_that_is_transparent_becomes_black(tmp_path: Path) -> None:
     picture = np.where(grey16() > 0, grey16(), 60_000)
     expected = ingest_one(tmp_path / "plain", "a.png", picture_bytes(grey16(), "PNG")).pixels
