@@ -127,8 +127,8 @@ def _read_entry(
                         stream, sha256, still = _hashed(stream, size)
                         common["file_sha256"] = sha256
                     if entry.format is not None:  # if refused, its header is still worth a row
-                        start = entry.series_start
-                        scan = open_scan(stream, size, settings, identity, start, sha256)
+                        start, planned = entry.series_start, entry.format
+                        scan = open_scan(stream, size, settings, identity, start, sha256, planned)
             except ScanError as error:
                 problem = problem or error
         for frame in range(entry.first_frame, entry.first_frame + entry.n_frames):

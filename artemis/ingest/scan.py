@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from artemis.ingest.identity import IdentityKey
 from artemis.ingest.raster import RasterScan
+from artemis.ingest.reasons import Reason, scan_error
 from artemis.ingest.sniff import sniff
 from artemis.settings import IngestSettings
 
@@ -33,6 +34,7 @@ def open_scan(
     identity: IdentityKey,
     series_start: int | None,
     sha256: str | None = None,
+    planned: str | None = None,
 ) -> Scan:
     """Open a file by its content.
 
@@ -50,13 +52,18 @@ def open_scan(
         Rank in its series of a DICOM file's first frame.
     sha256 : str, optional
         Hash of the file, where it is known: what readers find out of all of it is kept.
+    planned : str, optional
+        Its format when it was found.
 
     Raises
     ------
     ScanError
-        If it is refused or not readable; decoders may raise anything else.
+        If it is refused or not readable, or of another format than it was; decoders may raise
+        anything else.
     """
     kind = sniff(stream, size)
+    if planned not in (None, kind.format):
+        raise scan_error(Reason.FILE_CHANGED, f"the {planned} that was found", f"a {kind.format}")
     # Imported when met, as in `artemis.ingest.probe`.
     if kind.format == "dicom":
         from artemis.ingest.dicom import DicomScan

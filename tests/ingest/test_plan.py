@@ -132,7 +132,7 @@ def test_a_pipe_put_in_place_of_a_file_does_not_block(tmp_path: Path) -> None:
     assert only.row["reason_code"] == "not_a_regular_file"
 
 
-@pytest.mark.parametrize("change", ["vanish", "shrink", "other", "folder"])
+@pytest.mark.parametrize("change", ["vanish", "shrink", "other", "folder", "picture"])
 def test_a_file_that_changes_after_planning_still_gives_every_row(tmp_path: Path, change) -> None:
     path = tmp_path / "a.tif"
     path.write_bytes(pages(3))
@@ -142,12 +142,16 @@ def test_a_file_that_changes_after_planning_still_gives_every_row(tmp_path: Path
         path.write_bytes(pages(1))
     elif change == "other":
         path.write_bytes(b"now a text")
+    elif change == "picture":
+        path.write_bytes(PNG)
     elif change == "folder":
         path.mkdir()
     read = list(read_chunk(tmp_path, entries, SETTINGS, KEY))
     assert [one.row["frame"] for one in read] == [0, 1, 2]
     assert [one.row["status"] == "ok" for one in read] == [change == "shrink", False, False]
     assert all(one.row["reason"].startswith("a.tif: expected") for one in read[1:])
+    if change == "picture":
+        assert "expected the tiff that was found. Received a png." in read[0].row["reason"]
 
 
 @pytest.mark.parametrize(
