@@ -29,7 +29,7 @@ def unread_tiff(stream: BinaryIO) -> ScanError | None:
     """
     try:
         tags = _first_directory(stream)
-    except struct.error:
+    except (struct.error, OSError, OverflowError, ValueError):  # also of a place beyond any file
         return scan_error(Reason.TRUNCATED, "a whole file", "a TIFF that ends before its directory")
     if _WIDTH not in tags:
         return None

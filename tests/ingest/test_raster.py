@@ -365,6 +365,7 @@ def test_other_picture_formats_are_refused_by_name(tmp_path: Path, kind: str, na
         ),
         (tiff_pages([head8()])[:-160], "failed", "truncated", "ends before its directory"),
         (picture_bytes(head8(), "TIFF")[:2000], "failed", "truncated", "data that end too early"),
+        (b"II*\0" + b"\xff" * 4, "failed", "truncated", "ends before its directory"),
         (b"MM\0+\0\x08\0\0" + bytes(99), "refused", "unsupported_format", "BigTIFF in big-endian"),
     ],
 )
