@@ -155,6 +155,7 @@ def _flow_run_name() -> str:
     flow_run_name=_flow_run_name,
     task_runner=_Workers(max_workers=chunk_threads()),  # type: ignore[arg-type]
     persist_result=False,
+    result_serializer="json",  # of the error of a failed run; else it is a pickle
 )
 def classify_batch(
     batch: str,

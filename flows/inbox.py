@@ -47,6 +47,7 @@ def _flow_run_name() -> str:
     flow_run_name=_flow_run_name,
     task_runner=ThreadPoolTaskRunner(max_workers=chunk_threads()),  # type: ignore[arg-type]
     persist_result=False,
+    result_serializer="json",  # of the error of a failed run; else it is a pickle
 )
 def classify_inbox(workspace: str | None = None, models: list[str] | None = None) -> dict[str, int]:
     """Classify every batch that lies ready in the workspace's inbox.

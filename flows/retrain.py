@@ -92,6 +92,7 @@ def _flow_run_name() -> str:
         max_workers=2 if usable_cores() >= _CORES_FOR_TWO else 1
     ),
     persist_result=False,
+    result_serializer="json",  # of the error of a failed run; else it is a pickle
 )
 def retrain(
     data: str | None = None,

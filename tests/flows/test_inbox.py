@@ -196,10 +196,17 @@ def test_a_full_disk_is_no_fault_of_a_batch(
 def test_a_wrong_model_is_named_before_a_batch_is_taken(workspace: Path, scan: Path) -> None:
     from flows.inbox import classify_inbox
 
-    folder = drop(workspace, "batch", scan)
+    folder, storage = drop(workspace, "batch", scan), Path(os.environ["PREFECT_HOME"]) / "storage"
+    before = set(storage.glob("*"))
     with pytest.raises(ModelError, match="Received: basline"):
         classify_inbox(str(workspace), ["basline"])
     assert folder.is_dir()
+    # Prefect keeps the error of a failed run as a file: as text, and neither pickled nor with what
+    # it came from, which may name the batch.
+    [left] = set(storage.glob("*")) - before
+    kept = json.loads(left.read_text())
+    assert kept.keys() == {"__exc_type__", "message"}
+    assert "Received: basline" in kept["message"]
 
 
 def test_a_batch_that_may_not_be_moved_keeps_no_other_waiting(
