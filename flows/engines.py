@@ -243,7 +243,7 @@ def describe_worker(folders: list[str], api: str, store: str | None = None) -> d
         "version": __version__,
         "unseen": [folder for folder in folders if not Path(folder).is_dir()],
         "store": _unreached(store),
-        "reaches": answers(f"{api}/health"),
+        "reaches": answers(api),
     }
 
 

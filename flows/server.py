@@ -133,7 +133,8 @@ class PrefectApi:
         remedy = (
             "Run `artemis-cli doctor`, or set PREFECT_API_URL to a running server."
             if self.embedded
-            else "Start that server, or unset PREFECT_API_URL to let Artemis start its own."
+            else "Start that server, correct PREFECT_API_URL, which ends with /api as a rule, or "
+            "unset it to let Artemis start its own."
         )
         while not self._healthy():
             if self._process is not None and self._process.poll() is not None:
@@ -190,7 +191,7 @@ class PrefectApi:
         return {"PREFECT_SERVER_API_AUTH_STRING": password}
 
     def _healthy(self) -> bool:
-        return answers(f"{self.url}/health")
+        return answers(str(self.url))
 
     def _last_words(self) -> str:
         self._errors.seek(0)
@@ -209,10 +210,10 @@ def without_proxy(host: str) -> None:
         os.environ[name] = ",".join(dict.fromkeys([*hosts, host]))
 
 
-def answers(url: str) -> bool:
+def answers(api: str) -> bool:
     """Return whether something that may be Prefect's API answers there within five seconds."""
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"{api.rstrip('/')}/health", timeout=5) as answer:  # noqa: S310
             return bool(answer.status == 200)
     except urllib.error.HTTPError as error:
         return error.code in (401, 403)  # there, and asks for the key that Prefect sends

@@ -44,7 +44,7 @@ def serve_until_signal(deployments: Sequence[RunnerDeployment], api: PrefectApi)
     try:
         asyncio.run(_until_signal(runner))
     except (RuntimeError, ExceptionGroup, httpx.HTTPError) as error:
-        if answers(f"{api.url}/health"):
+        if answers(str(api.url)):
             raise
         remedy = "Start" if api.embedded else "Start that server, then"
         raise PrefectServerError(

@@ -16,6 +16,7 @@ from flows.server import (
     EMBEDDED_ENVIRONMENT,
     SERVER_ENVIRONMENT,
     PrefectApi,
+    answers,
     configured_api_url,
 )
 
@@ -74,8 +75,18 @@ def test_unreachable_api_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         url = f"http://127.0.0.1:{free.getsockname()[1]}/api"
     monkeypatch.setenv("PREFECT_API_URL", url)
     monkeypatch.setattr("flows.server._ANSWER_TIMEOUT", 0.3)
-    with PrefectApi() as api, pytest.raises(PrefectServerError, match=f"answer from {url}/health"):
+    with (
+        PrefectApi() as api,
+        pytest.raises(PrefectServerError, match=f"answer from {url}/health") as told,
+    ):
         api.wait()
+    assert "correct PREFECT_API_URL, which ends with /api as a rule" in str(told.value)
+
+
+@pytest.mark.slow
+def test_an_address_may_end_with_a_slash_as_it_may_for_prefect(api: PrefectApi) -> None:
+    assert answers(str(api.url))
+    assert answers(f"{api.url}/")
 
 
 @pytest.mark.slow
