@@ -77,11 +77,10 @@ class NiftiScan:
         first, second = (to_mm[:3, other] for other in range(3) if other != axis)
         normal = np.cross(first, second)
         normal *= np.sign(normal @ to_mm[:3, axis]) / np.linalg.norm(normal)
-        centre = np.array([(length - 1) / 2 for length in self._canonical_shape] + [1.0])
-        centre[axis] = number
+        corner = to_mm[:3, 3] + number * to_mm[:3, axis]  # as far along the normal as any pixel
         return {
             "header_plane": plane_of_normal(normal) if self.layout.oriented else None,
-            "slice_position": float(normal @ (to_mm @ centre)[:3]),
+            "slice_position": float(normal @ corner),
             "series_index": index,
         }
 
@@ -106,11 +105,6 @@ class NiftiScan:
     @property
     def _canonical_axis(self) -> int:
         return int(self._turn[self.layout.slice_axis, 0])
-
-    @property
-    def _canonical_shape(self) -> tuple[int, ...]:
-        own_axes = np.argsort(self._turn[:, 0])
-        return tuple(self.layout.shape[axis] for axis in own_axes)
 
     def _canonical_affine(self) -> NDArray[np.float64]:
         turn = nib.orientations.inv_ornt_aff(self._turn, self.layout.shape)
