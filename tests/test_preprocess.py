@@ -113,6 +113,15 @@ def test_box_is_the_head_without_the_air() -> None:
     assert square_box(head(200, 300, 40, 90, 100)) == SquareBox(left=90, top=40, side=100)
 
 
+def test_grey_at_the_threshold_is_air() -> None:
+    picture = head(200, 300, 40, 90, 100)
+    picture[20:180, 20:280] = np.maximum(picture[20:180, 20:280], 12)
+    assert foreground_threshold(picture) == 12
+    assert square_box(picture) == SquareBox(left=90, top=40, side=100)
+    brighter = np.where(picture == 12, 13, picture).astype(np.uint8)
+    assert square_box(brighter) == SquareBox(left=20, top=-30, side=260)
+
+
 def test_box_of_a_wide_head_reaches_beyond_the_picture() -> None:
     picture = np.full((100, 300), 150, dtype=np.uint8)
     box = square_box(picture)

@@ -17,7 +17,7 @@ from artemis.predictions import (
 )
 from artemis.runs import RunPaths
 from artemis.settings import ReviewSettings
-from artemis.studies import SUPPORTING, study_rows, write_studies
+from artemis.studies import SUPPORTING, series_of, study_rows, with_series, write_studies
 from tests.test_predictions import prediction_row, slice_row
 from tests.test_runs import record
 
@@ -217,6 +217,46 @@ def test_series_are_held_against_those_that_the_same_model_answered() -> None:
         for _ in range(2):
             batch.add(tumor, models=(model,), **of("s", series))
     assert [found for found in reasons(batch) if "series_disagree" in found] == []
+
+
+def test_what_a_study_says_as_a_whole_contradicts_none_of_its_series() -> None:
+    batch = Batch()
+    for series in ("1", "2"):
+        for tumor, p, count in (("meningioma", 0.99, 3), ("glioma", 0.9, 5)):
+            for _ in range(count):
+                batch.add(tumor, p, **of("s", series))
+    assert [row["tumor"] for row in batch.rows()] == ["meningioma", "glioma", "glioma"]
+    assert "series_disagree" not in reasons(batch)[0]
+
+
+def test_studies_and_series_stand_in_the_order_of_the_run() -> None:
+    batch = Batch()
+    for study, series in (("t", "9"), ("t", "3"), ("s", "5")):
+        for _ in range(2):
+            batch.add("glioma", **of(study, series))
+    assert [(row["study_key"], row["series_key"]) for row in batch.rows()] == [
+        ("t", None),
+        ("t", "9"),
+        ("t", "3"),
+        ("s", None),
+        ("s", "5"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("keys", "series"),
+    [
+        ({"format": "dicom", "series_key": "1", "file_sha256": "ab" * 32}, "1"),
+        ({"format": "nifti", "series_key": None, "file_sha256": "ab" * 32}, "file-" + "ab" * 8),
+        ({"format": "nifti", "series_key": None, "file_sha256": None}, None),
+        ({"format": "tiff", "series_key": None, "file_sha256": "ab" * 32}, None),
+    ],
+)
+def test_series_of_one_row_is_that_of_the_table(keys: dict[str, Any], series: str | None) -> None:
+    row = slice_row("a") | keys
+    assert series_of(row) == series
+    found = with_series(pd.DataFrame([row], dtype=object))["series_key"]
+    assert found.where(found.notna(), None).tolist() == [series]
 
 
 def test_slices_of_several_patients_name_none() -> None:

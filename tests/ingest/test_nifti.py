@@ -8,6 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from artemis.errors import ScanError
 from artemis.ingest import volume as volumes
 from artemis.ingest.nifti import NiftiScan
 from artemis.settings import IngestSettings
@@ -90,6 +91,37 @@ def test_slices_know_their_position(tmp_path: Path) -> None:
     read = read_volume(tmp_path, nifti_bytes(volume(50, 52, 50), affine))
     assert [one.row["slice_position"] for one in read[:3]] == [-40.0, -37.5, -35.0]
     assert [one.row["series_index"] for one in read[:3]] == [0, 1, 2]
+
+
+def test_positions_are_in_mm_along_the_normal_whatever_the_pixels_measure(tmp_path: Path) -> None:
+    affine = np.diag([2, 0.5, 2.5, 1])
+    affine[1, 2] = 1.0  # slices that are shifted against each other
+    affine[:3, 3] = (-20, -30, -40)
+    read = read_volume(tmp_path, nifti_bytes(volume(50, 52, 50), affine))
+    assert [one.row["slice_position"] for one in read[:3]] == pytest.approx([-40.0, -37.5, -35.0])
+
+
+@pytest.mark.parametrize(
+    ("spacing", "slices", "plane"),
+    [
+        ((2.2, 2, 2), 54, "transverse"),
+        ((2.5, 2, 2), 50, "sagittal"),
+    ],
+)
+def test_slices_follow_the_axis_of_clearly_largest_spacing(
+    tmp_path: Path, spacing, slices: int, plane: str
+) -> None:
+    read = read_volume(tmp_path, nifti_bytes(volume(50, 52, 54), np.diag([*spacing, 1])))
+    assert len(read) == slices
+    assert {one.row["header_plane"] for one in read} == {plane}
+
+
+@pytest.mark.parametrize("form", ["sform", "qform"])
+def test_either_form_alone_orients_a_volume(tmp_path: Path, form: str) -> None:
+    image = nib.Nifti1Image(volume(50, 52, 5), None)
+    getattr(image, f"set_{form}")(np.diag([1, 1, 3.0, 1]), code=1)
+    read = read_volume(tmp_path, image.to_bytes())
+    assert {one.row["header_plane"] for one in read} == {"transverse"}
 
 
 def test_the_stated_slice_axis_wins(tmp_path: Path) -> None:
@@ -320,6 +352,10 @@ def test_a_reader_is_usable_on_its_own(tmp_path: Path) -> None:
         scan = NiftiScan(stream, path.stat().st_size, False, SETTINGS)
         assert scan.layout.frames == 5
         assert scan.decode(4).shape == (52, 50)
+        for beyond in (-1, 5):
+            with pytest.raises(ScanError, match=f"expected a frame {beyond}") as caught:
+                scan.describe(beyond)
+            assert caught.value.reason_code == "file_changed"
 
 
 def test_one_slice_through_ingest_one(tmp_path: Path) -> None:

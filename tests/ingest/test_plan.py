@@ -266,6 +266,8 @@ def test_what_is_not_a_plan_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "p.parquet").write_bytes(b"PAR1")
     with pytest.raises(RunRecordError, match=r"p\.parquet: expected the plan of a chunk"):
         read_plan(tmp_path / "p.parquet")
+    with pytest.raises(RunRecordError, match=r"gone\.parquet: expected the plan of a chunk"):
+        read_plan(tmp_path / "gone.parquet")
 
 
 def test_every_reason_has_a_remedy_of_one_sentence() -> None:

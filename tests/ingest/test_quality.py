@@ -45,6 +45,8 @@ def test_very_small_pictures_can_be_measured(shape: tuple[int, int]) -> None:
         ((0, 0.62, 0.78), "oblique"),
         ((0, 0.6, 0.8), "transverse"),  # at the limit
         ((0, -3, 0), "coronal"),
+        ((0, 3.1, 3.9), "oblique"),
+        ((0, 0, 0.5), "transverse"),
         ((5, 0, 0), "sagittal"),
         ((0, 0, 0), None),
         ((1e-7, 0, 0), None),
@@ -54,6 +56,7 @@ def test_very_small_pictures_can_be_measured(shape: tuple[int, int]) -> None:
 )
 def test_the_plane_of_a_normal(normal, plane) -> None:
     assert plane_of_normal(np.array(normal, float)) == plane
+    assert plane_of_normal(None) is None
 
 
 @pytest.mark.parametrize(
@@ -91,6 +94,14 @@ def test_pixels_are_made_square_within_reason(spacing, shape) -> None:
 )
 def test_pixels_are_made_square_up_to_each_limit(spacing, limits, shape) -> None:
     assert square_pixels(np.zeros((10, 12), np.uint8), spacing, *limits).shape == shape
+
+
+@pytest.mark.parametrize(("ratio", "height"), [(1.005, 200), (1.01, 200), (1.02, 204)])
+def test_pixels_that_are_square_but_for_a_hundredth_are_left(ratio: float, height: int) -> None:
+    assert square_pixels(np.zeros((200, 12), np.uint8), (ratio, 1), 9_999, 300).shape == (
+        height,
+        12,
+    )
 
 
 LIMITS = IngestSettings()
