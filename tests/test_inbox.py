@@ -64,6 +64,13 @@ def test_a_batch_is_found_by_the_folder_that_its_run_recorded(workspace: Path, e
     assert inbox.batch_now(workspace / "scans") == workspace / "scans", "no batch of an inbox"
 
 
+@pytest.mark.parametrize("folder", ["scans/0123abcd", "processing/scans"])
+def test_a_batch_of_another_folder_or_name_is_not_looked_for(workspace: Path, folder: str) -> None:
+    for name in ("a-0123abcd", "a-scans"):
+        (workspace / "done" / name).mkdir()
+    assert inbox.batch_now(workspace / folder) == workspace / folder
+
+
 def test_loose_files_become_one_batch(workspace: Path) -> None:
     for name in ("a.png", "b.dcm", ".hidden", "other.ready"):
         (workspace / "inbox" / name).write_bytes(b"x")
@@ -143,6 +150,13 @@ def test_a_clock_that_was_set_back_does_not_keep_a_batch_waiting(
     assert not candidate.is_ready(30, dated + 10), "too near to tell from a copy under way"
 
 
+def test_a_folder_whose_name_begins_with_a_dot_is_no_batch(workspace: Path) -> None:
+    drop(workspace, ".partial")
+    (workspace / "inbox" / ".partial.ready").touch()
+    drop(workspace, "batch.")
+    assert [found.name for found in inbox.candidates(workspace)] == ["batch."]
+
+
 def test_an_empty_folder_waits_for_its_files(workspace: Path) -> None:
     drop(workspace, "batch", files=0)
     [candidate] = inbox.candidates(workspace)
@@ -178,6 +192,27 @@ def test_a_batch_that_changes_while_it_is_looked_at_is_left(workspace: Path) -> 
     assert inbox.claim(workspace, candidate) is None
     assert tree(folder) == {"0.png", "1.png", "late.png"}
     assert not list((workspace / "processing").iterdir())
+
+
+def test_a_marked_batch_is_taken_with_what_came_since_it_was_looked_at(workspace: Path) -> None:
+    folder = drop(workspace, "batch")
+    (workspace / "inbox" / "batch.ready").touch()
+    [candidate] = inbox.candidates(workspace)
+    (folder / "late.png").write_bytes(b"x")
+    claim = inbox.claim(workspace, candidate)
+    assert claim is not None
+    assert tree(claim.folder) == {"0.png", "1.png", "late.png"}
+
+
+def test_loose_files_are_taken_without_one_that_is_gone(workspace: Path) -> None:
+    for name in ("a.png", "b.png", ".ready"):
+        (workspace / "inbox" / name).write_bytes(b"x")
+    [candidate] = inbox.candidates(workspace)
+    (workspace / "inbox" / "a.png").unlink()
+    claim = inbox.claim(workspace, candidate)
+    assert claim is not None
+    assert tree(claim.folder) == {"b.png"}
+    assert claim.note.exists()
 
 
 def test_a_batch_that_is_gone_is_nobodys(workspace: Path) -> None:

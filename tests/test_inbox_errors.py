@@ -63,7 +63,8 @@ def test_a_folder_that_may_not_be_entered_hides_no_other_batch(
     drop(workspace, "a")
     drop(workspace, "b")
     refuse(monkeypatch, "is_file", workspace / "inbox" / "a" / ".ready")
-    assert [found.name for found in inbox.candidates(workspace)] == ["a", "b"]
+    found = inbox.candidates(workspace)
+    assert [(one.name, one.marked) for one in found] == [("a", False), ("b", False)]
 
 
 def test_links_are_counted_beside_what_may_not_be_looked_at(

@@ -51,6 +51,8 @@ def test_mean_log_odds_is_as_sure_as_the_slices_are() -> None:
     assert mean_log_odds(study(*[[0.7, 0.1, 0.1, 0.1]] * 9)) == pytest.approx([0.7, 0.1, 0.1, 0.1])
     even = mean_log_odds(study([0.9, 0.1, 0, 0], [0.1, 0.9, 0, 0]))
     assert even[:2] == pytest.approx([0.5, 0.5], abs=1e-5)
+    certain = mean_log_odds(study([1, 0, 0, 0], [0, 1, 0, 0], [0, 1, 0, 0]))
+    assert certain[:2] == pytest.approx([0.01, 0.99], abs=1e-3)  # a third of a millionth's odds
 
 
 def test_the_default_finds_eight_slices_of_tumour_among_many_without() -> None:

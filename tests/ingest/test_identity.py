@@ -55,6 +55,13 @@ def test_a_secret_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
         IdentityKey.load_or_create(tmp_path / "file" / "k")
 
 
+def test_secrets_are_told_apart_by_what_gives_no_identifier_away() -> None:
+    one, other = IdentityKey(bytes(32)), IdentityKey(b"k" * 32)
+    assert one.fingerprint == IdentityKey(bytes(32)).fingerprint != other.fingerprint
+    assert len(bytes.fromhex(one.fingerprint)) == 8
+    assert one.key("the key itself") != one.fingerprint
+
+
 def test_the_secret_is_not_printed() -> None:
     assert repr(IdentityKey(b"s" * 32)) == "IdentityKey(<secret>)"
 

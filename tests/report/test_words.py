@@ -25,6 +25,7 @@ from artemis.report.words import (
     tiny,
     visible,
 )
+from artemis.said import class_words
 
 
 @pytest.mark.parametrize(
@@ -180,3 +181,17 @@ def test_a_path_may_break_at_its_joints_and_not_inside_words(path: str, html: st
 @given(st.text(max_size=40))
 def test_breaks_change_nothing_that_is_read(path: str) -> None:
     assert str(breakable(path)).replace("<wbr>", "") == str(escape(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("none_coronal", "No tumour, coronal"),
+        ("none", "No tumour"),
+        ("glioma", "Glioma"),
+        ("sagittal", "Sagittal"),
+        ("DTI ii", "DTI ii"),
+    ],
+)
+def test_a_class_is_said_with_a_capital_and_else_as_it_is(name: str, said: str) -> None:
+    assert class_words(name) == said

@@ -51,6 +51,13 @@ def test_figures_of_certain_right_answers_are_the_best_there_are() -> None:
     assert figures.nll == pytest.approx(0)
 
 
+def test_figures_of_unsure_answers_are_those_of_their_definitions() -> None:
+    studies = by_patient(slices(*[[0.1, 0.8, 0.1, 0]] * 4), np.full(4, 1), ["a", "a", "b", "b"])
+    figures = compare_rules(studies, studies.slices[0][:0])["mean_of_top_3"]
+    assert figures.brier == pytest.approx(0.1**2 + 0.2**2 + 0.1**2)
+    assert figures.nll == pytest.approx(-np.log(0.8))
+
+
 def test_diluted_studies_hold_slices_without_tumour_and_as_many_hold_nothing_else() -> None:
     p, truth, patients = drawn()
     none = np.tile(slices([0.02, 0.02, 0.02, 0.94]), (30, 1))
@@ -82,7 +89,7 @@ def test_a_study_is_measured_against_the_mean_of_its_slices() -> None:
         [0.9, 0.1, 0, 0], [0.9, 0.1, 0, 0], [0.2, 0.8, 0, 0],
         [0, 0.9, 0.1, 0], [0, 0.45, 0.55, 0], [0, 0.45, 0.55, 0],
     )  # fmt: skip
-    categories = np.array([0, 0, 1, 3, 4, 4])  # two planes each
+    categories = np.array([1, 1, 2, 3, 4, 4])  # two planes each
     ids, patients = [*"abcdef"], ["x"] * 3 + ["y"] * 3
     found = study_figures(ids, by_category(p), categories, patients, np.ones(6, bool))
     assert found is not None
