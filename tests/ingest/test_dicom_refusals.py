@@ -84,6 +84,7 @@ def test_an_unknown_modality_is_not_repeated(tmp_path: Path) -> None:
         (["original", "primary", "m", "scout"], "localizer"),
         (["DERIVED", "SECONDARY", "M", "LOCALIZER"], "localizer"),
         (["ORIGINAL", "PRIMARY", "M", "ND", "NORM", "MOSAIC"], "other_object"),
+        (["ORIGINAL", "PRIMARY", "MOSAIC"], "other_object"),
     ],
 )
 def test_derived_images_localizers_and_mosaics_are_refused(

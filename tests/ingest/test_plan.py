@@ -11,16 +11,18 @@ from PIL import Image
 
 from artemis.errors import NothingUsableError, RunRecordError
 from artemis.ingest.plan import Chunks, PlanEntry, plan_batch, read_plan, write_plan
+from artemis.ingest.quality import measure
 from artemis.ingest.read import read_chunk
 from artemis.ingest.reasons import REMEDIES, Reason
 from artemis.ingest.spool import natural_key
-from artemis.predictions import SLICES_SCHEMA, read_run, write_part
+from artemis.predictions import QUALITY_COLUMNS, SLICES_SCHEMA, read_run, write_part
 from tests.ingest.builders import (
     KEY,
     SETTINGS,
     dicom_bytes,
     head8,
     ingest,
+    ingest_one,
     mr,
     picture_bytes,
     plan,
@@ -260,6 +262,13 @@ def test_a_plan_survives_its_file(tmp_path: Path) -> None:
     write_plan(tmp_path / "plan" / "part-00000.parquet", entries)
     assert read_plan(tmp_path / "plan" / "part-00000.parquet") == entries
     assert [path.name for path in (tmp_path / "plan").iterdir()] == ["part-00000.parquet"]
+
+
+def test_a_row_has_the_measures_of_its_picture(tmp_path: Path) -> None:
+    only = ingest_one(tmp_path, "a.png", PNG)
+    measured = measure(only.pixels).columns()
+    assert set(measured) == {"width", "height", *QUALITY_COLUMNS}
+    assert {name: only.row[name] for name in measured} == measured
 
 
 def test_what_is_not_a_plan_is_an_error(tmp_path: Path) -> None:

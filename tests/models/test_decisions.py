@@ -124,6 +124,11 @@ def test_verdict_that_keeps_the_champion_is_no_part_of_its_history() -> None:
 def test_champion_named_by_hand_can_be_rolled_back_from() -> None:
     assert champion_history([record("a", "b")], "z") == ["a", "b", "z"]
     assert champion_history([record("a", "b"), record("z", "c")], "c") == ["a", "b", "z", "c"]
+    assert champion_history([record("a", "b"), record("b", "c")], "a") == ["a"]
+
+
+def test_rollback_leaves_the_one_that_it_goes_back_from_also_where_nothing_was_before() -> None:
+    assert champion_history([record("c", "b", Action.ROLLBACK)], "b") == ["b"]
 
 
 steps = st.tuples(st.sampled_from("abcd"), st.booleans(), st.booleans())

@@ -3,12 +3,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from pydantic import ValidationError
 
+from artemis.labels import PROBABILITY_COLUMNS
 from artemis.models.manifest import load_manifest
 from artemis.models.registry import MODEL_NAMES, model_folder
-from artemis.models.seen import LEVELS, SeenSlices, quantiles_of, shares_between
+from artemis.models.seen import LEVELS, SeenSlices, quantiles_of, seen_slices, shares_between
 
 
 def test_quantiles_are_of_every_twentieth_from_least_to_most() -> None:
@@ -46,3 +48,17 @@ def test_a_shipped_model_says_how_far_its_training_slices_lie(name: str, tmp_pat
     assert seen.ood_score == sorted(seen.ood_score)
     least, most = seen.ood_score[LEVELS.index(0.95)], seen.ood_score[-1]
     assert least < manifest.out_of_distribution.threshold < most  # what 3 % of unseen ones pass
+
+
+def test_slices_that_nobody_else_answered_have_a_distance_and_no_confidence() -> None:
+    answers = np.full((4, 12), 0.02, dtype=np.float32)
+    answers[:, 3] = 0.78
+    answers[1, 5] = 0.9
+    answers[2] = np.nan
+    table = pd.DataFrame(answers, columns=list(PROBABILITY_COLUMNS))
+    found = seen_slices([1.0, 2.0, 3.0, 4.0], table)
+    assert (found.slices, found.answered) == (4, 3)
+    assert (found.ood_score[0], found.ood_score[10], found.ood_score[20]) == (1.0, 2.5, 4.0)
+    assert found.confidence is not None
+    assert (found.confidence[0], found.confidence[20]) == (0.78, 0.9)
+    assert seen_slices([1.0], table[2:3]).confidence is None
