@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from artemis.classify import ChunkPaths, conclude_chunk
-from artemis.labels import CATEGORY_NAMES, TUMORS
+from artemis.labels import CATEGORY_NAMES, PLANES, TUMORS
 from artemis.predictions import read_table
 from artemis.preprocess import SquareBox
 from artemis.runs import ModelRecord, RunPaths, RunRecord, RunStatus, create_run
@@ -104,6 +104,14 @@ def test_what_was_trained_on_has_the_answer_that_was_given_without_it(
     rows = concluded.loc["baseline"]
     assert rows["trained_on"].tolist() == [True, True, False]
     assert rows["out_of_fold_category"].dropna().to_dict() == {"0.png": "meningioma_coronal"}
+
+
+def test_the_probability_of_a_tumour_is_what_none_leaves_of_one(concluded: pd.DataFrame) -> None:
+    none = sum(concluded[f"p_none_{plane}"] for plane in PLANES)
+    assert concluded["p_tumor"].tolist() == pytest.approx((1 - none).tolist(), abs=1e-6)
+    assert concluded["p_tumor"].min() > 0.5
+    answered = [row[f"p_{row['category']}"] for _, row in concluded.iterrows()]
+    assert concluded["confidence"].tolist() == pytest.approx(answered)
 
 
 def test_each_model_has_the_sets_of_its_own_thresholds(concluded: pd.DataFrame) -> None:

@@ -103,3 +103,11 @@ def test_a_full_disk_is_said_with_the_file_whoever_writes(tmp_path: Path, kind: 
     assert caught.value.errno == errno.ENOSPC
     assert caught.value.filename == str(tmp_path / "part")
     assert not list(tmp_path.iterdir())
+
+
+def test_an_error_that_says_nothing_of_the_disk_is_passed_on_as_it_is(tmp_path: Path) -> None:
+    error = PermissionError(errno.EACCES, "Permission denied")
+    with pytest.raises(PermissionError) as caught, atomic_path(tmp_path / "file"):
+        raise error
+    assert caught.value is error
+    assert list(tmp_path.iterdir()) == []

@@ -83,6 +83,15 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
     assert path.read_text() == ""
 
 
+def test_the_file_of_a_lock_that_was_freed_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "LOCK").write_text("what one that was killed had noted, longer than the next")
+    with exclusive(tmp_path / "LOCK", "x"):
+        noted = (tmp_path / "LOCK").read_text()
+        assert noted.startswith(f"{os.getpid()} ")
+        assert noted.endswith("Z x")
+    assert (tmp_path / "LOCK").read_bytes() == b""
+
+
 def test_the_same_process_holds_it_once(tmp_path: Path) -> None:
     path = tmp_path / ".lock"
     with exclusive(path, "a look"):

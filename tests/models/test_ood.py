@@ -116,6 +116,14 @@ def test_statistics_are_grey_levels_cells_and_steps() -> None:
     assert found[52] == pytest.approx(np.log(1 / 47 + 1e-3))
 
 
+def test_rows_that_fill_no_cell_count_in_none() -> None:
+    picture = np.zeros((1, 50, 50), dtype=np.uint8)
+    picture[0, 48:] = picture[0, :, 48:] = 255
+    found = picture_statistics(picture)[0]
+    assert found[16:52].max() == 0
+    assert found[15] == pytest.approx(np.sqrt(1 - 48**2 / 50**2))
+
+
 def test_statistics_do_not_depend_on_the_blocks(heads) -> None:
     apart = np.concatenate([picture_statistics(heads[k : k + 1]) for k in range(70)])
     assert picture_statistics(heads[:70]) == pytest.approx(apart)
