@@ -225,3 +225,14 @@ def test_category_that_is_never_predicted_is_named() -> None:
     varied = check_predictions(with_answers(model, p))[1]
     assert not varied.passed
     assert varied.received == "never meningioma, sagittal; no tumour, transverse"
+
+
+def test_locked_set_without_a_tumour_type_is_compared_by_the_others_and_left_to_a_human() -> None:
+    one, other = (
+        replace(model, categories=np.minimum(model.categories, 8)) for model in (draw(6), draw(6))
+    )
+    decision = decide(POLICY, challenger=one, champion=other, golden=GOLDEN, integrity=complete(()))
+    names = {check.name for check in decision.checks}
+    assert {"recall_glioma", "recall_pituitary"} <= names
+    assert "recall_none" not in names
+    assert decision.verdict is Verdict.NEEDS_HUMAN

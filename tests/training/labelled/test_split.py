@@ -203,6 +203,7 @@ def test_rows_of_any_index_are_checked_by_their_place() -> None:
         labels(["a"] * 2 + ["b"] * 38).assign(fold=[3] * 2 + [4] * 38).set_axis(range(40, 0, -1))
     )
     own = make_groups(table, pairs())
+    assert own.index.tolist() == table.index.tolist()
     assert not check_folds(table, own, own).any()
     assert check_folds(table.assign(fold=[3, 4] + [4] * 38), pd.Series(range(40)), own)[
         :3
