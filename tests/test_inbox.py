@@ -280,6 +280,13 @@ def test_what_became_of_an_attempt_lies_beside_the_batch_until_the_next(workspac
     assert "error" not in json.loads(claim.note.read_text())
 
 
+def test_a_batch_without_its_note_is_finished_all_the_same(workspace: Path) -> None:
+    drop(workspace, "batch")
+    claim = take(workspace)
+    claim.note.unlink()
+    assert tree(inbox.finish(claim)) == {"0.png", "1.png"}
+
+
 def test_a_note_without_its_batch_is_removed(workspace: Path) -> None:
     note = workspace / "processing" / "0123abcd.json"
     note.write_text('{"name": "gone", "attempts": 1}')
@@ -325,14 +332,16 @@ def test_a_link_in_the_inbox_is_moved_and_never_what_it_leads_to(
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "scan.png").write_bytes(b"x")
+    (outside / ".ready").touch()
     (workspace / "inbox" / "link").symlink_to(outside)
     [candidate] = inbox.candidates(workspace)
+    assert not candidate.marked
     assert candidate.listing.size == (workspace / "inbox" / "link").lstat().st_size
     claim = inbox.claim(workspace, candidate)
     assert claim is not None
     assert inbox.links_outside(claim.folder) == 1
     assert inbox.quarantine(claim, "a link").is_symlink()
-    assert tree(outside) == {"scan.png"}
+    assert tree(outside) == {"scan.png", ".ready"}
 
 
 def test_names_of_any_bytes_survive(workspace: Path) -> None:

@@ -56,6 +56,24 @@ def test_more_of_the_same_with_another_seed_needs_no_human(shipped: Manifest) ->
     assert found(changed(shipped, change), shipped, relabelled=0.04, before=fewer) == {}
 
 
+def test_data_may_shrink_and_grow_as_far_as_the_policy_says(shipped: Manifest) -> None:
+    assert found(shipped, shipped, trained=SLICES[10:]) == {}
+    assert list(found(shipped, shipped, trained=SLICES[11:])) == ["change_data"]
+    assert found(shipped, shipped, before=SLICES[:100]) == {}
+    assert list(found(shipped, shipped, before=SLICES[:99])) == ["change_data"]
+
+
+def test_settings_that_are_no_table_any_more_are_a_change_of_the_recipe(shipped: Manifest) -> None:
+    def change(values: dict[str, Any]) -> None:
+        values["training"]["recipe"]["augmentation"] = None
+
+    assert isinstance(shipped.training.recipe["augmentation"], dict)
+    changes = found(changed(shipped, change), shipped)
+    assert {name: received for name, (_, received) in changes.items()} == {
+        "change_recipe": "augmentation"
+    }
+
+
 def _side(values: dict[str, Any]) -> None:
     values["input"]["side"] = 224
 
