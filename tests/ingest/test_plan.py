@@ -185,6 +185,7 @@ def test_other_files_are_refused_by_name(tmp_path: Path, data: bytes, what: str)
         (gzip.compress(PNG), "gzip with PNG inside"),
         (gzip.compress(bytes(257) + b"ustar" + bytes(250)), "gzip with tar archive inside"),
     ],
+    ids=["zip", "empty zip", "dicom", "png", "tar"],  # the bytes of gzip hold the time
 )
 def test_what_is_packed_is_refused_with_the_word_to_unpack_it(
     tmp_path: Path, data: bytes, what: str
