@@ -27,10 +27,10 @@ CRASHES = """
 import os, signal
 from artemis.ingest import read
 real = read._read_frame
-def crash_at(row, scan, entry, problem, settings):
+def crash_at(row, scan, entry, *others):
     if entry.path.endswith({ending!r}.encode()) and {frames}:
         os.kill(os.getpid(), signal.SIGSEGV)
-    return real(row, scan, entry, problem, settings)
+    return real(row, scan, entry, *others)
 read._read_frame = crash_at
 """
 
