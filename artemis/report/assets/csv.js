@@ -37,7 +37,7 @@
       const list = lists.get(table);
       await list.ready;
       const rows = list.shown();
-      give(`slices_${table.dataset.run}.csv`, csvOf(rows, table));
+      download(`slices_${table.dataset.run}.csv`, csvOf(rows, table));
       form.querySelector("output").textContent = `${rows.length.toLocaleString("en-GB")} ${rows.length === 1 ? "row" : "rows"} in the CSV`;
     });
   }

@@ -7,7 +7,7 @@ const cellOf = (text) => {
   const safe = FORMULA.test(text) ? `'${text}` : text;
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 };
-const give = (name, csv) => { // to the reader's own disk
+const download = (name, csv) => {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([csv], { type: "text/csv" }));
   link.download = name;

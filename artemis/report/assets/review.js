@@ -270,9 +270,9 @@
     lines.sort((a, b) => (a.reviewed_at < b.reviewed_at ? -1 : 1));
     return [columns.join(","), ...lines.map((line) => columns.map((name) => cellOf(String(line[name] ?? ""))).join(","))].join("\r\n") + "\r\n";
   };
-  const hand = () => {
+  const exportMarks = () => {
     const name = `review_${run}_${reviewer()}.csv`;
-    give(name, csv());
+    download(name, csv());
     say(`${Object.keys(marks).length} marks exported. Import them with: artemis-cli labels import ${name}`);
   };
   const cells = (text) => {
@@ -355,7 +355,7 @@
   part.before.addEventListener("click", () => step(-1));
   part.after.addEventListener("click", () => step(1));
   part.undo.addEventListener("click", undo);
-  part.export.addEventListener("click", hand);
+  part.export.addEventListener("click", exportMarks);
   part.import.addEventListener("change", async () => {
     const [file] = part.import.files;
     if (file) bring(await file.text());

@@ -77,8 +77,8 @@ def make_draws(
     boxes : ndarray, (n, 4), float32
         Tumour boxes, left, top, right, bottom, in fractions of the edge; NaN where unknown.
     cache : Path
-        Folder of the file. Older files of other pictures or recipes in it are removed, and
-        those of fewer draws; more of them do.
+        Folder of the file. One of more draws than are needed serves as well; older ones of
+        other pictures or recipes, or of fewer draws, are removed.
     imagenet : Path, 'imagenet' or None
         The stem's weights.
     on_draw : callable, optional
