@@ -12,7 +12,7 @@ COMPILE := $(BIN)/python -m compileall -qq -j 0 -x '/tests?/' $(VENV)/lib || tru
 # passed over without a word by pytest 9.2: github.com/pytest-dev/pytest-xdist/issues/1386.)
 SIDE_BY_SIDE := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo setup train-setup dask-setup openvino-setup dev-setup test check format lock samples screenshots clean
+.PHONY: help demo setup train-setup dask-setup openvino-setup dev-setup test check format lock samples screenshots reference clean
 
 help:            ## List the targets.
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 16
@@ -43,6 +43,9 @@ samples: $(VENV)/.dev           ## Make data/samples again.
 
 screenshots: $(VENV)/.dev $(VENV)/.chromium  ## Make reports/example and its pictures again.
 	$(BIN)/python tests/make_screenshots.py
+
+reference: $(VENV)/.base        ## Make docs/reference.md again, out of the code.
+	$(BIN)/python -m tests.make_reference
 
 lock:            ## Resolve the locks anew: versions and hashes, no addresses.
 	$(PYTHON) tests/make_locks.py

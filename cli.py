@@ -38,6 +38,7 @@ from artemis.commands.options import (
     workspace_of,
 )
 from artemis.commands.report import report
+from artemis.commands.settings import list_settings
 from artemis.commands.training import evaluate, train
 from artemis.engine import Engine
 from artemis.errors import ArtemisError, EngineError, InputsRefusedError, NothingUsableError
@@ -71,6 +72,7 @@ _command("merge", "RUN RUN RUN")(merge)
 _command("benchmark", "brain-mri/ --images 200")(benchmark)
 _command("train", "--data brain-mri/ --model baseline")(train)
 _command("evaluate", "patient --data brain-mri/")(evaluate)
+_command("settings", "--changed")(list_settings)
 
 
 def main() -> None:

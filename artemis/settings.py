@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal
+from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as PydanticSettingsError
 
@@ -19,39 +23,68 @@ from artemis.store import check_folder
 Runtime = Literal["litert", "openvino", "tensorflow", "auto"]
 """What runs a network, see `artemis.models.network`."""
 
+PREFIX: Final = "ARTEMIS_"
+"""What the variables begin with."""
+
+_NESTED: Final = "__"
+_NO_SETTINGS: Final = frozenset({"ARTEMIS_TRACEBACK"})  # the command line's own
+_ALIKE: Final = 0.8
 _CRON_FIELD = re.compile(r"(?:[0-9*,/-]|[A-Za-z]{3})+")
 
 
-class IngestSettings(BaseModel):
+class _Group(BaseModel):
+    # A threshold that is misspelt would be one that silently does not hold.
+    model_config = ConfigDict(extra="forbid")
+
+
+class IngestSettings(_Group):
     """Limits of reading and of the quality checks."""
 
     min_side: int = Field(48, ge=1, description="Smallest width and height in pixels.")
-    max_side: int = Field(16_384, description="Largest width or height of a frame, in pixels.")
-    max_pixels: int = Field(64_000_000, description="Largest number of pixels in one frame.")
-    max_frames: int = Field(100_000, description="Largest number of frames in one file.")
+    max_side: int = Field(
+        16_384, ge=1, description="Largest width or height of a frame, in pixels."
+    )
+    max_pixels: int = Field(64_000_000, ge=1, description="Largest number of pixels in one frame.")
+    max_frames: int = Field(100_000, ge=1, description="Largest number of frames in one file.")
     max_volume_bytes: int = Field(
         1 << 36,
+        ge=1,
         description="Largest volume in gzip, or deflated DICOM object, in bytes once unpacked. It "
         "is never held as a whole, but a small file may unpack to a thousandfold of itself.",
     )
     colour_spread: int = Field(
-        24, description="Difference between channels, of 255, that makes a pixel coloured."
+        24,
+        ge=0,
+        le=255,
+        description="Difference between channels, of 255, that makes a pixel coloured.",
     )
     max_coloured_fraction: float = Field(
-        0.05, description="Share of coloured pixels above which a picture is a photograph."
+        0.05,
+        ge=0,
+        le=1,
+        description="Share of coloured pixels above which a picture is a photograph.",
     )
     min_contrast: float = Field(
-        12.0, description="1st to 99th percentile range, of 255, below which a slice is blank."
+        12.0,
+        ge=0,
+        le=255,
+        description="1st to 99th percentile range, of 255, below which a slice is blank.",
     )
     min_foreground: float = Field(
-        0.04, description="Share of pixels above the background below which a slice is blank."
+        0.04,
+        ge=0,
+        le=1,
+        description="Share of pixels above the background below which a slice is blank.",
     )
     min_grey_levels: int = Field(
-        12, description="Distinct values below which a slice is a mask, not a picture."
+        12,
+        ge=0,
+        le=256,
+        description="Distinct values below which a slice is a mask, not a picture.",
     )
 
 
-class ReviewSettings(BaseModel):
+class ReviewSettings(_Group):
     """Thresholds that send a slice to a human, and what the order of the queue is made of."""
 
     min_confidence: float = Field(
@@ -66,9 +99,14 @@ class ReviewSettings(BaseModel):
         description="Out-of-distribution score, in units of the model's own threshold, above "
         "which a slice is reviewed and its confidence not shown.",
     )
-    min_side: int = Field(96, description="Shorter side, in pixels, below which quality is poor.")
+    min_side: int = Field(
+        96, ge=0, description="Shorter side, in pixels, below which quality is poor."
+    )
     min_contrast: float = Field(
-        40.0, description="1st to 99th percentile range, of 255, below which quality is poor."
+        40.0,
+        ge=0,
+        le=255,
+        description="1st to 99th percentile range, of 255, below which quality is poor.",
     )
     others_weight: float = Field(
         0.1, ge=0, le=1, description="Weight of the other models' answers in the doubt of one."
@@ -81,7 +119,7 @@ class ReviewSettings(BaseModel):
     )
 
 
-class ScheduleSettings(BaseModel):
+class ScheduleSettings(_Group):
     """When scheduled work is done, and on what."""
 
     inbox_interval: int = Field(
@@ -97,7 +135,8 @@ class ScheduleSettings(BaseModel):
         description="When to retrain: minute, hour, day of the month, month, day of the week.",
     )
     retrain_data: Path | None = Field(
-        None, description="Data that a scheduled retraining takes; None is all labelled so far."
+        None,
+        description="Data that a scheduled retraining takes; without it all labelled so far.",
     )
     time_zone: str = Field("UTC", description="Time zone of the cron expression, by IANA name.")
     server_port: int = Field(
@@ -131,14 +170,14 @@ class Settings(BaseSettings):
     """Settings of a run; every field can be set as ``ARTEMIS_<NAME>`` (nested: ``__``)."""
 
     model_config = SettingsConfigDict(
-        env_prefix="ARTEMIS_", env_nested_delimiter="__", env_ignore_empty=True
+        env_prefix=PREFIX, env_nested_delimiter=_NESTED, env_ignore_empty=True
     )
 
     workspace: Path = Field(Path("data"), description="Everything Artemis writes is in it.")
     reports: Path | None = Field(
         None,
-        description="Where the HTML reports go; None is reports/ beside the default workspace, "
-        "and inside any other.",
+        description="Where the HTML reports go; without it reports/ beside the default "
+        "workspace, and inside any other.",
     )
     chunk_slices: int = Field(256, ge=1, description="Slices per chunk; a task each model.")
     thumbnail_side: int = Field(112, ge=32, description="Longest side of a thumbnail in pixels.")
@@ -163,7 +202,8 @@ class Settings(BaseSettings):
         "the extra `train`, for a GPU; auto, the fastest of them by a measurement at the start.",
     )
     imagenet_weights: Path | None = Field(
-        None, description="Local MobileNetV2 weights without top; None lets Keras download its own."
+        None,
+        description="Local MobileNetV2 weights without top; without it Keras downloads its own.",
     )
     ingest: IngestSettings = IngestSettings()
     review: ReviewSettings = ReviewSettings()
@@ -176,15 +216,30 @@ def load_settings(workspace: Path | None = None) -> Settings:
     Raises
     ------
     SettingsError
-        If a variable has a value that its setting cannot take.
+        As `read_settings` does.
     StoreError
         If the workspace is a store, which only some commands take, see `artemis.store`.
     """
+    settings = read_settings(workspace)
+    check_folder(settings.workspace)
+    return settings
+
+
+def read_settings(workspace: Path | None = None) -> Settings:
+    """Return the settings of the environment, whatever the workspace is.
+
+    Raises
+    ------
+    SettingsError
+        If a variable has a value that its setting cannot take, or a name that is nearly a
+        setting's.
+    """
+    _check_names(os.environ)
     try:
-        settings = Settings() if workspace is None else Settings(workspace=workspace)
+        return Settings() if workspace is None else Settings(workspace=workspace)
     except ValidationError as error:
         first = error.errors()[0]
-        name = "ARTEMIS_" + "__".join(str(part).upper() for part in first["loc"])
+        name = PREFIX + _NESTED.join(str(part).upper() for part in first["loc"])
         raise SettingsError(
             f"{name}: expected another value: {first['msg']}. Received {first['input']!r}. "
             "Correct or unset the variable."
@@ -194,5 +249,61 @@ def load_settings(workspace: Path | None = None) -> Settings:
             f"ARTEMIS_*: expected values that can be read. Received: {error}. "
             "Correct or unset the variable."
         ) from error
-    check_folder(settings.workspace)
-    return settings
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A setting, as a variable of the environment sets it.
+
+    Attributes
+    ----------
+    name : str
+        Such as ``ARTEMIS_REVIEW__MIN_CONFIDENCE``.
+    value, default : Any
+        What holds, and what would if nobody had set it; None where that is decided by what is met.
+    meaning : str
+        In a sentence or two.
+    """
+
+    name: str
+    value: Any
+    default: Any
+    meaning: str
+
+
+def variables(settings: Settings | None = None) -> list[Variable]:
+    """Return every setting in the order of its object; without one given, by their defaults."""
+    return list(_variables(PREFIX, Settings, settings))
+
+
+def _variables(prefix: str, kind: type[BaseModel], holds: BaseModel | None) -> Iterator[Variable]:
+    for name, field in kind.model_fields.items():
+        default = field.get_default()
+        value = default if holds is None else getattr(holds, name)
+        if isinstance(default, BaseModel):
+            yield from _variables(f"{prefix}{name.upper()}{_NESTED}", type(default), value)
+        else:
+            yield Variable(prefix + name.upper(), value, default, field.description or "")
+
+
+def _check_names(environment: Mapping[str, str]) -> None:
+    """Refuse what was meant for a setting and is none: it would be passed over without a word.
+
+    Other programs have variables of this prefix, too, so only a name that lies near a setting's,
+    or in one of its groups, is refused.
+    """
+    known = {variable.name.removeprefix(PREFIX) for variable in variables()}
+    groups = {name.split(_NESTED)[0] for name in known if _NESTED in name}
+    for given in sorted(environment):
+        name = given.upper().removeprefix(PREFIX)
+        if not given.upper().startswith(PREFIX) or given.upper() in _NO_SETTINGS:
+            continue
+        if name in known | groups or not environment[given]:
+            continue
+        near = get_close_matches(name, sorted(known), n=1, cutoff=_ALIKE)
+        if near or name.split(_NESTED)[0] in groups:
+            perhaps = f" Did you mean {PREFIX}{near[0]}?" if near else ""
+            raise SettingsError(
+                f"{given}: expected the name of a setting. Received one that sets nothing."
+                f"{perhaps} `artemis-cli settings` lists all; correct or unset the variable."
+            )

@@ -67,7 +67,7 @@ def check_folder(workspace: PurePath) -> None:
     """
     if is_address(workspace):
         raise StoreError(
-            f"Workspace: expected a folder. Received {_without_secrets(str(workspace))}. A store "
+            f"Workspace: expected a folder. Received {without_secrets(str(workspace))}. A store "
             "is taken by classify-batch, merge and report alone; give --workspace DIR here."
         )
 
@@ -91,7 +91,7 @@ class Store:
         if not _ADDRESS.fullmatch(self.address):
             raise StoreError(
                 f"Workspace: expected a folder, or a store such as s3://bucket/prefix without "
-                f"credentials or options in it. Received {_without_secrets(address)}. "
+                f"credentials or options in it. Received {without_secrets(address)}. "
                 "Set AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and their like in the environment."
             )
         self._root = self.address.partition("://")[2]
@@ -231,7 +231,7 @@ def _client_of(address: str) -> Any:
     return FileSystem.from_uri(f"{address}?allow_delayed_open=true")[0]
 
 
-def _without_secrets(address: str) -> str:
+def without_secrets(address: str) -> str:
     """Return an address as far as it can hold no credentials."""
     if set("@?&;") & set(address):
         return "an address with more in it"

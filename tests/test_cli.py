@@ -21,6 +21,7 @@ COMMANDS = (
     ["explain"],
     ["export"],
     ["doctor"],
+    ["settings"],
     ["models"],
     ["models", "list"],
     ["models", "show"],

@@ -20,6 +20,7 @@ SHORTLY: Final = {
     "retrain": "Train on everything labelled; promote what is no worse.",
     "serve": "Classify the inbox by interval, retrain on a schedule.",
     "benchmark": "Measure this machine, stage by stage.",
+    "settings": "List every setting: what it means, and what holds now.",
     "doctor": "Check the installation, and say how to mend it.",
 }
 """Every command in the order of its use, in a line that fits a terminal of 80 columns."""

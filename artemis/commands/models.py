@@ -55,7 +55,9 @@ def list_all(workspace: Workspace = None, as_json: AsJson = False) -> None:
     epilog="Example: artemis-cli models show mobilenet_v2",
 )
 def show_model(
-    version: Annotated[str, typer.Argument(help="A model's name, name@version, or version.")],
+    version: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A model's name, name@version, or version.")
+    ],
     workspace: Workspace = None,
     as_json: AsJson = False,
 ) -> None:
@@ -87,7 +89,9 @@ def show_model(
     epilog="Example: artemis-cli models card mobilenet_v2 --format html --output card.html",
 )
 def write_card(
-    version: Annotated[str, typer.Argument(help="A model's name, name@version, or version.")],
+    version: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A model's name, name@version, or version.")
+    ],
     workspace: Workspace = None,
     form: Annotated[
         str, typer.Option("--format", help="md or html, one self-contained page.")
@@ -128,7 +132,9 @@ def write_card(
     epilog="Example: artemis-cli models measure mobilenet_v2 --data PATH",
 )
 def measure_model(
-    version: Annotated[str, typer.Argument(help="A model's name, name@version, or version.")],
+    version: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A model's name, name@version, or version.")
+    ],
     data: Labelled = None,
     workspace: Workspace = None,
     quiet: Quiet = False,
@@ -192,7 +198,7 @@ def compare_models(
     name="promote", epilog="Example: artemis-cli models promote VERSION --by NAME --reason WHY"
 )
 def promote_model(
-    version: Annotated[str, typer.Argument(help="name@version, or a version.")],
+    version: Annotated[str, typer.Argument(metavar="MODEL", help="name@version, or a version.")],
     by: By,
     reason: Annotated[str, typer.Option(help="Why; it is recorded.", metavar="TEXT")],
     workspace: Workspace = None,
@@ -213,7 +219,7 @@ def promote_model(
     name="rollback", epilog="Example: artemis-cli models rollback mobilenet_v2 --by NAME"
 )
 def rollback_model(
-    name: Annotated[str, typer.Argument(help="Name of the model.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the model.")],
     by: By,
     reason: Annotated[str, typer.Option(help="Why; it is recorded.", metavar="TEXT")] = "",
     workspace: Workspace = None,

@@ -86,7 +86,9 @@ _NO_PRICE: Final = (
 
 
 def evaluate(
-    protocol: Annotated[str, typer.Argument(help="patient, official or random.")],
+    protocol: Annotated[
+        str, typer.Argument(metavar="PROTOCOL", help="patient, official or random.")
+    ],
     data: Labelled = None,
     workspace: Workspace = None,
     model: ModelNames = "mobilenet_v2,baseline",
