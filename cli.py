@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from artemis import RESEARCH_USE, __version__
+from artemis.batches.engine import Engine
 from artemis.commands.benchmark import benchmark
 from artemis.commands.data import data_app
 from artemis.commands.explain import explain
@@ -40,7 +41,6 @@ from artemis.commands.options import (
 from artemis.commands.report import report
 from artemis.commands.settings import list_settings
 from artemis.commands.training import evaluate, train
-from artemis.engine import Engine
 from artemis.errors import ArtemisError, EngineError, InputsRefusedError, NothingUsableError
 
 app = typer.Typer(
@@ -80,7 +80,7 @@ def main() -> None:
     try:
         app()
     except SystemExit:
-        from artemis.commands.signals import exit_if_ended
+        from artemis.system.signals import exit_if_ended
 
         exit_if_ended()
         raise
@@ -90,7 +90,7 @@ def main() -> None:
         import os
         import traceback
 
-        from artemis.commands.disk import disk_words
+        from artemis.system.disk import disk_words
 
         if os.environ.get("ARTEMIS_TRACEBACK"):
             traceback.print_exc()
@@ -194,7 +194,7 @@ def classify_batch(
             mirror.pull_champions(names)
         store = None if mirror is None else mirror.store.address
         if dry_run:
-            from artemis.batch import describe_plan
+            from artemis.batches.batch import describe_plan
 
             plan = describe_plan(directory, settings, names, limit, part, store).model_dump()
             print_json(plan) if as_json else _print_pairs(plan)

@@ -21,8 +21,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from artemis.errors import RunRecordError
-from artemis.files import atomic_path
 from artemis.labels import PROBABILITY_COLUMNS, TUMORS
+from artemis.system.files import atomic_path
 
 _ROWS_AT_ONCE: Final = 1000
 
@@ -92,7 +92,7 @@ THUMBNAILS_SCHEMA: Final = pa.schema(
         pa.field("view_evidence", pa.binary()),
     ]
 )
-"""See `artemis.thumbnails.finished_thumbnails`."""
+"""See `artemis.batches.thumbnails.finished_thumbnails`."""
 
 STUDIES_SCHEMA: Final = pa.schema(
     [
@@ -114,7 +114,7 @@ STUDIES_SCHEMA: Final = pa.schema(
         pa.field("run_id", pa.string(), nullable=False),
     ]
 )
-"""See `artemis.studies`."""
+"""See `artemis.answers.studies`."""
 
 TRUTH_SCHEMA: Final = pa.schema(
     [
@@ -126,7 +126,7 @@ TRUTH_SCHEMA: Final = pa.schema(
         pa.field("run_id", pa.string(), nullable=False),
     ]
 )
-"""See `artemis.report.kept_truth.keep_truth`."""
+"""See `artemis.report.run.kept_truth.keep_truth`."""
 
 SCHEMAS: Final[Mapping[str, pa.Schema]] = {
     "slices": SLICES_SCHEMA,
@@ -314,7 +314,7 @@ def read_studies(run_dir: Path) -> pd.DataFrame:
 def mean_doubt(run_dir: Path, models: Sequence[str]) -> float | None:
     """Return the mean doubt of a run's first model, from 0 (sure) to 1; lower is better.
 
-    Only the column ``doubt`` is read, see `artemis.review.doubt_of`. None where there is no
+    Only the column ``doubt`` is read, see `artemis.answers.review.doubt_of`. None where there is no
     answer.
 
     Parameters

@@ -14,9 +14,9 @@ from typing import Final
 from pydantic import BaseModel, ValidationError
 
 from artemis.errors import NothingUsableError, RunRecordError, WorkspaceError
-from artemis.files import printable_path, write_text_atomic
-from artemis.models.seen import SeenSlices
+from artemis.seen import SeenSlices
 from artemis.settings import Settings
+from artemis.system.files import printable_path, write_text_atomic
 
 IDENTITY_KEY: Final = "identity.key"
 """File of the workspace that holds the key of hashed identities."""
@@ -35,7 +35,7 @@ class RunStatus(StrEnum):
 class ModelRecord(BaseModel):
     """A model as a run used it; its figures are of twelve categories, by its protocol.
 
-    `evidence_maps` says whether it maps its evidence, see `artemis.evidence_map`.
+    `evidence_maps` says whether it maps its evidence, see `artemis.models.evidence_map`.
     `ece` is its expected calibration error, None where that was not measured: how finely its
     confidence may be printed. `set_thresholds` make its prediction sets, see
     `artemis.models.conformal`. `trained_on` counts the training slices by category, and `seen`
@@ -96,7 +96,7 @@ class RunRecord(BaseModel):
     `tasks` is the number of Prefect task runs that the flow made.
     Timings are wall-clock seconds by stage; `settings` are as resolved; `command` is
     what was typed, to be copied. `passed_over` counts the files of the batch folder that
-    Artemis itself had written, by where they lie, see `artemis.own.passed_over`.
+    Artemis itself had written, by where they lie, see `artemis.batches.own.passed_over`.
     `engine` says where the chunks were worked on: ``local``, or ``dask`` and on how many workers.
     `runtime` says what ran the networks, and why, see `artemis.models.network.ChosenRuntime`.
     `shard` is None for a whole batch; `merged` lists the runs of the shards that one was made of.

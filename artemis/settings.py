@@ -18,7 +18,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as PydanticSettingsError
 
 from artemis.errors import SettingsError
-from artemis.store import check_folder
+from artemis.system.store import check_folder
 
 Runtime = Literal["litert", "openvino", "tensorflow", "auto"]
 """What runs a network, see `artemis.models.network`."""
@@ -218,7 +218,7 @@ def load_settings(workspace: Path | None = None) -> Settings:
     SettingsError
         As `read_settings` does.
     StoreError
-        If the workspace is a store, which only some commands take, see `artemis.store`.
+        If the workspace is a store, which only some commands take, see `artemis.system.store`.
     """
     settings = read_settings(workspace)
     check_folder(settings.workspace)

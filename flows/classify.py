@@ -18,8 +18,8 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
 from artemis import RESEARCH_USE
-from artemis.allocator import give_back, share_heaps
-from artemis.batch import (
+from artemis.answers.studies import write_studies
+from artemis.batches.batch import (
     conclude_run,
     plan_chunks,
     plan_shard,
@@ -27,20 +27,20 @@ from artemis.batch import (
     start_run,
     write_plans,
 )
-from artemis.chunk import classify_chunk, classify_stored_chunk
-from artemis.classify import conclude_chunk, ingest_chunk, predict_chunk
-from artemis.cores import chunk_threads, chunks_at_a_time
-from artemis.engine import Engine
+from artemis.batches.chunk import classify_chunk, classify_stored_chunk
+from artemis.batches.classify import conclude_chunk, ingest_chunk, predict_chunk
+from artemis.batches.engine import Engine
+from artemis.batches.mirror import mirror_of
+from artemis.batches.readers import READERS, Readers
 from artemis.errors import StoreError
-from artemis.mirror import mirror_of
+from artemis.ingest.shards import Shard
 from artemis.models.registry import MODEL_NAMES, forget_models
 from artemis.progress import report_progress
-from artemis.readers import READERS, Readers
-from artemis.report.publish import write_report
+from artemis.report.run.publish import write_report
 from artemis.runs import Counts, RunPaths, RunRecord, read_record, was_left_unended, write_record
 from artemis.settings import load_settings
-from artemis.shards import Shard
-from artemis.studies import write_studies
+from artemis.system.allocator import give_back, share_heaps
+from artemis.system.cores import chunk_threads, chunks_at_a_time
 from flows.artifacts import linked
 from flows.engines import Workers, dask_workers, worker_folder
 
@@ -183,11 +183,11 @@ def classify_batch(
     command : str
         What was typed, for the record.
     shard : str, optional
-        Such as ``2/4``: this part alone, see `artemis.shards`.
+        Such as ``2/4``: this part alone, see `artemis.ingest.shards`.
     engine, address : str, str or None
         What works on the chunks, see `flows.engines`.
     store : str, optional
-        Address of the store that the workspace is a mirror of, see `artemis.mirror`.
+        Address of the store that the workspace is a mirror of, see `artemis.batches.mirror`.
 
     Returns
     -------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from artemis.doctor import Check, examine_installation, examine_models, examine_workspace
+from artemis.batches.doctor import Check, examine_installation, examine_models, examine_workspace
 from artemis.errors import PrefectServerError
 from artemis.settings import Settings
 from flows.server import PrefectApi

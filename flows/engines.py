@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from artemis import __version__
-from artemis.cores import usable_cores
-from artemis.engine import Engine
+from artemis.batches.engine import Engine
 from artemis.errors import EngineError, MissingExtraError, StoreError
-from artemis.store import Store
+from artemis.system.cores import usable_cores
+from artemis.system.store import Store
 from flows.server import answers
 
 if TYPE_CHECKING:

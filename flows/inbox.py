@@ -14,15 +14,16 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.exceptions import PrefectException
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from artemis import RESEARCH_USE, inbox
-from artemis.cores import chunk_threads
+from artemis import RESEARCH_USE
+from artemis.batches import inbox
+from artemis.batches.inbox import Claim
 from artemis.errors import BusyError, InboxError, NothingUsableError, WorkspaceError
-from artemis.inbox import Claim
-from artemis.locks import exclusive
 from artemis.models.registry import MODEL_NAMES, check_names
 from artemis.runs import RunRecord
 from artemis.said import counted
 from artemis.settings import Settings, load_settings
+from artemis.system.cores import chunk_threads
+from artemis.system.locks import exclusive
 from flows.artifacts import linked
 
 DONE, QUARANTINED, FAILED = "done", "in quarantine", "failed, to be tried again"

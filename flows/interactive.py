@@ -12,7 +12,7 @@ from uuid import UUID
 
 import httpx
 
-from artemis.engine import Engine
+from artemis.batches.engine import Engine
 from artemis.models.registry import model_folder
 from artemis.runs import RunRecord
 from artemis.settings import Settings

@@ -16,17 +16,17 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
 from artemis import RESEARCH_USE
-from artemis.cores import usable_cores
-from artemis.ending import end, go_on
 from artemis.errors import ArtemisError
-from artemis.locks import exclusive
 from artemis.models.registry import MODEL_NAMES, check_names
-from artemis.report.audit import build_audit_page
+from artemis.models.retrainings import RetrainingRecord, retrainings_root
+from artemis.report.audit.page import build_audit_page
 from artemis.report.model_card import publish_card
-from artemis.report.retraining import write_retraining_report
-from artemis.retrainings import RetrainingRecord, retrainings_root
+from artemis.report.retraining.page import write_retraining_report
 from artemis.runs import reports_root
 from artemis.settings import load_settings
+from artemis.system.cores import usable_cores
+from artemis.system.ending import end, go_on
+from artemis.system.locks import exclusive
 from artemis.training.jobs import AUDITS, labelled_data, require_tensorflow
 from flows.artifacts import linked
 

@@ -9,9 +9,9 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from artemis.commands.signals import ending_by_signal, interruption
 from artemis.runs import check_workspace, run_folders
 from artemis.settings import Settings
+from artemis.system.signals import ending_by_signal, interruption
 
 if TYPE_CHECKING:
     from rich.console import Console

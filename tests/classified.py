@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from artemis.batch import plan_chunks, start_run, write_plans
-from artemis.classify import conclude_chunk, ingest_chunk, predict_chunk
+from artemis.batches.batch import plan_chunks, start_run, write_plans
+from artemis.batches.classify import conclude_chunk, ingest_chunk, predict_chunk
 from artemis.runs import RunPaths, RunRecord
 from artemis.settings import Runtime, Settings
 

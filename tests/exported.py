@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from artemis.files import sha256_file
 from artemis.models.manifest import (
     MODEL_FILES,
     OUT_OF_FOLD_NAME,
@@ -18,6 +17,7 @@ from artemis.models.manifest import (
 )
 from artemis.models.ood import fit_reference
 from artemis.models.registry import PRETRAINED
+from artemis.system.files import sha256_file
 
 SIDE = 64
 

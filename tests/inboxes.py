@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from artemis import inbox
-from artemis.inbox import Claim
+from artemis.batches import inbox
+from artemis.batches.inbox import Claim
 
 
 def drop(workspace: Path, name: str, files: int = 2) -> Path:

@@ -60,7 +60,7 @@ def memory(process: int, figure: str = "VmRSS") -> float:
 def is_reader(process: int) -> bool:
     """Return whether a process is one of the command's readers."""
     try:
-        return b"artemis.reader_process" in Path(f"/proc/{process}/cmdline").read_bytes()
+        return b"artemis.batches.reader_process" in Path(f"/proc/{process}/cmdline").read_bytes()
     except OSError:
         return False
 

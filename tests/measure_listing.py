@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from artemis.batch import write_plans
+from artemis.batches.batch import write_plans
 from artemis.ingest.plan import list_batch
 from artemis.runs import RunPaths
 from artemis.settings import Settings

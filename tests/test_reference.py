@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from artemis.answers.review import ReviewReason
 from artemis.ingest.reasons import Reason
-from artemis.review import ReviewReason
 from tests.make_reference import REFERENCE, reference
 from tests.test_cli import COMMANDS
 

@@ -16,17 +16,17 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from artemis.batch import model_records, plan_chunks, versions
+from artemis.batches.batch import model_records, plan_chunks, versions
 from artemis.benchmark.path import WholePath
 from artemis.benchmark.peer_process import PeerProcess
 from artemis.benchmark.record import BenchmarkRecord, Check, Timing
 from artemis.benchmark.rounds import Measured, in_turn, median_ratio
 from artemis.benchmark.stages import Stages, roofline
-from artemis.cores import usable_cores
 from artemis.errors import NothingUsableError
 from artemis.ingest.discover import located
 from artemis.runs import ModelRecord, read_record
 from artemis.settings import Settings
+from artemis.system.cores import usable_cores
 
 PATH: Final = "classify-batch"
 _SUFFIXES: Final = {"jpeg": ".jpg", "png": ".png"}  # TensorFlow reads no grey BMP

@@ -14,8 +14,8 @@ import numpy as np
 from artemis.errors import BenchmarkError
 from artemis.labels import PROBABILITY_COLUMNS
 from artemis.predictions import read_table
-from artemis.processes import own_environment, own_python
 from artemis.runs import read_record
+from artemis.system.processes import own_environment, own_python
 
 _WORDS = 400
 

@@ -15,8 +15,8 @@ from typing import Any, Final, Self
 from artemis.benchmark.record import Check
 from artemis.benchmark.rounds import Measured
 from artemis.errors import BenchmarkError, ProcessEndedError
-from artemis.processes import OwnProcess
 from artemis.runs import ModelRecord
+from artemis.system.processes import OwnProcess
 
 LOOP: Final = "the original's loop"
 PIPELINE: Final = "Keras' directory pipeline"

@@ -13,23 +13,23 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from artemis.batches.thumbnails import thumbnail_row
 from artemis.benchmark.record import Check
 from artemis.benchmark.rounds import Measured
-from artemis.cores import usable_cores
-from artemis.evidence_map import gives_evidence, tumor_evidence
 from artemis.ingest.discover import located
 from artemis.ingest.identity import IdentityKey
 from artemis.ingest.plan import PlanEntry, plan_batch
 from artemis.ingest.read import read_chunk
 from artemis.labels import PLANES, PROBABILITY_COLUMNS
+from artemis.models.evidence_map import gives_evidence, tumor_evidence
 from artemis.models.network import choose_runtime, installed_runtimes
 from artemis.models.registry import load_model
 from artemis.predictions import SCHEMAS, read_part, read_table, write_part
 from artemis.preprocess import model_input, square_box
-from artemis.report.build import build_report
+from artemis.report.run.build import build_report
 from artemis.runs import ModelRecord
 from artemis.settings import Runtime, Settings
-from artemis.thumbnails import thumbnail_row
+from artemis.system.cores import usable_cores
 
 READ: Final = "read"
 DECODE: Final = "decode and check"

@@ -42,14 +42,14 @@ def benchmark(
     benchmark/index.html and benchmark.json among the reports. Exit code 1: answers differ.
     """
     from artemis.benchmark.benchmark import Extent, run_benchmark
+    from artemis.benchmark.page import build_benchmark_page
     from artemis.benchmark.record import RECORD_NAME
     from artemis.console import progress_bar, talk
-    from artemis.files import write_text_atomic
     from artemis.progress import report_progress
-    from artemis.report.benchmark import build_benchmark_page
     from artemis.report.index import write_index
     from artemis.runs import reports_root
     from artemis.settings import load_settings
+    from artemis.system.files import write_text_atomic
 
     settings, console = load_settings(workspace), talk(quiet=quiet)
     extent = Extent(images=images, rounds=rounds, peers=peers)
@@ -75,7 +75,7 @@ def _print(record: BenchmarkRecord) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from artemis.report.benchmark import verdict
+    from artemis.benchmark.page import verdict
 
     table = Table(box=None, pad_edge=False)
     for heading in ("", "pictures", "a second", "ms each", "ratio"):

@@ -80,7 +80,7 @@ def audit(
 ) -> None:
     """Say what is wrong with a dataset before anyone trains on it: a page and Parquet."""
     from artemis.console import progress_bar, talk
-    from artemis.report.audit import build_audit_page
+    from artemis.report.audit.page import build_audit_page
     from artemis.report.index import write_index
     from artemis.runs import reports_root
     from artemis.settings import load_settings

@@ -10,7 +10,7 @@ import typer
 from artemis.commands.options import AsJson, Workspace, model_names, print_json
 
 if TYPE_CHECKING:
-    from artemis.explain import Explanation
+    from artemis.batches.explain import Explanation
     from artemis.runs import ModelRecord
 
 _BAR = 24
@@ -44,10 +44,10 @@ def explain(
     """
     import tempfile
 
-    from artemis.explain import explain_image
-    from artemis.report.data import load_run
+    from artemis.batches.explain import explain_image
     from artemis.report.explained import build_explained_page, verdict
     from artemis.report.index import write_index
+    from artemis.report.run.data import load_run
     from artemis.runs import reports_root
     from artemis.settings import load_settings
 
@@ -71,7 +71,8 @@ def _print(found: Explanation, verdict: str, page: Path) -> None:
     from rich.text import Text
 
     from artemis import RESEARCH_USE
-    from artemis.explain import top_categories
+    from artemis.answers.review import ReviewReason
+    from artemis.batches.explain import top_categories
     from artemis.report.words import (
         CATEGORY_WORDS,
         QUALITY_WORDS,
@@ -79,7 +80,6 @@ def _print(found: Explanation, verdict: str, page: Path) -> None:
         confidence_words,
         visible,
     )
-    from artemis.review import ReviewReason
 
     console, row = Console(highlight=False), found.slice_row
 

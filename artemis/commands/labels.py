@@ -48,7 +48,7 @@ def import_reviewed(
     as_json: AsJson = False,
 ) -> None:
     """Check a reviewer's labels and add them to the workspace; list where reviewers disagree."""
-    from artemis.reviewed import import_labels
+    from artemis.reviews.reviewed import import_labels
     from artemis.settings import load_settings
 
     found = import_labels(file, load_settings(workspace).workspace)

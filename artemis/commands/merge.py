@@ -32,9 +32,9 @@ def merge(
     Refuses a shard that is missing, twice there, unfinished, or made of another batch or with
     other models, settings or versions, and names it. The shards' own runs stay as they are.
     """
+    from artemis.batches.merge import merge_runs
     from artemis.console import print_summary, progress_bar, talk
-    from artemis.merge import merge_runs
-    from artemis.report.publish import write_report
+    from artemis.report.run.publish import write_report
     from artemis.runs import RunPaths
 
     console = talk(quiet=quiet)

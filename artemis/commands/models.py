@@ -113,9 +113,9 @@ def write_card(
         raise typer.BadParameter(f"--format: expected md or html. Received {form!r}.")
     if pictures and form != "html":
         raise typer.BadParameter("--pictures: expected --format html. Received md.")
-    from artemis.files import write_text_atomic
     from artemis.models.registry import find_version
     from artemis.settings import load_settings
+    from artemis.system.files import write_text_atomic
 
     root = load_settings(workspace).workspace
     text = _card(find_version(root, version), root if pictures else None, form)

@@ -15,9 +15,9 @@ import typer
 from artemis.errors import ModelError, StoreError
 
 if TYPE_CHECKING:
-    from artemis.mirror import Mirror
+    from artemis.batches.mirror import Mirror
+    from artemis.ingest.shards import Shard
     from artemis.settings import Settings
-    from artemis.shards import Shard
 
 Workspace = Annotated[
     Path | None,
@@ -74,13 +74,13 @@ def workspace_of(workspace: str | None) -> Iterator[tuple[Settings, Mirror | Non
         If it is a store that cannot be used, or the reports are set to be elsewhere.
     """
     from artemis.settings import load_settings
-    from artemis.store import given_address
+    from artemis.system.store import given_address
 
     address = given_address(workspace)
     if address is None:
         yield load_settings(Path(workspace) if workspace else None), None
         return
-    from artemis.mirror import mirrored
+    from artemis.batches.mirror import mirrored
 
     with mirrored(address) as mirror:
         settings = load_settings(mirror.folder)
@@ -123,7 +123,7 @@ def model_names(models: str | None) -> list[str]:
 
 def chosen_shard(text: str | None) -> Shard | None:
     """Return the shard that an option names, such as ``2/4``."""
-    from artemis.shards import Shard
+    from artemis.ingest.shards import Shard
 
     try:
         return None if text is None else Shard.parse(text)

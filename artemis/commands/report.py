@@ -17,7 +17,7 @@ from artemis.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from artemis.mirror import Mirror
+    from artemis.batches.mirror import Mirror
 
 _FORMATS = ("html", "json", "csv")
 
@@ -122,7 +122,7 @@ def _check_drift(drift: bool, against: str | None, form: str, others: bool) -> N
 
 
 def _keep_labels(folder: Path, mirror: Mirror | None, labels: Path | None) -> None:
-    from artemis.report.kept_truth import forget_truth, keep_truth
+    from artemis.report.run.kept_truth import forget_truth, keep_truth
 
     kept = forget_truth(folder) if labels is None else keep_truth(folder, labels)
     if mirror is not None:
@@ -131,7 +131,7 @@ def _keep_labels(folder: Path, mirror: Mirror | None, labels: Path | None) -> No
 
 def _write_page(folder: Path, mirror: Mirror | None, pdf: bool, as_json: bool) -> None:
     from artemis.report.pdf import find_browser, write_pdf
-    from artemis.report.publish import write_report
+    from artemis.report.run.publish import write_report
 
     if pdf:
         find_browser()  # before the page is made, that takes longer
@@ -150,8 +150,8 @@ def _write_page(folder: Path, mirror: Mirror | None, pdf: bool, as_json: bool) -
 
 
 def _give_data(folder: Path, form: str, output: Path | None) -> None:
-    from artemis.files import atomic_path
-    from artemis.report.as_data import csv_data, json_data
+    from artemis.report.run.as_data import csv_data, json_data
+    from artemis.system.files import atomic_path
 
     pieces = json_data(folder) if form == "json" else csv_data(folder)
     if output is None:
@@ -163,7 +163,7 @@ def _give_data(folder: Path, form: str, output: Path | None) -> None:
 
 
 def _compare(run_a: Path, run_b: Path, mirror: Mirror | None, as_json: bool) -> None:
-    from artemis.report.changes_page import write_comparison
+    from artemis.report.changes.page import write_comparison
 
     written = write_comparison(run_a, run_b, mirror)
     changes = written.changes
@@ -194,7 +194,7 @@ def _compare(run_a: Path, run_b: Path, mirror: Mirror | None, as_json: bool) -> 
 
 
 def _drift(folders: list[Path], mirror: Mirror | None, as_json: bool) -> None:
-    from artemis.report.drift_page import write_drift
+    from artemis.report.drift.page import write_drift
 
     if len(folders) > 1 and folders[0] == folders[1]:
         raise typer.BadParameter(

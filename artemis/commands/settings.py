@@ -46,7 +46,7 @@ def _plain(value: Any) -> Any:
 
 
 def _said(value: Any) -> str:
-    from artemis.store import is_address, without_secrets
+    from artemis.system.store import is_address, without_secrets
 
     text = "" if value is None else str(value)
     return without_secrets(text).strip("'") if is_address(text) else text

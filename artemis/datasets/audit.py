@@ -44,12 +44,12 @@ from artemis.datasets.picture_checks import (
     unfamiliar_findings,
 )
 from artemis.errors import NothingUsableError, TrainingDataError
-from artemis.files import write_text_atomic
 from artemis.labels import PLANES, TUMORS
 from artemis.models.runtime import ClassificationModel
 from artemis.progress import report_progress
 from artemis.runs import new_run_id
 from artemis.settings import IngestSettings
+from artemis.system.files import write_text_atomic
 
 _REQUIRED: Final = ("path", "tumor", "plane")
 _Predicted = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]

@@ -24,7 +24,7 @@ import httpx
 from artemis import __version__
 from artemis.datasets.web import Policy, checked_url, named, redirected, retry_delay
 from artemis.errors import DownloadError
-from artemis.files import write_text_atomic
+from artemis.system.files import write_text_atomic
 
 OnBytes = Callable[[int, int | None], None]
 

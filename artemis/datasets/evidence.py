@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from artemis.datasets.copies import Fingerprints, fingerprint
-from artemis.ending import check_goes_on
 from artemis.errors import TrainingDataError
 from artemis.ingest.identity import IdentityKey
 from artemis.ingest.plan import PlanEntry
@@ -26,6 +25,7 @@ from artemis.models.runtime import ClassificationModel
 from artemis.preprocess import model_input, square_box
 from artemis.progress import report_progress
 from artemis.settings import IngestSettings
+from artemis.system.ending import check_goes_on
 
 STAGE: Final = "reading pictures"
 """Stage of the progress reports."""

@@ -29,7 +29,7 @@ from artemis.datasets.kaggle import from_kaggle
 from artemis.datasets.listing import RECORD, Record, check_listing, some, write_listing
 from artemis.datasets.web import Policy, checked_url, named
 from artemis.errors import DownloadError, WorkspaceError
-from artemis.locks import exclusive
+from artemis.system.locks import exclusive
 
 OnProgress = Callable[[int, int | None, int, int | None], None]
 """Bytes at hand, bytes in all or None, files done, files in all or None."""

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from artemis.errors import RunRecordError
-from artemis.files import atomic_path
 from artemis.labels import TUMORS
+from artemis.system.files import atomic_path
 
 
 class Kind(StrEnum):

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from artemis.datasets.catalogue import Dataset, labels_of
 from artemis.errors import DownloadError, MissingExtraError
-from artemis.files import sha256_file
+from artemis.system.files import sha256_file
 
 
 @dataclass(frozen=True, slots=True)

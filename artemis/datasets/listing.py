@@ -13,7 +13,7 @@ from typing import Final
 
 from artemis.datasets.catalogue import labels_of
 from artemis.errors import DownloadError
-from artemis.files import sha256_file, write_text_atomic
+from artemis.system.files import sha256_file, write_text_atomic
 
 MANIFEST: Final = "manifest.csv"
 """A row a picture: ``path, sha256, tumor, plane, official_split``, in the order of path."""

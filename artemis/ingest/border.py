@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Final
 
 from artemis.errors import ScanError
-from artemis.files import printable_path
 from artemis.ingest.reasons import Reason, scan_error
+from artemis.system.files import printable_path
 
 IN_MEMORY_BYTES: Final = 64 << 20
 """Size of a file up to which it is read once, into memory."""

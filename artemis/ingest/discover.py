@@ -41,7 +41,7 @@ def walk(root: Path, skipped: Collection[Path] = (), spool: Spool | None = None)
         The batch folder.
     skipped : collection of Path
         Resolved paths that are passed over: what Artemis itself wrote. Whoever calls says
-        so, see `artemis.own.passed_over`.
+        so, see `artemis.batches.own.passed_over`.
     spool : Spool, optional
         Where the names of large folders wait; one of its own by default.
     """

@@ -13,13 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from artemis.errors import NothingUsableError, RunRecordError
-from artemis.files import atomic_path, printable_path
 from artemis.ingest.discover import located, walk
 from artemis.ingest.probe import Probe, probe
 from artemis.ingest.quiet import mute_readers
+from artemis.ingest.shards import Shard
 from artemis.ingest.spool import Spool
 from artemis.settings import IngestSettings
-from artemis.shards import Shard
+from artemis.system.files import atomic_path, printable_path
 
 
 @dataclass(frozen=True, slots=True)

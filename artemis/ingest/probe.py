@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from artemis.errors import ScanError
 from artemis.ingest.border import image_border, open_regular
-from artemis.ingest.raster import RasterScan
+from artemis.ingest.raster.reader import RasterScan
 from artemis.ingest.reasons import Reason, scan_error
 from artemis.ingest.sniff import sniff
 from artemis.settings import IngestSettings
@@ -75,7 +75,7 @@ def probe(path: Path, settings: IngestSettings) -> Probe:
                 if known == "dicom":
                     return _probe_dicom(stream, size, settings)
                 if known == "nifti":
-                    from artemis.ingest.nifti import NiftiScan
+                    from artemis.ingest.nifti.reader import NiftiScan
 
                     layout = NiftiScan(stream, size, kind.gzipped, settings).layout
                     return Probe(known, layout.frames)
@@ -96,10 +96,10 @@ def _count_pages(stream: BinaryIO, known: str, settings: IngestSettings) -> int:
 
 
 def _probe_dicom(stream: BinaryIO, size: int, settings: IngestSettings) -> Probe:
-    from artemis.ingest.dicom import frame_order
-    from artemis.ingest.dicom_file import PLAN_KEYWORDS, number, open_dicom, text
-    from artemis.ingest.dicom_pixels import layout_of
-    from artemis.ingest.dicom_rules import refuse_other_objects
+    from artemis.ingest.dicom.file import PLAN_KEYWORDS, number, open_dicom, text
+    from artemis.ingest.dicom.pixels import layout_of
+    from artemis.ingest.dicom.reader import frame_order
+    from artemis.ingest.dicom.rules import refuse_other_objects
 
     file = open_dicom(stream, size, PLAN_KEYWORDS, settings.max_volume_bytes)
     study = text(file.header, "StudyInstanceUID") or text(file.header, "SeriesInstanceUID") or None

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from artemis.ingest.identity import IdentityKey
-from artemis.ingest.raster import RasterScan
+from artemis.ingest.raster.reader import RasterScan
 from artemis.ingest.reasons import Reason, scan_error
 from artemis.ingest.sniff import sniff
 from artemis.settings import IngestSettings
@@ -66,11 +66,11 @@ def open_scan(
         raise scan_error(Reason.FILE_CHANGED, f"the {planned} that was found", f"a {kind.format}")
     # Imported when met, as in `artemis.ingest.probe`.
     if kind.format == "dicom":
-        from artemis.ingest.dicom import DicomScan
+        from artemis.ingest.dicom.reader import DicomScan
 
         return DicomScan(stream, size, settings, identity, series_start, sha256)
     if kind.format == "nifti":
-        from artemis.ingest.nifti import NiftiScan
+        from artemis.ingest.nifti.reader import NiftiScan
 
         return NiftiScan(stream, size, kind.gzipped, settings, sha256)
     return RasterScan(stream, kind.format, settings)

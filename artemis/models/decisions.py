@@ -17,8 +17,8 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from artemis.errors import ModelError, WorkspaceError
-from artemis.files import atomic_path
 from artemis.models.manifest import Interval
+from artemis.system.files import atomic_path
 
 POLICY: Final = "policy"
 """Who decided, where no person did."""

@@ -9,10 +9,10 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from artemis.errors import ModelError
-from artemis.files import sha256_file
 from artemis.labels import CATEGORY_NAMES, TUMORS
-from artemis.models.seen import SeenSlices
 from artemis.preprocess import PREPROCESSING_ID
+from artemis.seen import SeenSlices
+from artemis.system.files import sha256_file
 
 MANIFEST_NAME: Final = "manifest.json"
 WEIGHTS_NAME: Final = "model.tflite"

@@ -16,10 +16,10 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from artemis.cores import usable_cores
 from artemis.models.litert_network import LiteRtNetwork
 from artemis.models.manifest import WEIGHTS_NAME
 from artemis.settings import Runtime, Settings
+from artemis.system.cores import usable_cores
 
 _PROBES: Final = 5
 _PROBED: Final = 8

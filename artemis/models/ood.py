@@ -33,8 +33,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from artemis.errors import ModelError
-from artemis.files import atomic_path
 from artemis.labels import CATEGORIES
+from artemis.system.files import atomic_path
 
 METHOD: Final = "mahalanobis-picture-1"
 """Features and picture together."""

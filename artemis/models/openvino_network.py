@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from artemis.errors import ModelError
 from artemis.models.litert_network import open_signature, outputs_of
-from artemis.native_talk import native_talk_silenced
+from artemis.system.native_talk import native_talk_silenced
 
 _BATCH: Final = 4
 

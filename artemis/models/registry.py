@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from artemis.errors import ModelError
-from artemis.files import write_text_atomic
-from artemis.locks import exclusive_within
 from artemis.models.decisions import (
     Action,
     Decision,
@@ -37,6 +35,8 @@ from artemis.models.promotion import (
 )
 from artemis.models.runtime import ClassificationModel
 from artemis.settings import Runtime
+from artemis.system.files import write_text_atomic
+from artemis.system.locks import exclusive_within
 
 MODEL_NAMES: Final = ("mobilenet_v2", "baseline")
 """Models in the order of reports; the first is the one whose answer is shown first."""

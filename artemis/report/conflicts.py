@@ -8,22 +8,22 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from artemis.files import write_text_atomic
 from artemis.ingest.identity import IdentityKey
 from artemis.predictions import plain_rows
-from artemis.report import limits
-from artemis.report.build import SCRIPTS, page_frame
-from artemis.report.card_pictures import card_pictures
-from artemis.report.data import RunData, load_run
-from artemis.report.evidence import EVIDENCE_READING, evidence_legend, evidence_words
 from artemis.report.index import write_index
-from artemis.report.items import SliceItem
-from artemis.report.listings import safe_facts
 from artemis.report.page import render_page
-from artemis.report.stored_pictures import take
+from artemis.report.run import limits
+from artemis.report.run.build import SCRIPTS, page_frame
+from artemis.report.run.card_pictures import card_pictures
+from artemis.report.run.data import RunData, load_run
+from artemis.report.run.evidence import EVIDENCE_READING, evidence_legend, evidence_words
+from artemis.report.run.items import SliceItem
+from artemis.report.run.listings import safe_facts
+from artemis.report.run.stored_pictures import take
 from artemis.report.words import CATEGORY_WORDS, counted, joined, sentence, visible
-from artemis.reviewed import read_conflicts
+from artemis.reviews.reviewed import read_conflicts
 from artemis.runs import IDENTITY_KEY, RunPaths
+from artemis.system.files import write_text_atomic
 
 CONFLICTS: Final = "conflicts"
 """Folder of the page below the reports."""

@@ -6,12 +6,11 @@ from base64 import b64encode
 from dataclasses import dataclass
 from pathlib import Path
 
-from artemis.explain import Explanation, Overlay
-from artemis.files import write_text_atomic
-from artemis.report.data import RunData, load_run
-from artemis.report.evidence import evidence_legend
-from artemis.report.items import SliceItem
+from artemis.batches.explain import Explanation, Overlay
 from artemis.report.page import render_page
+from artemis.report.run.data import RunData, load_run
+from artemis.report.run.evidence import evidence_legend
+from artemis.report.run.items import SliceItem
 from artemis.report.words import (
     CATEGORY_WORDS,
     DASH,
@@ -22,6 +21,7 @@ from artemis.report.words import (
     sentence,
     visible,
 )
+from artemis.system.files import write_text_atomic
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,14 +10,14 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote
 
-from artemis.files import write_text_atomic
 from artemis.report.page import render_page
-from artemis.report.trends import left_out_words, trends
+from artemis.report.plots.trends import left_out_words, trends
 from artemis.report.words import DASH, counted, joined, number, visible
 from artemis.runs import RunRecord, newest_runs
+from artemis.system.files import write_text_atomic
 
 if TYPE_CHECKING:
-    from artemis.mirror import Mirror
+    from artemis.batches.mirror import Mirror
 
 RETRAININGS: Final = "retrainings"
 """Folder of the retrainings' pages below that of the reports."""

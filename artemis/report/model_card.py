@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from artemis.datasets.copies import NEAR_CORRELATION, THUMB_SIDE
-from artemis.files import write_text_atomic
 from artemis.models.card.blocks import (
     Block,
     Card,
@@ -29,14 +28,15 @@ from artemis.models.card.contents import read_card
 from artemis.models.card.pictures import pictures_path, read_pictures
 from artemis.models.figures import bins_table, mistakes_table
 from artemis.models.manifest import CARD_PAGE_NAME
-from artemis.report.comparison import Matrix, matrix_of
-from artemis.report.evidence import evidence_legend
 from artemis.report.page import render_page
-from artemis.report.reliability import CAPTION, reliability_plot
+from artemis.report.plots.reliability import CAPTION, reliability_plot
+from artemis.report.run.comparison import Matrix, matrix_of
+from artemis.report.run.evidence import evidence_legend
 from artemis.report.words import CATEGORY_WORDS, visible
 from artemis.runs import reports_root
 from artemis.said import class_words
 from artemis.settings import Settings
+from artemis.system.files import write_text_atomic
 
 MODELS: Final = "models"
 """Folder of the cards with pictures among the reports."""

@@ -13,8 +13,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from artemis import RESEARCH_USE, __version__
-from artemis.evidence_map import CAPTION
-from artemis.report import limits, words
+from artemis.models.evidence_map import CAPTION
+from artemis.report import words
+from artemis.report.run import limits
 
 _ROOT: Final = Path(__file__).parent
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from artemis.errors import ExportError, MissingExtraError
-from artemis.files import atomic_path
+from artemis.system.files import atomic_path
 
 BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _SECONDS: Final = 300

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from artemis.files import write_text_atomic
 from artemis.models.manifest import Evaluation
 from artemis.settings import Settings
+from artemis.system.files import write_text_atomic
 from artemis.training.jobs import (
     OnEpoch,
     check_promotion,

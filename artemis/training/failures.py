@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from artemis.evidence_map import gives_evidence, tumor_evidence
+from artemis.answers.overlay import jpeg_bytes, overlay_jpeg
 from artemis.labels import CATEGORY_NAMES, PLANES
 from artemis.models.card.pictures import pictures_path, write_pictures
+from artemis.models.evidence_map import gives_evidence, tumor_evidence
 from artemis.models.runtime import ClassificationModel
-from artemis.overlay import jpeg_bytes, overlay_jpeg
 from artemis.preprocess import SquareBox
 from artemis.training.labelled.dataset import TrainingSet
 

@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from artemis.evidence_map import MAPS
+from artemis.models.evidence_map import MAPS
 from artemis.training.figures.localisation import MEASURES, Localisation, judge_maps
 from artemis.training.figures.out_of_fold import PART_SCHEMA, write_frame
 from artemis.training.labelled.dataset import TrainingSet

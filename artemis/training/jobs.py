@@ -17,9 +17,9 @@ import pyarrow.parquet as pq
 from artemis.datasets.catalogue import dataset_folder
 from artemis.errors import MissingExtraError, TrainingDataError
 from artemis.models.registry import MODEL_NAMES, load_model, model_folder, promote
-from artemis.native_talk import native_talk_silenced
 from artemis.progress import report_progress
 from artemis.settings import Settings
+from artemis.system.native_talk import native_talk_silenced
 from artemis.training.network.memory import keep_freed_memory
 from artemis.training.network.recipes import RECIPES, Recipe
 

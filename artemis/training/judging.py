@@ -14,21 +14,21 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from artemis.errors import ModelError
-from artemis.files import write_text_atomic
 from artemis.labels import CATEGORY_NAMES
 from artemis.models.comparison import Agreement, compare_answers
 from artemis.models.decisions import Check, Decision, DecisionRecord, ModelVersion
 from artemis.models.manifest import Evaluation, Manifest
 from artemis.models.out_of_fold import read_out_of_fold
 from artemis.models.registry import find_version, load_model, model_folder, settle, settled
-from artemis.models.runtime import ClassificationModel
-from artemis.retrainings import (
+from artemis.models.retrainings import (
     CHANGED_NAME,
     CHANGED_SCHEMA,
     Outcome,
     read_record,
     retrainings_root,
 )
+from artemis.models.runtime import ClassificationModel
+from artemis.system.files import write_text_atomic
 from artemis.training.figures.evaluate import evaluate
 from artemis.training.figures.out_of_fold import read_frame, write_frame
 from artemis.training.gate.evidence import (

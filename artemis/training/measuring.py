@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from artemis.errors import ModelError, TrainingDataError
-from artemis.files import write_text_atomic
 from artemis.labels import PROBABILITY_COLUMNS
 from artemis.models.card.contents import build_card
 from artemis.models.card.markdown import render_card
@@ -24,6 +23,7 @@ from artemis.models.manifest import (
 )
 from artemis.models.out_of_fold import read_out_of_fold
 from artemis.settings import Settings
+from artemis.system.files import write_text_atomic
 from artemis.training.figures.study_figures import study_figures
 from artemis.training.jobs import read_training_set, require_tensorflow
 from artemis.training.labelled.dataset import TrainingSet

@@ -15,11 +15,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from artemis.errors import ModelError, WorkspaceError
-from artemis.evidence_map import MAPS
-from artemis.files import sha256_file, write_text_atomic
 from artemis.labels import CATEGORY_NAMES
 from artemis.models.card.contents import read_card
 from artemis.models.card.markdown import render_card
+from artemis.models.evidence_map import MAPS
 from artemis.models.manifest import (
     CARD_NAME,
     MANIFEST_NAME,
@@ -40,8 +39,9 @@ from artemis.models.manifest import (
 from artemis.models.network import open_network
 from artemis.models.ood import METHOD, fit_reference, load_reference
 from artemis.models.runtime import softmax
-from artemis.models.seen import SeenSlices, seen_slices
 from artemis.preprocess import PREPROCESSING_ID
+from artemis.seen import SeenSlices, seen_slices
+from artemis.system.files import sha256_file, write_text_atomic
 from artemis.training.figures.evaluate import evaluate
 from artemis.training.figures.far import auroc, far_pictures
 from artemis.training.figures.localisation import figures_of_maps

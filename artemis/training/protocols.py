@@ -25,10 +25,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from artemis.errors import BusyError, TrainingDataError
-from artemis.locks import exclusive
 from artemis.models.architectures import REVISIONS
 from artemis.models.manifest import Evaluation
 from artemis.models.runtime import softmax
+from artemis.system.locks import exclusive
 from artemis.training.figures.calibrate import cross_fitted
 from artemis.training.figures.confidence import calibration_error
 from artemis.training.figures.evaluate import evaluate

@@ -21,14 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from artemis import __version__
-from artemis.ending import has_ended, watching
 from artemis.errors import ModelError, TrainingDataError
 from artemis.labels import CATEGORY_NAMES
 from artemis.models.manifest import START_NAME, load_manifest
 from artemis.models.out_of_fold import read_out_of_fold
 from artemis.models.registry import model_folder
-from artemis.progress import report_progress
-from artemis.retrainings import (
+from artemis.models.retrainings import (
     DataSummary,
     EpochRow,
     RetrainingRecord,
@@ -39,7 +37,9 @@ from artemis.retrainings import (
     unfinished,
     write_record,
 )
+from artemis.progress import report_progress
 from artemis.settings import Settings
+from artemis.system.ending import has_ended, watching
 from artemis.training.failures import keep_failures
 from artemis.training.gate.policy import load_policy
 from artemis.training.jobs import (

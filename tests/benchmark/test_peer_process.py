@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from artemis.batch import model_records
+from artemis.batches.batch import model_records
 from artemis.benchmark.peer_process import LOOP, PIPELINE, PeerProcess
 from artemis.errors import BenchmarkError
 

@@ -16,7 +16,7 @@ from artemis.datasets.catalogue import GITHUB, KAGGLE
 from artemis.datasets.fetch import FetchReport, fetch
 from artemis.datasets.web import Policy
 from artemis.errors import BusyError, DownloadError, WorkspaceError
-from artemis.locks import exclusive
+from artemis.system.locks import exclusive
 from artemis.training.labelled.manifest_file import read_manifest
 from tests.datasets.loopback import Answer, Server
 from tests.datasets.pictures import (

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from artemis.engine import Engine
+from artemis.batches.engine import Engine
 from artemis.errors import EngineError, MissingExtraError
 from flows.engines import check_engine, this_machine_towards
 

@@ -13,10 +13,10 @@ from typing import Any
 import httpx
 import pytest
 
-from artemis import inbox
+from artemis.batches import inbox
 from artemis.errors import InboxError, ModelError, WorkspaceError
-from artemis.locks import exclusive
 from artemis.runs import newest_runs
+from artemis.system.locks import exclusive
 from flows.server import PrefectApi
 
 pytestmark = pytest.mark.slow

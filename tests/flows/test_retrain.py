@@ -15,7 +15,7 @@ pytest.importorskip("tensorflow", reason="needs the extra `train`")
 
 from artemis.models.decisions import read_decisions
 from artemis.models.registry import model_folder
-from artemis.retrainings import RetrainingRecord, read_record, retrainings_root
+from artemis.models.retrainings import RetrainingRecord, read_record, retrainings_root
 from flows.server import PrefectApi
 from tests.training.labelled_pictures import write_labelled, write_policy
 

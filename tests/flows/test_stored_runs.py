@@ -11,19 +11,19 @@ from pathlib import Path
 
 import pytest
 
+from artemis.batches.mirror import Mirror
 from artemis.errors import EngineError
-from artemis.mirror import Mirror
 from artemis.models.registry import MODEL_NAMES
 from artemis.runs import read_record
 from artemis.settings import Settings
-from artemis.store import Store
+from artemis.system.store import Store
 from flows.engines import dask_workers
 from flows.server import PrefectApi
 from tests import s3
+from tests.batches.test_merge import classify as by_step
 from tests.flows.test_classify import classify
 from tests.flows.test_dask_workers import batch_on_dask, start_scheduler, wait_until, worker
 from tests.runs_alike import assert_same_rows
-from tests.test_merge import classify as by_step
 
 pytestmark = pytest.mark.slow(seconds=45)
 needs_dask = pytest.mark.skipif(find_spec("prefect_dask") is None, reason="needs the extra `dask`")

@@ -10,10 +10,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from artemis.batch import plan_chunks, start_run, write_plans
-from artemis.classify import conclude_chunk, ingest_chunk, predict_chunk
+from artemis.batches.batch import plan_chunks, start_run, write_plans
+from artemis.batches.classify import conclude_chunk, ingest_chunk, predict_chunk
 from artemis.errors import BusyError, ModelError, WorkspaceError
-from artemis.locks import exclusive
 from artemis.models.decisions import POLICY, Action, Verdict, read_decisions
 from artemis.models.registry import (
     PRETRAINED,
@@ -28,6 +27,7 @@ from artemis.models.registry import (
 )
 from artemis.predictions import read_table
 from artemis.settings import Settings
+from artemis.system.locks import exclusive
 from tests.models.versions import SHIPPED, make_version, verdict_for
 
 ROOT = Path(__file__).parents[2]

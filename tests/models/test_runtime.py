@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from artemis.errors import ModelError
-from artemis.evidence_map import gives_evidence
-from artemis.files import sha256_file
+from artemis.models.evidence_map import gives_evidence
 from artemis.models.manifest import load_manifest
 from artemis.models.network import open_network
 from artemis.models.registry import MODEL_NAMES, model_folder
 from artemis.models.runtime import ClassificationModel, softmax
+from artemis.system.files import sha256_file
 
 
 @pytest.fixture(scope="module", params=MODEL_NAMES)
@@ -98,7 +98,7 @@ def test_softmax_of_large_logits_does_not_overflow() -> None:
 @pytest.mark.slow
 def test_serving_imports_no_tensorflow() -> None:
     code = (
-        "import sys; import flows.classify, artemis.batch, artemis.report.publish; "
+        "import sys; import flows.classify, artemis.batches.batch, artemis.report.run.publish; "
         "from artemis.models.registry import *; from pathlib import Path; "
         "load_model(model_folder(Path('nowhere'), 'baseline')); "
         "heavy = {'tensorflow', 'keras'} & {name.split('.')[0] for name in sys.modules}; "

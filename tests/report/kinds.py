@@ -8,24 +8,24 @@ from pathlib import Path
 from typing import Final
 from unittest.mock import patch
 
-from artemis.explain import explain_image
+from artemis.batches.explain import explain_image
+from artemis.benchmark.page import build_benchmark_page
 from artemis.labels import CATEGORIES
 from artemis.models.card.blocks import Failures
 from artemis.models.card.contents import build_card
-from artemis.report import limits
-from artemis.report.audit import build_audit_page
-from artemis.report.benchmark import build_benchmark_page
-from artemis.report.build import build_report
-from artemis.report.changes_page import write_comparison
+from artemis.report.audit.page import build_audit_page
+from artemis.report.changes.page import write_comparison
 from artemis.report.conflicts import write_conflicts
-from artemis.report.drift_page import write_drift
+from artemis.report.drift.page import write_drift
 from artemis.report.explained import build_explained_page
 from artemis.report.index import COMPARISONS, RETRAININGS, build_index
-from artemis.report.kept_truth import keep_truth
 from artemis.report.model_card import card_page
-from artemis.report.retraining import build_retraining_page
-from artemis.reviewed import import_labels
-from artemis.reviewed_file import COLUMNS
+from artemis.report.retraining.page import build_retraining_page
+from artemis.report.run import limits
+from artemis.report.run.build import build_report
+from artemis.report.run.kept_truth import keep_truth
+from artemis.reviews.reviewed import import_labels
+from artemis.reviews.reviewed_file import COLUMNS
 from artemis.runs import RunPaths, RunStatus
 from artemis.settings import Settings
 from tests.benchmark.records import benchmark_record
@@ -33,8 +33,8 @@ from tests.datasets.audited import audit_samples
 from tests.models.card.records import full_manifest
 from tests.report.conftest import RUN_ID, Tables, jpeg, run_record, typical_tables, write_run
 from tests.report.retrained import all_changed, record
-from tests.report.test_studies import with_studies
-from tests.report.test_truth import labelled
+from tests.report.run.test_studies import with_studies
+from tests.report.run.test_truth import labelled
 
 Make = Callable[[Path, Path], Path]
 """Writes a page below a folder, given the samples; returns it."""

@@ -16,8 +16,7 @@ from artemis.labels import CATEGORY_NAMES
 from artemis.models.decisions import Check, ModelVersion, Verdict
 from artemis.models.manifest import Interval, Probe, Shortcuts
 from artemis.models.promotion import verdict_record
-from artemis.report.retraining_data import ChangedAnswer
-from artemis.retrainings import (
+from artemis.models.retrainings import (
     CHANGED_NAME,
     CHANGED_SCHEMA,
     DataSummary,
@@ -26,6 +25,7 @@ from artemis.retrainings import (
     RetrainingRecord,
     write_record,
 )
+from artemis.report.retraining.data import ChangedAnswer
 from artemis.training.figures.evaluate import evaluate
 from artemis.training.gate.evidence import Evidence
 from artemis.training.gate.gate import decide

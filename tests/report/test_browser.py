@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from artemis.report import limits
-from artemis.report.build import build_report
 from artemis.report.index import build_index
+from artemis.report.run import limits
+from artemis.report.run.build import build_report
 from tests.report.browsing import BROWSER_TEST, OpenPage
 from tests.report.conftest import (
     HOSTILE,

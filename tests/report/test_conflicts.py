@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 import cli
 from artemis.report.conflicts import write_conflicts
-from artemis.reviewed import import_labels, read_conflicts, read_reviewed
-from artemis.reviewed_file import COLUMNS, read_rows
+from artemis.reviews.reviewed import import_labels, read_conflicts, read_reviewed
+from artemis.reviews.reviewed_file import COLUMNS, read_rows
 from artemis.runs import IDENTITY_KEY
 from tests.report.browsing import BROWSER_TEST, OpenPage
 from tests.report.conftest import HOSTILE, RUN_ID, typical_tables, write_run

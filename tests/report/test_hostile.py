@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from artemis.report.build import build_report
+from artemis.report.run.build import build_report
 from artemis.report.words import visible
 from tests.report.conftest import HOSTILE, Tables, prediction_row, slice_row, typical_tables
 from tests.report.parsing import Page, text

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from artemis.report.build import build_report
-from artemis.report.limits import ROW_NAME
+from artemis.report.run.build import build_report
+from artemis.report.run.limits import ROW_NAME
 from artemis.report.words import shortened, visible
 from tests.classified import classify
 from tests.ingest.builders import dicom_bytes, mr

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from artemis.report import limits
-from artemis.report.build import build_report
+from artemis.report.run import limits
+from artemis.report.run.build import build_report
 from tests.report.browsing import BROWSER_TEST, OpenPage
 from tests.report.conftest import typical_tables, write_run
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from artemis.errors import ExportError, MissingExtraError
-from artemis.report import limits
-from artemis.report.build import build_report
 from artemis.report.pdf import BROWSERS, write_pdf
+from artemis.report.run import limits
+from artemis.report.run.build import build_report
 from tests.report.conftest import typical_tables
 
 MakeRun = Callable[..., Path]

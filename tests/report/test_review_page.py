@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from artemis.report import limits
-from artemis.report.build import build_report
-from artemis.reviewed import import_labels
-from artemis.reviewed_file import read_rows
+from artemis.report.run import limits
+from artemis.report.run.build import build_report
+from artemis.reviews.reviewed import import_labels
+from artemis.reviews.reviewed_file import read_rows
 from tests.report.browsing import BROWSER_TEST, OpenPage
 from tests.report.conftest import HOSTILE, typical_tables, write_run
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from artemis.formulas import undone
-from artemis.report import limits
-from artemis.report.as_data import csv_data
-from artemis.report.build import build_report
+from artemis.report.run import limits
+from artemis.report.run.as_data import csv_data
+from artemis.report.run.build import build_report
 from artemis.report.tabular import csv_text
 from artemis.report.words import DASH
+from artemis.system.formulas import undone
 from tests.report.browsing import BROWSER_TEST, HELD, RELEASED, OpenPage
 from tests.report.conftest import (
     HOSTILE,

@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("tensorflow", reason="needs the extra `train`")
 
 from artemis.errors import TrainingDataError
-from artemis.locks import exclusive
+from artemis.system.locks import exclusive
 from artemis.training.figures.tables import describe
 from artemis.training.labelled.dataset import TrainingSet
 from artemis.training.labelled.manifest_file import BOX_COLUMNS

@@ -19,7 +19,7 @@ from artemis.models.decisions import read_decisions
 from artemis.models.manifest import load_manifest
 from artemis.models.out_of_fold import read_out_of_fold
 from artemis.models.registry import model_folder, promote
-from artemis.retrainings import (
+from artemis.models.retrainings import (
     RetrainingRecord,
     read_record,
     retrainings_root,

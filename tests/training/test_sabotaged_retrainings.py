@@ -14,7 +14,7 @@ pytest.importorskip("tensorflow", reason="needs the extra `train`")
 
 from artemis.labels import CATEGORY_NAMES
 from artemis.models.registry import model_folder, promote
-from artemis.retrainings import read_record, retrainings_root
+from artemis.models.retrainings import read_record, retrainings_root
 from artemis.said import CATEGORY_WORDS
 from artemis.settings import Settings
 from artemis.training.network.memory import keep_freed_memory

@@ -6,7 +6,6 @@ from typing import Final
 
 import numpy as np
 
-from artemis.evidence_map import CAPTION, gives_evidence
 from artemis.labels import CATEGORY_NAMES, PLANES, TUMORS
 from artemis.models.card.blocks import (
     Block,
@@ -16,6 +15,7 @@ from artemis.models.card.blocks import (
     Reliability,
     Section,
 )
+from artemis.models.evidence_map import CAPTION, gives_evidence
 from artemis.models.figures import (
     class_table,
     figure,

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from artemis.evidence_map import gives_evidence
 from artemis.models.card.blocks import Block, Figures, Paragraph, Section
+from artemis.models.evidence_map import gives_evidence
 from artemis.models.figures import table_of
 from artemis.models.manifest import Manifest
 

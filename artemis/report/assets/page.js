@@ -1,7 +1,7 @@
 "use strict";
 // Enhances a page that is complete without it: sorting, filtering, copying, unfolding for print.
 const lists = new Map(); // by table, for the other scripts of the page
-// A cell of a CSV, and the text of one: no spreadsheet takes it for a formula (artemis/formulas.py).
+// A cell of a CSV, and the text of one: no spreadsheet takes it for a formula (artemis/system/formulas.py).
 const FORMULA = /^'*[=+\-@\t\r\n\uFF1D\uFF0B\uFF0D\uFF20]/;
 const cellOf = (text) => {
   const safe = FORMULA.test(text) ? `'${text}` : text;

@@ -263,7 +263,7 @@
     (known() ? part.name : part.reviewer).focus({ preventScroll: true });
   };
 
-  // ---- CSV, as artemis/reviewed_file.py reads it
+  // ---- CSV, as artemis/reviews/reviewed_file.py reads it
   const csv = () => {
     const lines = Object.entries(marks).map(([id, one]) =>
       ({ ...one, note: plain(one.note ?? ""), run_id: runOf(id), slice_id: id, reviewer: reviewer(), adjudication: settling ? "yes" : "" }));

@@ -17,18 +17,17 @@ from PIL import Image, ImageDraw, ImageFont
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
+from artemis.answers.overlay import blend
+from artemis.batches.inbox import batch_now
 from artemis.errors import ExportError
-from artemis.evidence_map import CAPTION, normalised, on_picture, tumor_evidence
-from artemis.files import raw_path
-from artemis.inbox import batch_now
-from artemis.ingest.dicom_frames import cosines_of, turn_of
+from artemis.ingest.dicom.frames import cosines_of, turn_of
 from artemis.ingest.identity import IdentityKey
 from artemis.ingest.plan import PlanEntry
 from artemis.ingest.read import read_chunk
 from artemis.labels import TUMORS
+from artemis.models.evidence_map import CAPTION, normalised, on_picture, tumor_evidence
 from artemis.models.registry import find_version, load_model
 from artemis.models.runtime import ClassificationModel
-from artemis.overlay import blend
 from artemis.preprocess import model_input, square_box
 from artemis.report.dicom.marks import (
     MANUFACTURER,
@@ -43,6 +42,7 @@ from artemis.report.dicom.structured_report import StudyAnswers
 from artemis.report.dicom.uids import derived_uid
 from artemis.report.words import TUMOR_WORDS, visible
 from artemis.runs import ModelRecord, RunRecord
+from artemis.system.files import raw_path
 
 SERIES_NUMBER: Final = 9302
 _LEAST_SIDE: Final = 512  # pixels of the captured picture, so that its text can be read

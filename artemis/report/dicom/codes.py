@@ -51,7 +51,7 @@ def own_code(code: str) -> CodedConcept:
 
 
 def reason_code(reason: str) -> CodedConcept:
-    """Return the code of a reason for review, see `artemis.review.ReviewReason`."""
+    """Return the code of a reason for review, see `artemis.answers.review.ReviewReason`."""
     meaning = REVIEW_REASON_WORDS.get(reason, reason).replace("\u2019", "'")
     return CodedConcept(_REASON_CODES.get(reason, reason)[:16], SCHEME, meaning)
 

@@ -12,12 +12,12 @@ from typing import Any, Final
 from pydicom.dataset import Dataset
 
 from artemis.errors import ExportError
-from artemis.files import atomic_path, sha256_file, write_text_atomic
 from artemis.predictions import plain_rows, read_studies, table_rows
 from artemis.report.dicom.capture import captures, mapping_model
 from artemis.report.dicom.originals import Study, find_studies
 from artemis.report.dicom.structured_report import StudyAnswers, structured_report
 from artemis.runs import read_record
+from artemis.system.files import atomic_path, sha256_file, write_text_atomic
 
 EXPORTS: Final = "exports"
 """Folder of the workspace."""

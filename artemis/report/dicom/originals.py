@@ -15,16 +15,16 @@ from typing import Any, BinaryIO, Final
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
+from artemis.batches.inbox import batch_now
 from artemis.errors import ExportError, ScanError
-from artemis.files import raw_path
-from artemis.inbox import batch_now
 from artemis.ingest.border import image_border, open_regular
-from artemis.ingest.dicom_file import open_dicom
+from artemis.ingest.dicom.file import open_dicom
 from artemis.ingest.discover import located
 from artemis.ingest.quiet import mute_readers
 from artemis.predictions import table_rows
 from artemis.report.words import counted, visible
 from artemis.runs import RunRecord
+from artemis.system.files import raw_path
 
 PATIENT_AND_STUDY: Final = (
     "PatientName",

@@ -23,6 +23,7 @@ from highdicom.sr import (
     TrackingIdentifier,
 )
 
+from artemis.answers.review import ReviewReason
 from artemis.report.dicom.codes import coding_schemes, dicom_code, own_code, reason_code
 from artemis.report.dicom.marks import (
     MANUFACTURER,
@@ -36,7 +37,6 @@ from artemis.report.dicom.marks import (
 from artemis.report.dicom.originals import SourceSlice, Study
 from artemis.report.dicom.uids import derived_uid
 from artemis.report.words import confidence_step, visible
-from artemis.review import ReviewReason
 from artemis.runs import ModelRecord, RunRecord
 
 SERIES_NUMBER: Final = 9301

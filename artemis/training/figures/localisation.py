@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from artemis.evidence_map import tumor_evidence
 from artemis.labels import PLANES
+from artemis.models.evidence_map import tumor_evidence
 from artemis.models.manifest import Interval
 from artemis.preprocess import foreground_threshold
 from artemis.training.figures.evaluate import RESAMPLES, resampled_groups
@@ -114,7 +114,7 @@ def localise(
     Parameters
     ----------
     evidence : ndarray, (n, h, w), float32
-        At least 0, see `artemis.evidence_map.tumor_evidence`.
+        At least 0, see `artemis.models.evidence_map.tumor_evidence`.
     boxes : ndarray, (n, 4), float32
         x0, y0, x1, y1 in fractions of the model input; NaN where none is known.
     pictures : ndarray, (n, side, side), uint8

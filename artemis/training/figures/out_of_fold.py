@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from artemis.files import atomic_path
 from artemis.labels import CATEGORY_NAMES, PROBABILITY_COLUMNS
 from artemis.models.runtime import softmax
+from artemis.system.files import atomic_path
 
 LOGIT_COLUMNS: Final = tuple(f"logit_{name}" for name in CATEGORY_NAMES)
 

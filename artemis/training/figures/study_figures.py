@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from artemis.answers.study_rules import DEFAULT_RULE, RULES, Probabilities
 from artemis.labels import NO_TUMOR, PLANES, TUMORS
 from artemis.models.manifest import RuleFigures, StudyFigures, Together
 from artemis.models.runtime import tumor_probabilities
-from artemis.study_rules import DEFAULT_RULE, RULES, Probabilities
 from artemis.training.figures.bootstrap import grouped_mean
 from artemis.training.figures.evaluate import resampled_groups
 
@@ -187,7 +187,7 @@ def diluted(
 def compare_rules(
     studies: Studies, without_tumor: NDArray[np.float32], seed: int = 0
 ) -> dict[str, RuleFigures]:
-    """Measure every rule of `artemis.study_rules.RULES` on the same studies.
+    """Measure every rule of `artemis.answers.study_rules.RULES` on the same studies.
 
     Parameters
     ----------

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from artemis.answers.review import sureness
 from artemis.errors import TrainingDataError
 from artemis.models.manifest import Interval
-from artemis.review import sureness
 from artemis.training.figures.confidence import confidence_figures
 from artemis.training.figures.evaluate import resampled_groups
 
@@ -26,7 +26,7 @@ def together_figures(
     """Measure each model's answers in the order of the doubt that all models share.
 
     It is that of slices within the out-of-distribution limit, of good quality, and not against
-    a header, see `artemis.review.doubt_of`.
+    a header, see `artemis.answers.review.doubt_of`.
 
     Parameters
     ----------

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from artemis.files import atomic_path
+from artemis.system.files import atomic_path
 
 
 class ArrayStore:

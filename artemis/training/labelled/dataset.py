@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from artemis.datasets.copies import THUMB_SIDE, Fingerprints, find_copies
 from artemis.ingest.identity import IdentityKey
 from artemis.labels import category_of
-from artemis.reviewed import read_reviewed
+from artemis.reviews.reviewed import read_reviewed
 from artemis.runs import IDENTITY_KEY
 from artemis.settings import IngestSettings
 from artemis.training.labelled.locked import is_locked, read_locked

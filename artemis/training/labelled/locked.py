@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from artemis.datasets.copies import THUMB_SIDE, Fingerprints, find_copies
 from artemis.errors import TrainingDataError
-from artemis.files import atomic_path
+from artemis.system.files import atomic_path
 
 LOCKED_NAME: Final = "locked.parquet"
 """File below ``models/`` of a workspace."""

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from artemis.datasets.copies import THUMB_SIDE, Fingerprints, fingerprint
 from artemis.errors import TrainingDataError
-from artemis.files import sha256_file
 from artemis.ingest.identity import IdentityKey
 from artemis.ingest.plan import PlanEntry
 from artemis.ingest.probe import probe
 from artemis.ingest.read import IngestedSlice, read_chunk
 from artemis.preprocess import PREPROCESSING_ID, model_input, square_box
 from artemis.settings import IngestSettings
+from artemis.system.files import sha256_file
 from artemis.training.labelled.arrays import ArrayStore
 
 PRINT_SIDE: Final = 160

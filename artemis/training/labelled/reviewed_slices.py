@@ -11,11 +11,11 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from artemis.batches.inbox import batch_now
 from artemis.errors import RunRecordError
-from artemis.files import printable_path, raw_path, sha256_file
-from artemis.inbox import batch_now
 from artemis.predictions import read_table
 from artemis.runs import read_record
+from artemis.system.files import printable_path, raw_path, sha256_file
 from artemis.training.labelled.manifest_file import BOX_COLUMNS, LABEL_COLUMNS
 from artemis.training.labelled.pictures import Source
 
@@ -65,7 +65,7 @@ def find_slices(workspace: Path, reviewed: pd.DataFrame, known: Collection[str])
     workspace : Path
         Holds the runs.
     reviewed : pandas.DataFrame
-        From `artemis.reviewed.read_reviewed`; those agreed or by a single reviewer are taken.
+        From `read_reviewed`; those agreed or by a single reviewer are taken.
     known : collection of str
         Slices that the training set holds already.
     """

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 
 from artemis.errors import TrainingDataError
-from artemis.files import printable_path
 from artemis.ingest.discover import walk
 from artemis.ingest.probe import probe
 from artemis.labels import CATEGORY_NAMES, TUMORS, canonical_tumor, parse_category
 from artemis.settings import IngestSettings
+from artemis.system.files import printable_path
 from artemis.training.labelled.manifest_file import (
     BOX_COLUMNS,
     LABEL_COLUMNS,

@@ -9,7 +9,7 @@ from typing import Final
 import keras
 import numpy as np
 
-from artemis.files import atomic_path
+from artemis.system.files import atomic_path
 
 _NAME: Final = re.compile(r"epoch-([0-9]+)\.npz")
 

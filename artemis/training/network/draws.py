@@ -22,11 +22,11 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from artemis.ending import check_goes_on
 from artemis.errors import BusyError
-from artemis.locks import exclusive
 from artemis.models.architectures import MAP_STRIDE, STEM_END, build_stem
 from artemis.models.network import open_network
+from artemis.system.ending import check_goes_on
+from artemis.system.locks import exclusive
 from artemis.training.network.augment import augment_with_boxes, seed_of
 from artemis.training.network.export import export_litert
 from artemis.training.network.recipes import Recipe

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from artemis.files import atomic_path
+from artemis.system.files import atomic_path
 
 
 def export_litert(model: keras.Model, path: Path, *, half: bool = True) -> dict[str, list[int]]:

@@ -13,8 +13,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from artemis.ending import check_goes_on
 from artemis.models.architectures import build_baseline, build_stem, build_trunk, join
+from artemis.system.ending import check_goes_on
 from artemis.training.figures.evaluate import macro_f1
 from artemis.training.network.checkpoint import Checkpoint
 from artemis.training.network.draws import make_draws
@@ -137,7 +137,7 @@ def fit(
     Raises
     ------
     RunEndedError
-        If what is watched was ended, see `artemis.ending.watching`.
+        If what is watched was ended, see `artemis.system.ending.watching`.
     """
     keras.utils.set_random_seed(recipe.seed)
     model = _build(recipe, imagenet)
@@ -260,7 +260,7 @@ class _Ender(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no 
     """Stop before the next step if what the training is part of was ended."""
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        """Ask, see `artemis.ending.watching`."""
+        """Ask, see `artemis.system.ending.watching`."""
         check_goes_on()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from artemis.allocator import M_ARENA_MAX, M_MMAP_MAX, M_TOP_PAD, M_TRIM_THRESHOLD, tune
+from artemis.system.allocator import M_ARENA_MAX, M_MMAP_MAX, M_TOP_PAD, M_TRIM_THRESHOLD, tune
 
 _NEVER: Final = 2**31 - 1
 _PARAMETERS: Final = (
@@ -26,6 +26,6 @@ def keep_freed_memory() -> bool:
     Returns
     -------
     bool
-        See `artemis.allocator.tune`.
+        See `artemis.system.allocator.tune`.
     """
     return tune(_PARAMETERS)

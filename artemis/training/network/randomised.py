@@ -16,8 +16,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from artemis.evidence_map import MAPS, tumor_evidence
 from artemis.labels import PLANES
+from artemis.models.evidence_map import MAPS, tumor_evidence
 from artemis.models.manifest import Randomisation, Shuffled
 from artemis.training.figures.localisation import judge_maps, randomisation_check
 from artemis.training.network.fit import Fitted

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from artemis.errors import ModelError
-from artemis.files import atomic_path
+from artemis.system.files import atomic_path
 
 Weights = Sequence[NDArray[np.float32]]
 """Of one network, in Keras's order."""

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from artemis.batch import conclude_run, plan_chunks, start_run, write_plans
-from artemis.classify import conclude_chunk, ingest_chunk, predict_chunk
+from artemis.answers.studies import write_studies
+from artemis.batches.batch import conclude_run, plan_chunks, start_run, write_plans
+from artemis.batches.classify import conclude_chunk, ingest_chunk, predict_chunk
 from artemis.report.dicom.export import Export, export_dicom
 from artemis.runs import Counts, RunPaths, read_record, write_record
 from artemis.settings import Settings
-from artemis.studies import write_studies
 from tests.ingest.builders import ENHANCED_MR, TRANSVERSE, head, item, mr, save
 
 MODELS = ("mobilenet_v2", "baseline")

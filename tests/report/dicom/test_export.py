@@ -11,13 +11,13 @@ from pydicom.dataset import Dataset
 from typer.testing import CliRunner
 
 import cli
+from artemis.answers.review import ReviewReason
+from artemis.batches.own import own_outputs
 from artemis.errors import ExportError
-from artemis.own import own_outputs
 from artemis.predictions import read_table
 from artemis.report.dicom.codes import NAMES, SCHEME, VALUES, reason_code
 from artemis.report.dicom.export import Export, export_dicom
 from artemis.report.dicom.structured_report import certainty_percent
-from artemis.review import ReviewReason
 from artemis.runs import RunPaths, read_record, write_record
 from artemis.settings import Settings
 from tests.report.dicom.conftest import run_of

@@ -5,7 +5,7 @@ import io
 import pytest
 from pydicom.dataset import Dataset
 
-from artemis.ingest.dicom_file import open_dicom
+from artemis.ingest.dicom.file import open_dicom
 from artemis.report.dicom.marks import legal_header
 from artemis.report.dicom.originals import KEYWORDS
 from tests.ingest.builders import dicom_bytes, mr

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from artemis.study_rules import RULES
+from artemis.answers.study_rules import RULES
 from artemis.training.figures.study_figures import (
     by_patient,
     compare_rules,

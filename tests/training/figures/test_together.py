@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from artemis.answers.review import sureness
 from artemis.errors import TrainingDataError
-from artemis.review import sureness
 from artemis.training.figures.confidence import surest
 from artemis.training.figures.together import together_figures
 from tests.training.drawn import softmax

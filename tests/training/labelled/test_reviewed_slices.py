@@ -12,13 +12,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from artemis import inbox
-from artemis.batch import plan_chunks, start_run, write_plans
-from artemis.classify import ingest_chunk
+from artemis.batches import inbox
+from artemis.batches.batch import plan_chunks, start_run, write_plans
+from artemis.batches.classify import ingest_chunk
 from artemis.labels import category_of
 from artemis.predictions import read_table
-from artemis.reviewed import import_labels
-from artemis.reviewed_file import COLUMNS
+from artemis.reviews.reviewed import import_labels
+from artemis.reviews.reviewed_file import COLUMNS
 from artemis.settings import IngestSettings, Settings
 from artemis.training.labelled.dataset import TrainingSet, load_training_set
 from artemis.training.labelled.locked import lock_groups

@@ -13,8 +13,8 @@ pytest.importorskip("tensorflow", reason="needs the extra `train`")
 
 import tensorflow as tf
 
-from artemis.locks import exclusive
 from artemis.models.architectures import build_stem
+from artemis.system.locks import exclusive
 from artemis.training.network.draws import Draws, draw_areas, make_draws
 from artemis.training.network.feeds import Samples
 from tests.training.small import tiny

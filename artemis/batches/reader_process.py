@@ -1,0 +1,85 @@
+"""The side of `artemis.batches.readers` that reads: a process that a hostile file may crash.
+
+It answers each line of JSON, a step and its chunk, with the step's outcome; before that it says,
+line by line, at which frame it is, so that the frame is known if it ends there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from queue import SimpleQueue
+from typing import IO, Any, Final
+
+from artemis.batches.classify import conclude_chunk, ingest_chunk
+from artemis.errors import ArtemisError
+from artemis.runs import RunPaths, read_record
+from artemis.system.allocator import give_back, share_heaps
+from artemis.system.ending import watching
+
+_INPUT_ENDS: Final = ""
+_PATIENCE: Final = 5.0
+"""Seconds from the end of the input to that of the process, which may be at a long read."""
+
+
+def serve() -> None:
+    """Answer `artemis.batches.readers` until standard input closes, in mid-chunk if need be."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command decides what an interrupt ends
+    share_heaps()
+    questions: SimpleQueue[str] = SimpleQueue()
+    closed = threading.Event()
+    threading.Thread(target=_listen, args=(questions, closed), daemon=True).start()
+    with _own_output() as talk, watching(closed.is_set):
+        while question := questions.get():
+            answer = _answered(json.loads(question), talk)
+            give_back()
+            _say(talk, answer)
+
+
+def _own_output() -> IO[str]:
+    """Return standard output for answers alone; what a library prints goes to standard error."""
+    talk = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return talk
+
+
+def _listen(questions: SimpleQueue[str], closed: threading.Event) -> None:
+    for line in sys.stdin:
+        questions.put(line)
+    closed.set()
+    questions.put(_INPUT_ENDS)
+    time.sleep(_PATIENCE)
+    os._exit(1)
+
+
+def _answered(question: dict[str, Any], talk: IO[str]) -> dict[str, Any]:
+    root, chunk = Path(question["run"]), question["chunk"]
+    run = RunPaths(root.parent.parent, root.name)
+    spoilt = {(entry, frame) for entry, frame in question["spoilt"]}
+
+    def may_read(entry: int, frame: int) -> bool:
+        if (entry, frame) in spoilt:
+            return False
+        _say(talk, {"at": [entry, frame]})
+        return True
+
+    try:
+        record = read_record(root)
+        if question["step"] == "conclude":
+            return {"done": conclude_chunk(run, record, chunk)}
+        counts = ingest_chunk(run, record, chunk, question["sides"], may_read)
+        return {"done": counts.model_dump()}
+    except OSError as error:
+        return {"error": "OSError", "arguments": [error.errno, error.strerror or str(error)]}
+    except ArtemisError as error:
+        return {"error": type(error).__name__, "arguments": [str(error)]}
+
+
+def _say(talk: IO[str], answer: dict[str, Any]) -> None:
+    talk.write(json.dumps(answer) + "\n")
+    talk.flush()

@@ -1,0 +1,135 @@
+"""The pictures of a run: small ones of every slice, larger ones of those to be looked at first.
+
+The small ones are made when a slice is read, with its evidence once it is known. Between the two
+they wait in the chunk's scratch, with the square that the models see. The larger ones are what the
+models see, which lies in the scratch anyway, so that they cost nothing until they are wanted.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from PIL import Image
+
+from artemis.answers.overlay import evidence_layer, jpeg_bytes, overlay_jpeg
+from artemis.predictions import write_part
+from artemis.preprocess import SquareBox
+
+VIEWS: Final = 40
+"""Slices of a chunk that get a larger picture, the most doubtful ones.
+
+As many as a report shows in full: the most doubtful of a run are among those of its chunks.
+"""
+
+_SCRATCH_SCHEMA: Final = pa.schema(
+    [
+        pa.field("slice_id", pa.string(), nullable=False),
+        pa.field("jpeg", pa.binary(), nullable=False),
+        pa.field("width", pa.int32(), nullable=False),
+        *(pa.field(name, pa.int32(), nullable=False) for name in ("left", "top", "side")),
+    ]
+)
+
+
+def thumbnail_row(
+    slice_id: str, pixels: NDArray[np.uint8], box: SquareBox, side: int
+) -> dict[str, Any]:
+    """Return what is kept of a slice until its evidence is known.
+
+    Parameters
+    ----------
+    slice_id : str
+        Of the slice.
+    pixels : ndarray, (h, w), uint8
+        Grey picture.
+    box : SquareBox
+        What of it the models see.
+    side : int
+        Longest side of the thumbnail in pixels.
+    """
+    image = Image.fromarray(pixels)
+    image.thumbnail((side, side), Image.Resampling.BILINEAR)
+    return {
+        "slice_id": slice_id,
+        "jpeg": jpeg_bytes(image),
+        "width": pixels.shape[1],
+        "left": box.left,
+        "top": box.top,
+        "side": box.side,
+    }
+
+
+def keep_thumbnails(target: Path, rows: list[dict[str, Any]]) -> None:
+    """Write rows of `thumbnail_row` to a scratch file, atomically."""
+    write_part(target, rows, _SCRATCH_SCHEMA)
+
+
+def doubtful_slices(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the ids of the `VIEWS` most doubtful slices that need review, each once.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        A chunk's predictions of the run's first model.
+    """
+    doubtful = sorted((row for row in rows if row["needs_review"]), key=lambda row: -row["doubt"])
+    return list(dict.fromkeys(row["slice_id"] for row in doubtful))[:VIEWS]
+
+
+def finished_thumbnails(
+    kept: Path,
+    evidence: Mapping[str, NDArray[np.float32]],
+    views: Mapping[str, NDArray[np.uint8]],
+) -> list[dict[str, Any]]:
+    """Return the rows of the table `thumbnails`.
+
+    `jpeg` is the whole slice, small, and `overlay` the same with its evidence. `view_jpeg` is
+    what the models see of it, larger, and `view_evidence` a PNG of the evidence alone, to be
+    laid over that; both are missing for slices without a view.
+
+    Parameters
+    ----------
+    kept : Path
+        Written by `keep_thumbnails`.
+    evidence : mapping of str to ndarray, (h, w), float32
+        By slice id, see `artemis.models.evidence_map.tumor_evidence`; a slice without it, or
+        without any place above zero, has no overlay.
+    views : mapping of str to ndarray, (side, side), uint8
+        Model inputs of the slices that get a larger picture, by slice id.
+    """
+    some = {slice_id: one for slice_id, one in evidence.items() if one.max() > 0}
+    return [
+        {
+            "slice_id": row["slice_id"],
+            "jpeg": row["jpeg"],
+            "overlay": _overlay(row, some.get(row["slice_id"])),
+            **_view(views.get(row["slice_id"]), some.get(row["slice_id"])),
+        }
+        for row in pq.ParquetFile(kept).read().to_pylist()
+    ]
+
+
+def _view(
+    picture: NDArray[np.uint8] | None, evidence: NDArray[np.float32] | None
+) -> dict[str, bytes | None]:
+    if picture is None:
+        return {"view_jpeg": None, "view_evidence": None}
+    return {
+        "view_jpeg": jpeg_bytes(Image.fromarray(picture)),
+        "view_evidence": None if evidence is None else evidence_layer(evidence),
+    }
+
+
+def _overlay(row: Mapping[str, Any], evidence: NDArray[np.float32] | None) -> bytes | None:
+    if evidence is None:
+        return None
+    picture = Image.open(io.BytesIO(row["jpeg"]))
+    box = SquareBox(row["left"], row["top"], row["side"])
+    return overlay_jpeg(picture, picture.width / row["width"], box, evidence)

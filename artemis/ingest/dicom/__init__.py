@@ -1,0 +1,1 @@
+"""DICOM objects, from the file to grey pictures."""

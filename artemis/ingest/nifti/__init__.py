@@ -1,0 +1,1 @@
+"""NIfTI volumes, from the file to grey pictures."""

@@ -1,0 +1,1 @@
+"""PNG, JPEG, BMP and TIFF, from the file to grey pictures."""

@@ -1,0 +1,1 @@
+"""Inline SVG, drawn in Python."""

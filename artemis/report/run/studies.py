@@ -1,0 +1,166 @@
+"""What the section of studies shows: each answer with its slices, and along the slices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from artemis.labels import TUMORS
+from artemis.report.plots.sparkline import sparkline
+from artemis.report.run import limits
+from artemis.report.run.data import RunData
+from artemis.report.run.items import SliceItem
+from artemis.report.run.study_data import StudyAnswer, StudyEntry
+from artemis.report.words import (
+    TUMOR_WORDS,
+    UNLIKE,
+    confidence_step,
+    counted,
+    joined,
+    percent,
+    sentence,
+    visible,
+)
+
+_KEY_DIGITS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class StudyCard:
+    """A series or study on the page.
+
+    Attributes
+    ----------
+    entry : StudyEntry
+        Its answers.
+    title : str
+        What it is, by its keys.
+    where : str
+        File of its first slice.
+    strip : list of (SliceItem, str)
+        The supporting slices of the first model, and the probability of its answer in each.
+    trace : Markup or None
+        The probability along the slices of a series; slices of several have no order. A slice
+        unlike the training images is a gap: the probability of such a one means nothing.
+    gaps : bool
+        Whether there are such slices.
+    rule : str
+        How the slices' answers became one, in words.
+    """
+
+    entry: StudyEntry
+    title: str
+    where: str
+    strip: list[tuple[SliceItem, str]]
+    trace: Markup | None
+    gaps: bool
+    rule: str
+
+
+def studies_view(data: RunData) -> dict[str, Any]:
+    """Return the studies that are shown, those that need a human first, and how many there are."""
+    of_study, of_series = _members(data)
+    # A study is said no finer than its slices.
+    steps = {model.name: confidence_step(model.ece) for model in data.record.models}
+    cards = []
+    for entry in limits.shown_studies(data):
+        whole = entry.series_key is None
+        members = (
+            of_study[entry.study_key] if whole else of_series[entry.study_key, entry.series_key]
+        )
+        cards.append(
+            StudyCard(
+                entry=entry,
+                title=_title(data, entry),
+                where=members[0].path,
+                strip=_strip(entry, members),
+                trace=None if whole else _trace(entry, members, steps),
+                gaps=any(answer.far for item in members for answer in item.answers.values()),
+                rule=_rule_words(entry.rule),
+            )
+        )
+    return {"cards": cards, "found": len(data.studies), "tumors": TUMORS, "steps": steps}
+
+
+def _rule_words(rule: str) -> str:
+    """Return how a rule of `artemis.answers.study_rules.RULES` makes one answer, in words."""
+    head, _, count = rule.rpartition("_")
+    if head == "mean_of_top" and count.isdecimal():
+        return "by one slice" if count == "1" else f"by the mean of up to {count} slices"
+    return visible(f"by {rule.replace('_', ' ')}")
+
+
+def _members(
+    data: RunData,
+) -> tuple[dict[str | None, list[SliceItem]], dict[tuple[str | None, str | None], list[SliceItem]]]:
+    """Return the slices of each study, and of each series of a study, in their order."""
+    of_study: dict[str | None, list[SliceItem]] = {}
+    of_series: dict[tuple[str | None, str | None], list[SliceItem]] = {}
+    for item in sorted(data.items, key=lambda item: (item.series_index or 0, item.number)):
+        of_study.setdefault(item.study_key, []).append(item)
+        of_series.setdefault((item.study_key, item.series_key), []).append(item)
+    return of_study, of_series
+
+
+def _title(data: RunData, entry: StudyEntry) -> str:
+    study = f"Study {visible(entry.study_key[:_KEY_DIGITS])}" if entry.study_key else ""
+    if entry.series_key is None:
+        others = sum(
+            one.study_key == entry.study_key and one.series_key is not None for one in data.studies
+        )
+        return f"{study}, all {others} series" if others else study
+    is_file = entry.series_key.startswith("file-")
+    series = "volume" if is_file else f"series {visible(entry.series_key[:_KEY_DIGITS])}"
+    return ", ".join(part for part in (study, series) if part) if study else sentence(series)
+
+
+def _strip(entry: StudyEntry, members: list[SliceItem]) -> list[tuple[SliceItem, str]]:
+    model, answer = next(iter(entry.answers.items()))
+    first_of: dict[str, SliceItem] = {}
+    for item in members:
+        first_of.setdefault(item.slice_id, item)
+    supporting = (first_of[one] for one in answer.supporting if one in first_of)
+    return [
+        (item, item.answers[model].said(_share(item, model, answer.tumor))) for item in supporting
+    ]
+
+
+def _trace(entry: StudyEntry, members: list[SliceItem], steps: dict[str, int]) -> Markup:
+    model, answer = next(iter(entry.answers.items()))
+    lines = [
+        [
+            _share(item, name, answer.tumor)
+            if name in item.answers and not item.answers[name].far
+            else None
+            for item in members
+        ]
+        for name in entry.answers
+    ]
+    marked = {k for k, item in enumerate(members) if item.slice_id in answer.supporting}
+    words = (
+        f"Probability of {TUMOR_WORDS[answer.tumor]} along {counted(len(members), 'slice')}, "
+        f"{joined(list(entry.answers))}; to {model} {_range_words(members, model, answer, steps)}."
+    )
+    return sparkline(lines, marked, words)
+
+
+def _range_words(
+    members: list[SliceItem], model: str, answer: StudyAnswer, steps: dict[str, int]
+) -> str:
+    """Return the least and the greatest probability, of slices of which it may be said."""
+    given = [item for item in members if model in item.answers]
+    said = [_share(item, model, answer.tumor) for item in given if not item.answers[model].far]
+    if not said:
+        return f"every slice is {UNLIKE}"
+    far = len(given) - len(said)
+    least, most = (percent(value, steps[model]) for value in (min(said), max(said)))
+    return f"from {least} to {most}" + (f" without {far} {UNLIKE}" if far else "")
+
+
+def _share(item: SliceItem, model: str, tumor: str) -> float:
+    answer = item.answers[model]
+    planes = len(answer.probabilities) // len(TUMORS)
+    start = TUMORS.index(tumor) * planes
+    return min(1.0, sum(answer.probabilities[start : start + planes]))

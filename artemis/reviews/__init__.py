@@ -1,0 +1,1 @@
+"""What reviewers said of slices: their CSV, and the labels of a workspace."""

@@ -1,0 +1,1 @@
+"""Files, locks, processes, memory and stores: what knows nothing of scans."""

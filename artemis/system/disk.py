@@ -1,0 +1,53 @@
+"""What a person is told when the disk, and not Artemis, is what failed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from pathlib import Path
+from typing import Final
+
+_FULL: Final = {errno.ENOSPC, errno.EDQUOT}
+_IN_THE_WAY: Final = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EEXIST,
+    errno.ENAMETOOLONG,
+}
+_TEMPORARY: Final = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp")  # see `atomic_path`
+_QUOTED: Final = re.compile(r"'([^']+)'")
+
+
+def disk_words(error: OSError) -> str | None:
+    """Return which file cannot be used, why, and what to do; None if that is not what failed.
+
+    A file that is missing is not of these: whoever reads one says what it is.
+    """
+    if error.errno not in _FULL | _IN_THE_WAY:
+        return None
+    named = error.filename if isinstance(error.filename, str | os.PathLike) else _quoted(error)
+    if not named:
+        return None
+    path = Path(named)
+    if made := _TEMPORARY.fullmatch(path.name):
+        path = path.with_name(made[1])
+    remedy = (
+        "Free some space"
+        if error.errno in _FULL
+        else "Change its rights, or remove what is in the way"
+    )
+    return (
+        f"{path}: expected a file or folder that can be read and written. Received: "
+        f"{os.strerror(error.errno)}. {remedy}, or choose another place with --workspace, "
+        "ARTEMIS_WORKSPACE or the command's --output."
+    )
+
+
+def _quoted(error: OSError) -> str | None:
+    """Return the path in the text of an error that names it nowhere else, as pyarrow's do."""
+    found = _QUOTED.search(str(error))
+    return found[1] if found else None

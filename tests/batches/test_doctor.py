@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from artemis.batches.doctor import examine_models, examine_workspace
+from artemis.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_doctor_says_how_to_mend_a_damaged_model(tmp_path: Path) -> None:
+    pointer = tmp_path / "models" / "baseline" / "CHAMPION"
+    pointer.parent.mkdir(parents=True)
+    pointer.write_text("gone")
+    failed = [c for c in examine_models(Settings(workspace=tmp_path)) if c.verdict == "fail"]
+    assert [check.name for check in failed] == ["Model baseline"]
+    assert "Delete the file to use the shipped model" in failed[0].finding
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of a process are POSIX's")
+def test_doctor_finds_out_that_a_workspace_takes_no_more(tmp_path: Path) -> None:
+    assert examine_workspace(Settings(workspace=tmp_path))[0].verdict != "fail"
+    told = (
+        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+        "from artemis.batches.doctor import examine_workspace\n"
+        "from artemis.settings import Settings\n"
+        f"for check in examine_workspace(Settings(workspace={str(tmp_path)!r})): print(check)\n"
+    )
+    answer = subprocess.run([sys.executable, "-c", told], cwd=ROOT, capture_output=True, text=True)
+    assert "verdict='fail'" in answer.stdout
+    assert f"{tmp_path}: expected that files can be written there. Received: File too large." in (
+        answer.stdout
+    )
+    assert not [*tmp_path.iterdir()]

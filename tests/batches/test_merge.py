@@ -1,0 +1,232 @@
+"""Shards of the samples, joined again: real files, real models, no Prefect."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from artemis.answers.studies import write_studies
+from artemis.batches.batch import conclude_run, plan_chunks, plan_shard, start_run, write_plans
+from artemis.batches.classify import conclude_chunk, ingest_chunk, predict_chunk
+from artemis.batches.merge import merge_runs
+from artemis.errors import MergeError
+from artemis.ingest.shards import Shard
+from artemis.predictions import read_run, read_studies, read_table
+from artemis.report.run.data import load_run
+from artemis.runs import Counts, RunPaths, RunRecord, read_record
+from artemis.settings import Settings
+
+MODELS = ["mobilenet_v2", "baseline"]
+
+
+def classify(batch: Path, settings: Settings, models: list[str], shard: str | None = None) -> Path:
+    """Classify a batch or a shard of it, step by step; return the run's folder."""
+    run, record = start_run(batch, settings, models, "a test")
+    if shard is None:
+        chunks = plan_chunks(batch, settings)
+    else:
+        chunks, share = plan_shard(batch, settings, Shard.parse(shard))
+        record = record.model_copy(update={"shard": share})
+    write_plans(run, chunks)
+    counts = Counts()
+    for chunk in range(len(chunks)):
+        counts += ingest_chunk(run, record, chunk, sorted({m.side for m in record.models}))
+        for model in record.models:
+            predict_chunk(run, record, chunk, model.name, model.folder)
+        counts += Counts(needs_review=conclude_chunk(run, record, chunk))
+    write_studies(run, record)
+    conclude_run(run, record, counts, {"classify": 1.0})
+    return run.root
+
+
+def settings_of(workspace: Path) -> Settings:
+    return Settings(workspace=workspace, chunk_slices=8)
+
+
+def merge(workspace: Path, runs: list[Path]) -> RunRecord:
+    return merge_runs(runs, settings_of(workspace), "a merge")
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("merge")
+
+
+@pytest.fixture(scope="module")
+def whole(workspace: Path, samples: Path) -> Path:
+    return classify(samples, settings_of(workspace), MODELS)
+
+
+@pytest.fixture(scope="module")
+def shards(workspace: Path, samples: Path) -> list[Path]:
+    return [
+        classify(samples, settings_of(workspace), MODELS, f"{number}/3") for number in (1, 2, 3)
+    ]
+
+
+@pytest.fixture(scope="module")
+def merged(workspace: Path, shards: list[Path]) -> Path:
+    record = merge(workspace, [shards[2], shards[0], shards[1]])
+    return RunPaths(workspace, record.run_id).root
+
+
+def comparable(table: pd.DataFrame) -> pd.DataFrame:
+    return table.drop(columns=["run_id"], errors="ignore")
+
+
+@pytest.mark.parametrize("name", ["slices", "predictions", "thumbnails", "studies"])
+def test_merged_run_has_the_rows_of_the_whole_batch_in_order(
+    whole: Path, merged: Path, name: str
+) -> None:
+    expected, received = (comparable(read_table(run, name)) for run in (whole, merged))
+    assert len(expected) > 0
+    pd.testing.assert_frame_equal(received, expected, check_exact=True)
+
+
+def test_parts_hold_the_same_rows(whole: Path, merged: Path) -> None:
+    def layout(run: Path) -> dict[str, int]:
+        return {
+            str(path.relative_to(run)): len(pd.read_parquet(path, partitioning=None))
+            for path in run.rglob("*.parquet")
+        }
+
+    assert layout(merged) == layout(whole)
+    assert len(layout(whole)) > 15
+
+
+def test_every_row_is_of_the_merged_run(merged: Path) -> None:
+    assert set(read_run(merged)["run_id"]) == {merged.name}
+    assert set(read_studies(merged)["run_id"]) == {merged.name}
+
+
+def test_record_counts_what_the_whole_run_counts_and_names_the_shards(
+    whole: Path, merged: Path, shards: list[Path]
+) -> None:
+    record = read_record(merged)
+    assert record.counts == read_record(whole).counts
+    assert record.merged == [run.name for run in shards]
+    assert record.shard is None
+    assert record.status == "completed"
+    assert record.models == read_record(whole).models
+
+
+def test_report_shows_the_same_slices_in_the_same_order(whole: Path, merged: Path) -> None:
+    assert [item.anchor for item in load_run(merged).items] == [
+        item.anchor for item in load_run(whole).items
+    ]
+
+
+def test_a_missing_shard_is_named(workspace: Path, shards: list[Path]) -> None:
+    with pytest.raises(MergeError, match=r"expected all 3 shards of .*Received none of 2/3"):
+        merge(workspace, [shards[0], shards[2]])
+
+
+def test_a_shard_twice_is_named(workspace: Path, shards: list[Path]) -> None:
+    with pytest.raises(MergeError, match=r"expected each shard once\. Received 1/3 twice"):
+        merge(workspace, [*shards, shards[0]])
+
+
+def test_a_whole_run_is_no_shard(workspace: Path, shards: list[Path], whole: Path) -> None:
+    with pytest.raises(MergeError, match=rf"{whole.name}: .*Received one of a whole batch"):
+        merge(workspace, [*shards, whole])
+
+
+def test_a_merged_run_is_no_shard(workspace: Path, shards: list[Path], merged: Path) -> None:
+    with pytest.raises(MergeError, match=rf"{merged.name}: .*Received one of merged shards"):
+        merge(workspace, [shards[0], merged])
+
+
+def _set(*path: str | int, to: Any) -> Callable[[dict[str, Any]], None]:
+    def change(record: dict[str, Any]) -> None:
+        for step in path[:-1]:
+            record = record[step]  # type: ignore[index]
+        record[path[-1]] = to  # type: ignore[index]
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (_set("status", to="running"), "expected a finished run. Received one that is running"),
+        (_set("shard", "of", to=4), "shards: 3 in .*, 4 in"),
+        (_set("shard", "slices", to=34), "slices of the batch: 33 in .*, 34 in"),
+        (_set("shard", "plan_sha256", to="0" * 64), "list of the batch's files: .*, 000000000000"),
+        (_set("shard", "identity", to="0"), "key of identities: .*, 0 in"),
+        (_set("models", 1, "sha256", to="0"), r"baseline\.sha256: .*, 0 in"),
+        (_set("models", 1, "version", to="older"), r"baseline\.version: .*, older in"),
+        (_set("settings", "ingest", "min_side", to=9), r"settings\.ingest\.min_side: 48 in .*, 9"),
+        (_set("settings", "review", "max_set_size", to=2), r"settings\.review\.max_set_size: 1"),
+        (_set("versions", "pillow", to="1.0"), "version of pillow: .*, 1.0 in"),
+    ],
+)
+def test_a_shard_that_differs_is_refused_by_what_differs(
+    workspace: Path,
+    shards: list[Path],
+    tmp_path: Path,
+    change: Callable[[dict[str, Any]], None],
+    words: str,
+) -> None:
+    other = shutil.copytree(shards[1], tmp_path / shards[1].name)
+    record = json.loads((other / "run.json").read_text())
+    change(record)
+    (other / "run.json").write_text(json.dumps(record))
+    with pytest.raises(MergeError, match=words):
+        merge(workspace, [shards[0], other, shards[2]])
+
+
+def test_settings_of_speed_and_place_may_differ(
+    workspace: Path, shards: list[Path], tmp_path: Path
+) -> None:
+    other = shutil.copytree(shards[1], tmp_path / shards[1].name)
+    record = json.loads((other / "run.json").read_text())
+    record["settings"] |= {"threads": 7, "chunks_in_flight": 1, "workspace": "elsewhere"}
+    record["batch"] = "/another/mount"
+    (other / "run.json").write_text(json.dumps(record))
+    assert merge(workspace, [shards[0], other, shards[2]]).counts.slices == 33
+
+
+def test_a_workspace_of_another_identity_is_refused(shards: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "identity.key").write_bytes(b"k" * 32)
+    with pytest.raises(MergeError, match=r"identity\.key: expected the key of identities"):
+        merge(tmp_path, shards)
+
+
+def test_a_damaged_plan_is_refused_before_anything_is_written(
+    shards: list[Path], tmp_path: Path
+) -> None:
+    other = shutil.copytree(shards[1], tmp_path / "elsewhere" / shards[1].name)
+    sorted((other / "plan").iterdir())[-1].unlink()
+    with pytest.raises(MergeError, match="expected each of the 33 slices of the batch once"):
+        merge(tmp_path, [shards[0], other, shards[2]])
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_part_that_lacks_rows_fails_the_merge_and_its_record_says_so(
+    shards: list[Path], tmp_path: Path
+) -> None:
+    other = shutil.copytree(shards[1], tmp_path / "elsewhere" / shards[1].name)
+    part = other / "predictions" / "model=baseline" / "part-00000.parquet"
+    pd.read_parquet(part, partitioning=None).iloc[1:].to_parquet(part)
+    with pytest.raises(MergeError, match=r"model=baseline/part-00000\.parquet: expected the rows"):
+        merge(tmp_path, [shards[0], other, shards[2]])
+    [run] = (tmp_path / "runs").iterdir()
+    assert read_record(run).status == "failed"
+
+
+def test_an_empty_shard_is_merged_like_any_other(samples: Path, tmp_path: Path) -> None:
+    batch = tmp_path / "batch"
+    batch.mkdir()
+    shutil.copy(samples / "coronal_no_lesion.png", batch)
+    runs = [
+        classify(batch, settings_of(tmp_path), ["baseline"], f"{number}/2") for number in (1, 2)
+    ]
+    assert sorted(read_record(run).counts.slices for run in runs) == [0, 1]
+    record = merge(tmp_path, runs)
+    assert record.counts.slices == 1

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import errno
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from artemis.system.disk import disk_words
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_file_that_may_not_be_written_is_named_as_people_know_it() -> None:
+    words = disk_words(PermissionError(errno.EACCES, "", "ws/.run.csv.60679338.tmp"))
+    assert words is not None
+    assert words.startswith("ws/run.csv: expected a file or folder that can be read and written.")
+    assert "Received: Permission denied." in words
+
+
+def test_the_path_is_found_in_what_pyarrow_says() -> None:
+    said = "Failed to open local file '/ws/.changed.parquet.977c96ea.tmp'. Detail: [errno 13]"
+    words = disk_words(PermissionError(errno.EACCES, said))
+    assert words is not None
+    assert words.startswith("/ws/changed.parquet: expected")
+
+
+def test_a_full_disk_wants_space() -> None:
+    words = disk_words(OSError(errno.ENOSPC, "", "run.csv"))
+    assert words is not None
+    assert "Received: No space left on device. Free some space, or choose another place" in words
+
+
+@pytest.mark.parametrize(
+    "error",
+    [FileNotFoundError(errno.ENOENT, "", "a"), OSError("text"), PermissionError(errno.EACCES, "")],
+)
+def test_other_errors_are_left_to_be_reported(error: OSError) -> None:
+    assert disk_words(error) is None
+
+
+def test_a_command_on_a_workspace_that_is_a_file_says_so(tmp_path: Path) -> None:
+    (tmp_path / "ws").write_text("a file")
+    answer = subprocess.run(
+        [sys.executable, "cli.py", "labels", "conflicts", "--workspace", str(tmp_path / "ws")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert answer.returncode == 1
+    assert answer.stderr.startswith(f"Error: {tmp_path / 'ws'}")
+    assert "Received: Not a directory." in answer.stderr
+    assert "Unexpected" not in answer.stderr
