@@ -111,7 +111,8 @@ REMEDIES: Final[Mapping[Reason, str]] = MappingProxyType(
         Reason.NO_PIXEL_DATA: "Export the object again with its pixel data.",
         Reason.COLOUR_DICOM: "Export the greyscale original instead of the coloured image.",
         Reason.COLOUR_PICTURE: (
-            "Export the slice in greyscale, without colour overlays, if it is one."
+            "Export the slice in greyscale, without colour overlays, if it is one; where its "
+            "channels are sequences, the contrast-enhanced T1 alone."
         ),
         Reason.STATISTICAL_MAP: "Classify the anatomical image instead of the computed map.",
         Reason.NOT_GREYSCALE: "Save it as real-valued greyscale, such as the magnitude image.",
