@@ -29,6 +29,9 @@ PREFIX: Final = "ARTEMIS_"
 _NESTED: Final = "__"
 _NO_SETTINGS: Final = frozenset({"ARTEMIS_TRACEBACK"})  # the command line's own
 _ALIKE: Final = 0.8
+_KUBERNETES: Final = re.compile(r".+_(SERVICE_(HOST|PORT\w*)|PORT_\d+_(TCP|UDP)\w*)")
+"""What Kubernetes sets for a service, whose name may begin with artemis."""
+
 _CRON_FIELD = re.compile(r"(?:[0-9*,/-]|[A-Za-z]{3})+")
 
 
@@ -298,7 +301,7 @@ def _check_names(environment: Mapping[str, str]) -> None:
         name = given.upper().removeprefix(PREFIX)
         if not given.upper().startswith(PREFIX) or given.upper() in _NO_SETTINGS:
             continue
-        if name in known | groups or not environment[given]:
+        if name in known | groups or not environment[given] or _KUBERNETES.fullmatch(name):
             continue
         near = get_close_matches(name, sorted(known), n=1, cutoff=_ALIKE)
         if near or name.split(_NESTED)[0] in groups:

@@ -10,7 +10,9 @@ import typer
 from typer.testing import CliRunner
 
 import cli
+from artemis.columns import TABLES
 from artemis.ingest.reasons import REMEDIES, Reason
+from artemis.predictions import SCHEMAS
 from artemis.report.words import REVIEW_REASON_WORDS
 from artemis.settings import variables
 
@@ -48,6 +50,11 @@ REVIEW = """
 | code | in words |
 |---|---|
 """
+TABLES_HEAD = """
+## Tables
+
+The Parquet tables of a run, and what their columns mean. Names are kept; columns may be added.
+"""
 
 
 def reference() -> str:
@@ -59,8 +66,17 @@ def reference() -> str:
     )
     reasons = "".join(f"| `{r}` | {r.status} | {REMEDIES[r]} |\n" for r in Reason)
     review = "".join(f"| `{code}` | {words} |\n" for code, words in REVIEW_REASON_WORDS.items())
-    tables = f"{SETTINGS}{settings}{REASONS}{reasons}{REVIEW}{review}"
-    return f"{HEAD}\n## Commands\n{commands}{tables}"
+    codes = f"{SETTINGS}{settings}{REASONS}{reasons}{REVIEW}{review}"
+    return f"{HEAD}\n## Commands\n{commands}{codes}{TABLES_HEAD}{''.join(_tables())}"
+
+
+def _tables() -> Iterator[str]:
+    for name, meanings in TABLES.items():
+        yield f"\n### {name}\n\n| column | type | meaning |\n|---|---|---|\n"
+        for field in SCHEMAS[name]:
+            kind = str(getattr(field.type, "value_type", field.type))
+            kind = f"list of {kind}" if str(field.type).startswith("list") else kind
+            yield f"| `{field.name}` | {kind} | {meanings[field.name]} |\n"
 
 
 def _helps() -> Iterator[tuple[str, str]]:

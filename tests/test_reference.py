@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from artemis.answers.review import ReviewReason
+from artemis.columns import TABLES
 from artemis.ingest.reasons import Reason
+from artemis.predictions import SCHEMAS
 from tests.make_reference import REFERENCE, reference
 from tests.test_cli import COMMANDS
 
@@ -18,3 +20,9 @@ def test_reference_names_every_command_and_code() -> None:
     assert all(f"\n| `{reason}` | {reason.status} |" in text for reason in Reason)
     assert all(f"\n| `{reason}` | " in text for reason in ReviewReason)
     assert "Error" not in text.split("## Settings")[0]
+
+
+def test_every_column_of_every_table_has_a_meaning() -> None:
+    assert {name: list(meanings) for name, meanings in TABLES.items()} == {
+        name: schema.names for name, schema in SCHEMAS.items()
+    }

@@ -87,10 +87,10 @@ def test_unknown_name_within_the_json_of_a_group_is_refused(
 def test_variables_of_other_programs_are_none_of_our_business(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # Kubernetes' of a service named artemis, ActiveMQ's, an empty one, and the command's own.
-    others = ("ARTEMIS_PORT", "ARTEMIS_SERVICE_HOST", "ARTEMIS_HOME", "ARTEMIS_TRACEBACK")
+    # Kubernetes' of services, ActiveMQ's, an empty one, and the command's own.
+    others = ("PORT", "SCHEDULE_SERVICE_PORT", "READERS_PORT_80_TCP", "HOME", "TRACEBACK")
     for name in others:
-        monkeypatch.setenv(name, "tcp://10.0.0.1:8161")
+        monkeypatch.setenv(f"ARTEMIS_{name}", "tcp://10.0.0.1:8161")
     monkeypatch.setenv("ARTEMIS_RUNTME", "")
     assert load_settings() == Settings()
 

@@ -8,7 +8,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from artemis import RESEARCH_USE
-from artemis.labels import CATEGORIES, PROBABILITY_COLUMNS
+from artemis.columns import PREDICTIONS, SLICES
+from artemis.labels import PROBABILITY_COLUMNS
 from artemis.predictions import plain_rows, run_parts
 from artemis.report.run.kept_truth import truth_of
 from artemis.report.tabular import csv_lines
@@ -19,42 +20,23 @@ FORMAT_VERSION: Final = 1
 
 _WHOLE: Final = frozenset({"frame", "width", "height"})
 
+_OF_SLICE: Final = (
+    *("run_id", "slice_id", "path", "frame", "format", "header_plane", "width", "height"),
+    *("status", "reason_code", "reason"),
+)
+_OF_MODEL: Final = (
+    *("model_version", "category", "tumor", "plane", "confidence", "p_tumor", "set_90"),
+    *("ood_score", "doubt", "needs_review", "review_reasons", "trained_on"),
+    *("out_of_fold_category", *PROBABILITY_COLUMNS),
+)
+
 COLUMNS: Final[Mapping[str, str]] = {
-    "run_id": "the run",
-    "slice_id": "SHA-256 of the decoded pixels and frame; empty where nothing was decoded",
-    "path": "file, relative to the batch folder",
-    "frame": "frame of the file, from 0",
-    "format": "`png`, `jpeg`, `bmp`, `tiff`, `dicom` or `nifti`, by content",
-    "header_plane": "plane by the header: `coronal`, `sagittal`, `transverse` or `oblique`",
-    "width": "pixels",
-    "height": "pixels",
-    "status": "`ok`, `refused` or `failed`",
-    "reason_code": "why it was refused or failed",
-    "reason": "the same as a sentence, with what to do",
+    **{name: SLICES[name] for name in _OF_SLICE},
     "true_tumor": "its tumour as known beforehand: by the labels kept with the run, else by the "
     "names of its folders; empty where they do not say",
     "true_plane": "its plane, as known in the same way",
-    "model": "name of the model; empty, like all that follows, unless the status is `ok`",
-    "model_version": "its version",
-    "category": "the answer, `glioma_coronal` … `none_transverse`",
-    "tumor": "its tumour: `glioma`, `meningioma`, `pituitary` or `none`",
-    "plane": "its plane: `coronal`, `sagittal` or `transverse`",
-    "confidence": "calibrated probability of the answer, 0 to 1; means nothing where "
-    "`review_reasons` has `out_of_distribution`",
-    "p_tumor": "1 − p(none), 0 to 1",  # noqa: RUF001 - a minus sign
-    "set_90": "plausible categories, most probable first",
-    "ood_score": "distance from the training images; higher is stranger",
-    "doubt": "0 (sure) to 1, orders the review queue",
-    "needs_review": "whether a person should look, by this model; the first model's decides of the "
-    "slice",
-    "review_reasons": "why",
-    "trained_on": "whether the model was trained on these very pixels; then `confidence` flatters",
-    "out_of_fold_category": "answer of a network of the same recipe that had not seen it, for what "
-    "was trained on",
-    **{
-        column: f"calibrated probability of {category.name}, 0 to 1"
-        for column, category in zip(PROBABILITY_COLUMNS, CATEGORIES, strict=True)
-    },
+    "model": f"{PREDICTIONS['model']}; empty, like all that follows, unless the status is `ok`",
+    **{name: PREDICTIONS[name] for name in _OF_MODEL},
 }
 """Every column with its meaning; a row for every slice and model, one for a slice without."""
 
