@@ -10,7 +10,7 @@ import gc
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -42,6 +42,9 @@ from artemis.commands.report import report
 from artemis.commands.settings import list_settings
 from artemis.commands.training import evaluate, train
 from artemis.errors import ArtemisError, EngineError, InputsRefusedError, NothingUsableError
+
+if TYPE_CHECKING:
+    from artemis.runs import Counts
 
 app = typer.Typer(
     cls=InOrder,
@@ -219,8 +222,12 @@ def classify_batch(
     from artemis.console import print_summary, talk
 
     print_summary(talk(quiet=quiet), record, recorded)
-    counts = record.counts
-    if not counts.ok and part is None:  # a shard may be empty: `merge` sees the whole
+    _judge_counts(directory, record.counts, whole=part is None, strict=strict)
+
+
+def _judge_counts(directory: Path, counts: Counts, *, whole: bool, strict: bool) -> None:
+    """Raise where a batch that is done is no success; a shard may be empty: `merge` sees all."""
+    if not counts.ok and whole:
         raise NothingUsableError(
             f"{directory}: expected at least one slice to classify. Received "
             + (
