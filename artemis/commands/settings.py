@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import textwrap
+from typing import Annotated, Any, Final
 
 import typer
 
 from artemis.commands.options import AsJson, print_json
+
+_IN: Final = "    "
 
 
 def list_settings(
@@ -38,7 +41,7 @@ def list_settings(
     for one in listed:
         default = f"  (default: {_said(one.default)})" if one.value != one.default else ""
         typer.echo(f"{one.name}={_said(one.value)}{default}")
-        typer.echo(f"    {one.meaning}")
+        typer.echo(textwrap.fill(one.meaning, 80, initial_indent=_IN, subsequent_indent=_IN))
 
 
 def _plain(value: Any) -> Any:
