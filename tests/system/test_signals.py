@@ -10,7 +10,7 @@ import pytest
 
 WAITING = """
 import signal, sys, threading, time
-from artemis.commands import signals
+from artemis.system import signals
 
 signals._PATIENCE = 1.0
 with signals.ending_by_signal():
@@ -45,7 +45,7 @@ def test_other_signals_end_nothing() -> None:
 
 def test_what_ends_by_itself_is_not_ended_later() -> None:
     code = (
-        "import os, signal, time; from artemis.commands import signals; signals._PATIENCE = 0.2\n"
+        "import os, signal, time; from artemis.system import signals; signals._PATIENCE = 0.2\n"
         "with signals.ending_by_signal():\n"
         "    signal.signal(signal.SIGTERM, lambda *_: None); os.kill(os.getpid(), signal.SIGTERM)\n"
         "time.sleep(1); print('done')"
