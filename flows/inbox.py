@@ -15,7 +15,7 @@ from prefect.exceptions import PrefectException
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from artemis import RESEARCH_USE
-from artemis.batches import inbox
+from artemis.batches import inbox, waiting
 from artemis.batches.inbox import Claim
 from artemis.errors import BusyError, InboxError, NothingUsableError, WorkspaceError
 from artemis.models.registry import MODEL_NAMES, check_names
@@ -89,8 +89,7 @@ def classify_inbox(workspace: str | None = None, models: list[str] | None = None
     except BusyError:
         get_run_logger().info("Another run is at work in this inbox; nothing was taken.")
         return _counts(outcomes, 0)
-    waiting = len(inbox.candidates(settings.workspace))
-    counts = _counts(outcomes, waiting)
+    counts = _counts(outcomes, len(waiting.candidates(settings.workspace)))
     get_run_logger().info(", ".join(f"{number} {word}" for word, number in counts.items()))
     if outcomes:
         _publish(outcomes, counts)
@@ -107,8 +106,8 @@ def _claims(settings: Settings, untaken: list[WorkspaceError]) -> Iterator[Claim
     that may not be moved, such as another user's folder, adds its error and is passed over.
     """
     yield from inbox.orphans(settings.workspace)
-    for candidate in inbox.candidates(settings.workspace):
-        if candidate.is_ready(settings.schedule.quiet_period, inbox.now(settings.workspace)):
+    for candidate in waiting.candidates(settings.workspace):
+        if candidate.is_ready(settings.schedule.quiet_period, waiting.now(settings.workspace)):
             try:
                 claim = inbox.claim(settings.workspace, candidate)
             except WorkspaceError as error:
@@ -189,13 +188,13 @@ def _none_usable(record: RunRecord) -> str:
     )
 
 
-def _counts(outcomes: list[Outcome], waiting: int) -> dict[str, int]:
+def _counts(outcomes: list[Outcome], left: int) -> dict[str, int]:
     verdicts = [outcome.verdict for outcome in outcomes]
     return {
         "done": verdicts.count(DONE),
         "quarantined": verdicts.count(QUARANTINED),
         "failed": verdicts.count(FAILED),
-        "waiting": waiting,
+        "waiting": left,
     }
 
 
@@ -237,6 +236,6 @@ def _fail_if_any(outcomes: list[Outcome]) -> None:
         named = "; ".join(f"{o.batch}: {o.error}, {o.verdict}" for o in broken)
         raise InboxError(
             f"inbox/: expected every batch to be classified. Received {len(broken)} that could not "
-            f"be: {named}. {inbox.PROCESSING}/<batch>.json, or the reason in {inbox.QUARANTINE}/, "
-            "says why; `artemis-cli doctor` checks the rest."
+            f"be: {named}. {waiting.PROCESSING}/<batch>.json, or the reason in "
+            f"{inbox.QUARANTINE}/, says why; `artemis-cli doctor` checks the rest."
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from artemis.batches import inbox
+from artemis.batches import inbox, waiting
 from artemis.batches.inbox import Claim
 
 
@@ -17,7 +17,7 @@ def drop(workspace: Path, name: str, files: int = 2) -> Path:
 
 
 def take(workspace: Path) -> Claim:
-    [candidate] = inbox.candidates(workspace)
+    [candidate] = waiting.candidates(workspace)
     claim = inbox.claim(workspace, candidate)
     assert claim is not None
     return claim

@@ -19,8 +19,6 @@ import json
 import os
 import re
 import secrets
-import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -28,57 +26,27 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from artemis.errors import WorkspaceError
-from artemis.system.files import printable_path, write_text_atomic
+from artemis.batches.waiting import (
+    INBOX,
+    PROCESSING,
+    READY,
+    Candidate,
+    has_marker,
+    listing_of,
+    moving_failed,
+    now,
+    walk,
+)
+from artemis.system.files import write_text_atomic
 
-INBOX: Final = "inbox"
-PROCESSING: Final = "processing"
 DONE: Final = "done"
 QUARANTINE: Final = "quarantine"
 PROCESSING_LOCK: Final = f"{PROCESSING}/.lock"
 """Of the workspace; to be held while batches are looked for and worked on."""
 
-READY: Final = ".ready"
-"""A batch with this file in it, or ``<name>.ready`` beside it, is taken without waiting."""
-
 MAX_ATTEMPTS: Final = 2
-_LOOSE: Final = "loose-files"
 _ID: Final = re.compile(r"[0-9a-f]{8}")
 _LONGEST_NAME: Final = 180  # bytes; with the id and .reason.txt it stays below 255
-_AHEAD: Final = 60.0
-"""Seconds after now from which on a date is of before the clock was set back."""
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """What a batch in the inbox held when it was looked at.
-
-    `changed` is the newest change in seconds since the epoch.
-    """
-
-    files: int
-    size: int
-    changed: float
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A batch in the inbox: a folder, or all loose files together.
-
-    `entries` are names in the inbox; `marked` says that its sender marked it as complete.
-    """
-
-    name: str
-    entries: tuple[str, ...]
-    loose: bool
-    marked: bool
-    listing: Listing
-
-    def is_ready(self, quiet_period: float, now: float) -> bool:
-        """Return whether it may be taken: marked, or unchanged for `quiet_period` seconds."""
-        if self.marked:
-            return True
-        return self.listing.files > 0 and now - self.listing.changed >= quiet_period
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,49 +82,9 @@ def prepare(workspace: Path) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise _failed(folder, error) from error
+            raise moving_failed(folder, error) from error
     if len({folder.stat().st_dev for folder in folders}) > 1:
-        raise _failed(folders[0], OSError(errno.EXDEV, ""))
-
-
-def now(workspace: Path) -> float:
-    """Return the time by the clock that dates the files of the inbox, a file server's perhaps.
-
-    Raises
-    ------
-    WorkspaceError
-        If no file can be made in processing/.
-    """
-    folder = workspace / PROCESSING
-    try:
-        with tempfile.TemporaryFile(dir=folder) as dated:
-            return os.fstat(dated.fileno()).st_mtime
-    except OSError as error:
-        raise _failed(folder, error) from None
-
-
-def candidates(workspace: Path) -> list[Candidate]:
-    """Return the batches of the inbox, ready or not, in order of their names.
-
-    Names that begin with a dot are passed over, and so are markers.
-    """
-    inbox, looked = workspace / INBOX, now(workspace)
-    with os.scandir(inbox) as listed:
-        entries = sorted(listed, key=lambda entry: os.fsencode(entry.name))
-    loose = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
-    scans = tuple(n for n in loose if not n.startswith(".") and not n.endswith(READY))
-    files = set(loose)
-    found = []
-    for entry in entries:
-        if entry.name in files or entry.name.startswith("."):
-            continue
-        marked = f"{entry.name}{READY}" in files or _has_marker(inbox / entry.name)
-        listing = _listing(inbox, (entry.name,), looked)
-        found.append(Candidate(entry.name, (entry.name,), False, marked, listing))
-    if scans:
-        listing = _listing(inbox, scans, looked)
-        found.append(Candidate(_LOOSE, scans, True, READY in files, listing))
-    return found
+        raise moving_failed(folders[0], OSError(errno.EXDEV, ""))
 
 
 def claim(workspace: Path, candidate: Candidate) -> Claim | None:
@@ -169,12 +97,12 @@ def claim(workspace: Path, candidate: Candidate) -> Claim | None:
     """
     inbox = workspace / INBOX
     looked = now(workspace)
-    if not candidate.marked and _listing(inbox, candidate.entries, looked) != candidate.listing:
+    if not candidate.marked and listing_of(inbox, candidate.entries, looked) != candidate.listing:
         return None
     try:
         _remove_markers(inbox, candidate)
     except OSError as error:
-        raise _failed(inbox, error) from None
+        raise moving_failed(inbox, error) from None
     taken = Claim(workspace, secrets.token_hex(4), candidate.name, attempts=1)
     _write_note(taken)
     try:
@@ -182,7 +110,7 @@ def claim(workspace: Path, candidate: Candidate) -> Claim | None:
     except OSError as error:
         if not os.path.lexists(taken.folder):
             taken.note.unlink()
-        raise _failed(inbox, error) from None
+        raise moving_failed(inbox, error) from None
     if moved:
         return taken
     taken.note.unlink()
@@ -224,7 +152,7 @@ def links_outside(folder: Path) -> int:
     root = os.path.realpath(folder)
     return sum(
         not Path(os.path.realpath(path)).is_relative_to(root)
-        for path in _walk(folder)
+        for path in walk(folder)
         if os.path.islink(path)  # noqa: PTH114 - this one never raises
     )
 
@@ -255,7 +183,7 @@ def quarantine(claimed: Claim, reason: str) -> Path:
     try:
         write_text_atomic(target.with_name(f"{target.name}.reason.txt"), safe)
     except OSError as error:
-        raise _failed(target.parent, error) from None
+        raise moving_failed(target.parent, error) from None
     return _move_out(claimed, QUARANTINE)
 
 
@@ -288,7 +216,7 @@ def _move_out(claimed: Claim, where: str) -> Path:
     try:
         claimed.folder.rename(target)
     except OSError as error:
-        raise _failed(claimed.workspace / where, error) from None
+        raise moving_failed(claimed.workspace / where, error) from None
     claimed.note.unlink(missing_ok=True)
     return target
 
@@ -313,13 +241,6 @@ def _rename(source: Path, target: Path) -> bool:
     return True
 
 
-def _has_marker(folder: Path) -> bool:
-    try:
-        return not folder.is_symlink() and (folder / READY).is_file()
-    except OSError:
-        return False  # a folder that may not be entered; it holds nothing to be seen, and waits
-
-
 def _remove_markers(inbox: Path, candidate: Candidate) -> None:
     """Remove the markers before the batch: one that stayed would hurry the next of its name."""
     if not candidate.marked:
@@ -328,41 +249,8 @@ def _remove_markers(inbox: Path, candidate: Candidate) -> None:
         (inbox / READY).unlink(missing_ok=True)
         return
     (inbox / f"{candidate.name}{READY}").unlink(missing_ok=True)
-    if _has_marker(inbox / candidate.name):
+    if has_marker(inbox / candidate.name):
         (inbox / candidate.name / READY).unlink(missing_ok=True)
-
-
-def _listing(inbox: Path, entries: tuple[str, ...], looked: float) -> Listing:
-    files = size = 0
-    changed = 0.0
-    for entry in entries:
-        for path in (inbox / entry, *_walk(inbox / entry)):
-            try:
-                status = path.lstat()
-            except OSError:
-                continue  # gone, or not to be seen; if it is gone, its folder has changed
-            changed = max(changed, _changed(status, looked))
-            if not stat.S_ISDIR(status.st_mode):
-                files, size = files + 1, size + status.st_size
-    return Listing(files, size, changed)
-
-
-def _changed(status: os.stat_result, looked: float) -> float:
-    """Return the last change; ``cp -p`` and ``rsync -t`` set mtime back, but not ctime.
-
-    A date of the future says nothing: mtime is what its sender says, and ctime is of before the
-    clock was set back, as by the first answer of a time server.
-    """
-    dates = (status.st_ctime, status.st_mtime)
-    return max((date for date in dates if date <= looked + _AHEAD), default=0.0)
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    """Yield everything below a folder; links are not followed, what cannot be listed is empty."""
-    if folder.is_symlink():
-        return  # os.walk would follow this one
-    for root, folders, files in os.walk(folder):
-        yield from (Path(root) / name for name in (*folders, *files))
 
 
 def _write_note(claimed: Claim, error: str = "") -> None:
@@ -380,20 +268,3 @@ def _read_note(workspace: Path, claim_id: str) -> Claim:
     except (OSError, ValueError, KeyError, TypeError):
         return claimed  # the batch matters more than its name
     return replace(claimed, name=name if Path(name).name == name else "unnamed", attempts=attempts)
-
-
-def _failed(folder: Path, error: OSError) -> WorkspaceError:
-    """Return the named error; it does not name the batch, since it may reach logs.
-
-    It is raised from None: what the system said names the batch, and a log holds that too.
-    """
-    if error.errno == errno.EXDEV:
-        return WorkspaceError(
-            f"{printable_path(folder)}: expected inbox/, processing/, done/ and quarantine/ on one "
-            "file system, so that a batch moves by rename. Received several. Mount the whole "
-            "workspace, not the inbox alone."
-        )
-    return WorkspaceError(
-        f"{printable_path(folder)}: expected that batches can be moved into it and out of it. "
-        f"Received: {os.strerror(error.errno or 0)}. Check its permissions and its disk."
-    )

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from artemis.batches import inbox
-from artemis.batches.inbox import Candidate, Claim, Listing
+from artemis.batches import inbox, waiting
+from artemis.batches.inbox import Claim
+from artemis.batches.waiting import Candidate, Listing
 from tests.inboxes import drop, take, tree
 
 ROOT = Path(__file__).parents[2]
@@ -84,14 +85,14 @@ def test_thousands_of_loose_files_are_one_batch(workspace: Path) -> None:
     names = [f"IM{number:06}" for number in range(2_000)]
     for name in names:
         (workspace / "inbox" / name).touch()
-    [candidate] = inbox.candidates(workspace)
+    [candidate] = waiting.candidates(workspace)
     assert list(candidate.entries) == names
     assert candidate.listing.files == 2_000
 
 
 def test_a_batch_is_ready_once_unchanged_for_the_quiet_period(workspace: Path) -> None:
     folder = drop(workspace, "batch")
-    [candidate] = inbox.candidates(workspace)
+    [candidate] = waiting.candidates(workspace)
     changed = candidate.listing.changed
     assert candidate.listing.files == 2
     assert candidate.listing.size == 4
@@ -99,7 +100,7 @@ def test_a_batch_is_ready_once_unchanged_for_the_quiet_period(workspace: Path) -
     assert candidate.is_ready(30, changed + 30)
     (folder / "deep").mkdir()
     (folder / "deep" / "2.png").write_bytes(b"new")
-    [later] = inbox.candidates(workspace)
+    [later] = waiting.candidates(workspace)
     assert later.listing.changed > changed
     assert not later.is_ready(30, changed + 30)
 
@@ -108,7 +109,7 @@ def test_modification_times_that_were_set_back_do_not_make_a_batch_ready(workspa
     folder = drop(workspace, "batch")
     for path in (*folder.iterdir(), folder):
         os.utime(path, (1_000_000, 1_000_000))
-    [candidate] = inbox.candidates(workspace)
+    [candidate] = waiting.candidates(workspace)
     assert not candidate.is_ready(30, time.time())
 
 
@@ -116,7 +117,7 @@ def test_modification_times_of_the_future_do_not_keep_a_batch_waiting(workspace:
     folder = drop(workspace, "batch")
     future = time.time() + 1e6
     os.utime(folder / "1.png", (future, future))
-    [candidate] = inbox.candidates(workspace)
+    [candidate] = waiting.candidates(workspace)
     assert candidate.is_ready(30, candidate.listing.changed + 30)
     assert candidate.listing.changed < future
 
@@ -126,9 +127,9 @@ def test_quiet_is_measured_by_the_clock_that_dates_the_files(
 ) -> None:
     folder, ahead = drop(workspace, "batch"), time.time() + 3600
     monkeypatch.setattr("time.time", lambda: ahead)
-    [candidate] = inbox.candidates(workspace)
-    assert 0 <= inbox.now(workspace) - folder.stat().st_ctime < 1800
-    assert not candidate.is_ready(1800, inbox.now(workspace))
+    [candidate] = waiting.candidates(workspace)
+    assert 0 <= waiting.now(workspace) - folder.stat().st_ctime < 1800
+    assert not candidate.is_ready(1800, waiting.now(workspace))
 
 
 def test_a_clock_that_was_set_back_does_not_keep_a_batch_waiting(
@@ -136,11 +137,11 @@ def test_a_clock_that_was_set_back_does_not_keep_a_batch_waiting(
 ) -> None:
     folder = drop(workspace, "batch")
     dated = folder.stat().st_ctime
-    monkeypatch.setattr("artemis.batches.inbox.now", lambda _: dated - 3600)
-    [candidate] = inbox.candidates(workspace)
+    monkeypatch.setattr("artemis.batches.waiting.now", lambda _: dated - 3600)
+    [candidate] = waiting.candidates(workspace)
     assert candidate.is_ready(30, dated - 3600)
-    monkeypatch.setattr("artemis.batches.inbox.now", lambda _: dated - 10)
-    [candidate] = inbox.candidates(workspace)
+    monkeypatch.setattr("artemis.batches.waiting.now", lambda _: dated - 10)
+    [candidate] = waiting.candidates(workspace)
     assert not candidate.is_ready(30, dated + 10), "too near to tell from a copy under way"
 
 
@@ -148,12 +149,12 @@ def test_a_folder_whose_name_begins_with_a_dot_is_no_batch(workspace: Path) -> N
     drop(workspace, ".partial")
     (workspace / "inbox" / ".partial.ready").touch()
     drop(workspace, "batch.")
-    assert [found.name for found in inbox.candidates(workspace)] == ["batch."]
+    assert [found.name for found in waiting.candidates(workspace)] == ["batch."]
 
 
 def test_an_empty_folder_waits_for_its_files(workspace: Path) -> None:
     drop(workspace, "batch", files=0)
-    [candidate] = inbox.candidates(workspace)
+    [candidate] = waiting.candidates(workspace)
     assert not candidate.is_ready(30, time.time() + 1e6)
 
 
@@ -163,7 +164,7 @@ def test_a_marker_makes_a_batch_ready_at_once_and_goes_with_it(
 ) -> None:
     drop(workspace, "batch")
     (workspace / "inbox" / marker).touch()
-    [candidate] = inbox.candidates(workspace)
+    [candidate] = waiting.candidates(workspace)
     assert candidate.is_ready(1e9, time.time())
     claim = inbox.claim(workspace, candidate)
     assert claim is not None
@@ -181,7 +182,7 @@ def test_a_marker_makes_loose_files_ready(workspace: Path) -> None:
 
 def test_a_batch_that_changes_while_it_is_looked_at_is_left(workspace: Path) -> None:
     folder = drop(workspace, "batch")
-    [candidate] = inbox.candidates(workspace)
+    [candidate] = waiting.candidates(workspace)
     (folder / "late.png").write_bytes(b"x")
     assert inbox.claim(workspace, candidate) is None
     assert tree(folder) == {"0.png", "1.png", "late.png"}
@@ -191,7 +192,7 @@ def test_a_batch_that_changes_while_it_is_looked_at_is_left(workspace: Path) -> 
 def test_a_marked_batch_is_taken_with_what_came_since_it_was_looked_at(workspace: Path) -> None:
     folder = drop(workspace, "batch")
     (workspace / "inbox" / "batch.ready").touch()
-    [candidate] = inbox.candidates(workspace)
+    [candidate] = waiting.candidates(workspace)
     (folder / "late.png").write_bytes(b"x")
     claim = inbox.claim(workspace, candidate)
     assert claim is not None
@@ -201,7 +202,7 @@ def test_a_marked_batch_is_taken_with_what_came_since_it_was_looked_at(workspace
 def test_loose_files_are_taken_without_one_that_is_gone(workspace: Path) -> None:
     for name in ("a.png", "b.png", ".ready"):
         (workspace / "inbox" / name).write_bytes(b"x")
-    [candidate] = inbox.candidates(workspace)
+    [candidate] = waiting.candidates(workspace)
     (workspace / "inbox" / "a.png").unlink()
     claim = inbox.claim(workspace, candidate)
     assert claim is not None
@@ -211,7 +212,7 @@ def test_loose_files_are_taken_without_one_that_is_gone(workspace: Path) -> None
 
 def test_a_batch_that_is_gone_is_nobodys(workspace: Path) -> None:
     drop(workspace, "batch")
-    [candidate] = inbox.candidates(workspace)
+    [candidate] = waiting.candidates(workspace)
     assert inbox.claim(workspace, candidate) is not None
     marked = Candidate("batch", ("batch",), False, True, candidate.listing)
     assert inbox.claim(workspace, marked) is None
@@ -224,8 +225,8 @@ def test_two_processes_take_each_batch_once(workspace: Path) -> None:
         drop(workspace, name, files=1)
     (workspace / "inbox" / "loose.png").write_bytes(b"x")
     code = (
-        "import sys; from pathlib import Path; from artemis.batches import inbox\n"
-        "found = inbox.candidates(Path(sys.argv[1]))\n"
+        "import sys; from pathlib import Path; from artemis.batches import inbox, waiting\n"
+        "found = waiting.candidates(Path(sys.argv[1]))\n"
         "print(len(found), flush=True); sys.stdin.readline()\n"
         "for candidate in found:\n"
         "    claim = inbox.claim(Path(sys.argv[1]), candidate)\n"
@@ -328,7 +329,7 @@ def test_a_link_in_the_inbox_is_moved_and_never_what_it_leads_to(
     (outside / "scan.png").write_bytes(b"x")
     (outside / ".ready").touch()
     (workspace / "inbox" / "link").symlink_to(outside)
-    [candidate] = inbox.candidates(workspace)
+    [candidate] = waiting.candidates(workspace)
     assert not candidate.marked
     assert candidate.listing.size == (workspace / "inbox" / "link").lstat().st_size
     claim = inbox.claim(workspace, candidate)

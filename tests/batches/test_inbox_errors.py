@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from artemis.batches import inbox
+from artemis.batches import inbox, waiting
 from artemis.errors import WorkspaceError
 from tests.inboxes import drop, take, tree
 
@@ -27,7 +27,7 @@ def test_several_file_systems_are_a_named_error(workspace: Path) -> None:
     if not other.is_dir() or other.stat().st_dev == workspace.stat().st_dev:
         pytest.skip("no second file system at /dev/shm")
     drop(workspace, "batch")
-    [candidate] = inbox.candidates(workspace)
+    [candidate] = waiting.candidates(workspace)
     (workspace / "processing").rmdir()
     target = other / f"artemis-{os.getpid()}"
     target.mkdir()
@@ -63,7 +63,7 @@ def test_a_folder_that_may_not_be_entered_hides_no_other_batch(
     drop(workspace, "a")
     drop(workspace, "b")
     refuse(monkeypatch, "is_file", workspace / "inbox" / "a" / ".ready")
-    found = inbox.candidates(workspace)
+    found = waiting.candidates(workspace)
     assert [(one.name, one.marked) for one in found] == [("a", False), ("b", False)]
 
 
@@ -84,7 +84,7 @@ def test_what_may_not_be_moved_is_a_named_error_and_leaves_nothing_behind(
         drop(workspace, name)
     else:
         (workspace / "inbox" / name).write_bytes(b"x")
-    [candidate] = inbox.candidates(workspace)
+    [candidate] = waiting.candidates(workspace)
     refuse(monkeypatch, "rename", workspace / "inbox" / name)
     with pytest.raises(WorkspaceError, match="Permission denied") as caught:
         inbox.claim(workspace, candidate)
@@ -98,7 +98,7 @@ def test_a_marker_that_may_not_be_removed_is_a_named_error_and_the_batch_stays(
 ) -> None:
     folder = drop(workspace, "Mueller Anna")
     (workspace / "inbox" / marker).touch()
-    [candidate] = inbox.candidates(workspace)
+    [candidate] = waiting.candidates(workspace)
     refuse(monkeypatch, "unlink", workspace / "inbox" / marker)
     with pytest.raises(WorkspaceError, match="Permission denied") as caught:
         inbox.claim(workspace, candidate)

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from artemis.batches import inbox
+from artemis.batches import inbox, waiting
 from artemis.errors import InboxError, ModelError, WorkspaceError
 from artemis.runs import newest_runs
 from artemis.system.locks import exclusive
@@ -262,7 +262,7 @@ def test_the_batch_of_a_killed_run_is_classified_by_the_next(
 
 def test_a_batch_at_which_two_processes_died_is_quarantined(workspace: Path, scan: Path) -> None:
     drop(workspace, "batch", scan)
-    [candidate] = inbox.candidates(workspace)
+    [candidate] = waiting.candidates(workspace)
     inbox.claim(workspace, candidate)
     assert [left.attempts for left in inbox.orphans(workspace)] == [2]
     assert look(workspace)["quarantined"] == 1

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from artemis.batches import inbox
+from artemis.batches import inbox, waiting
 from artemis.batches.batch import plan_chunks, start_run, write_plans
 from artemis.batches.classify import ingest_chunk
 from artemis.labels import category_of
@@ -280,7 +280,7 @@ def test_slices_of_an_inbox_are_found_where_their_batch_was_put(house: House) ->
     dropped = house.workspace / "inbox" / "batch"
     dropped.mkdir()
     Image.fromarray(slice_of(100)).save(dropped / "scan.png")
-    (candidate,) = inbox.candidates(house.workspace)
+    (candidate,) = waiting.candidates(house.workspace)
     claim = inbox.claim(house.workspace, candidate)
     assert claim is not None
     house.batch = claim.folder
