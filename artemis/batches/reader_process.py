@@ -75,9 +75,18 @@ def _answered(question: dict[str, Any], talk: IO[str]) -> dict[str, Any]:
         counts = ingest_chunk(run, record, chunk, question["sides"], may_read)
         return {"done": counts.model_dump()}
     except OSError as error:
-        return {"error": "OSError", "arguments": [error.errno, error.strerror or str(error)]}
+        return {"error": "OSError", "arguments": _arguments(error)}
     except ArtemisError as error:
         return {"error": type(error).__name__, "arguments": [str(error)]}
+
+
+def _arguments(error: OSError) -> list[Any]:
+    """Return what makes the same error again, with the file that it names."""
+    if error.errno is None:  # of a library's own, which is its text alone
+        return [str(error)]
+    name = error.filename
+    named = [os.fsdecode(name)] if isinstance(name, str | bytes | os.PathLike) else []
+    return [error.errno, error.strerror or str(error), *named]
 
 
 def _say(talk: IO[str], answer: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ from artemis.system.processes import OwnProcess
 
 SERVE: Final = "from artemis.batches.reader_process import serve; serve()"
 _TRIES: Final = 2
-"""Crashes at a frame that leave it out; a single one may have come from elsewhere."""
+"""Ends at a frame that leave it out, or before any that end the run; one may be by chance."""
 
 _FRAMES: Final = 3
 """Frames left out of a file after which all others of it are, too."""
@@ -86,23 +86,25 @@ class Readers:
         RunEndedError
             If the run is ended meanwhile.
         ProcessEndedError
-            If a reader ends before it comes to any frame.
+            If two readers end before they come to any frame.
         """
         question = {"step": "ingest", "run": str(run.root), "chunk": chunk, "sides": [*sides]}
-        crashes: Counter[_At] = Counter()
-        while True:
-            try:
-                asked = question | {"spoilt": _spoilt(crashes)}
-                return Counts(**self._asked(run, asked, crashes))
-            except _CrashedError:
-                continue
+        return Counts(**self._done(run, question))
 
     def conclude(self, run: RunPaths, chunk: int) -> int:
         """Do `artemis.batches.classify.conclude_chunk`; raises as `ingest` does."""
-        question = {"step": "conclude", "run": str(run.root), "chunk": chunk, "spoilt": []}
-        return int(self._asked(run, question, Counter()))
+        return int(self._done(run, {"step": "conclude", "run": str(run.root), "chunk": chunk}))
 
-    def _asked(self, run: RunPaths, question: dict[str, Any], crashes: Counter[_At]) -> Any:
+    def _done(self, run: RunPaths, question: dict[str, Any]) -> Any:
+        """Return what a reader's step returns, by another reader where one has ended."""
+        crashes: Counter[_At | None] = Counter()
+        while True:
+            try:
+                return self._asked(run, question | {"spoilt": _spoilt(crashes)}, crashes)
+            except _CrashedError:
+                continue
+
+    def _asked(self, run: RunPaths, question: dict[str, Any], crashes: Counter[_At | None]) -> Any:
         """Return what a reader's step returns; count the frame that it ends at, if it does."""
         process = self._taken(run)
         at: _At | None = None
@@ -118,12 +120,12 @@ class Readers:
             if not isinstance(error, ProcessEndedError):
                 raise
             check_goes_on(run.run_id)  # else it is the run's end that ended it
-            if at is None:
+            crashes[at] += 1
+            if crashes[None] >= _TRIES:
                 raise ProcessEndedError(
                     f"{run.run_id}: expected a process that reads its files. Received {error}. "
                     "Start the batch again, with ARTEMIS_READERS=0 if it happens again."
                 ) from error
-            crashes[at] += 1
             raise _CrashedError from error
         self._give_back(process)
         if "error" in answer:
@@ -153,12 +155,12 @@ class Readers:
 
 
 class _CrashedError(Exception):
-    """A reader ended at a frame."""
+    """A reader ended, at a frame or before it came to one."""
 
 
-def _spoilt(crashes: Counter[_At]) -> list[_At]:
+def _spoilt(crashes: Counter[_At | None]) -> list[_At]:
     """Return which frames are to be left out, and with `OPENING` which files."""
-    frames = [at for at, count in crashes.items() if count >= _TRIES]
+    frames = [at for at, count in crashes.items() if at is not None and count >= _TRIES]
     files = Counter(file for file, _ in frames)
     return frames + [(file, OPENING) for file, count in files.items() if count >= _FRAMES]
 

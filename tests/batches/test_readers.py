@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from artemis.batches.batch import plan_chunks, start_run, write_plans
-from artemis.batches.classify import ingest_chunk
+from artemis.batches.classify import ingest_chunk, predict_chunk
 from artemis.batches.readers import SERVE, Readers
 from artemis.errors import ProcessEndedError, RunEndedError, StoreError
 from artemis.predictions import part_name, read_table
@@ -100,6 +100,35 @@ def test_a_reader_that_was_ended_once_costs_no_file(begun, tmp_path: Path) -> No
     assert (counts.ok, counts.failed) == (counts.slices, 0)
 
 
+def test_a_reader_that_was_ended_while_it_was_idle_ends_no_run(begun) -> None:
+    run, _ = begun
+    with Readers(1) as readers:
+        counts = readers.ingest(run, 0, SIDES)
+        idle = readers._idle.get()
+        assert idle is not None
+        idle._process.kill()
+        idle._process.wait()
+        readers._idle.put(idle)
+        assert readers.ingest(run, 0, SIDES) == counts
+
+
+def test_a_reader_that_was_ended_while_it_concluded_ends_no_run(begun, tmp_path: Path) -> None:
+    run, record = begun
+    ingest_chunk(run, record, 0, SIDES)
+    predict_chunk(run, record, 0, "baseline", record.models[0].folder)
+    once = tmp_path / "once"
+    code = (
+        "import os\nfrom artemis.batches import reader_process as r\nreal = r.conclude_chunk\n"
+        "def die_once(*given):\n"
+        f"    os.path.exists({str(once)!r}) or os.mkdir({str(once)!r}) or os._exit(9)\n"
+        "    return real(*given)\nr.conclude_chunk = die_once\nr.serve()"
+    )
+    with Readers(1, code) as readers:
+        readers.conclude(run, 0)
+    assert once.is_dir()
+    assert len(read_table(run.root, "predictions")) == 3
+
+
 def test_one_frame_that_crashes_leaves_the_others_of_its_file(
     samples: Path, tmp_path: Path
 ) -> None:
@@ -170,6 +199,25 @@ def test_errors_of_a_step_are_raised_as_the_step_raises_them(begun) -> None:
         "r.conclude_chunk = refuse\nr.serve()"
     )
     with Readers(1, code) as readers, pytest.raises(StoreError, match=r"^s3://x: expected it\."):
+        readers.conclude(run, 0)
+
+
+def test_an_error_of_the_disk_names_the_file_as_the_step_does(begun) -> None:
+    run, _ = begun
+    run.slices.write_text("in the way")
+    with Readers(1) as readers, pytest.raises(FileExistsError) as caught:
+        readers.ingest(run, 0, SIDES)
+    assert caught.value.filename == str(run.slices)
+
+
+def test_an_error_without_a_number_keeps_its_words(begun) -> None:
+    run, _ = begun
+    code = (
+        "from artemis.batches import reader_process as r\n"
+        "def refuse(*_): raise OSError('Couldn\\'t deserialize thrift')\n"
+        "r.conclude_chunk = refuse\nr.serve()"
+    )
+    with Readers(1, code) as readers, pytest.raises(OSError, match=r"^Couldn't deserialize thr"):
         readers.conclude(run, 0)
 
 
