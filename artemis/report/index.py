@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote
 
 from artemis.report.page import render_page
-from artemis.report.plots.trends import left_out_words, trends
+from artemis.report.plots.trends import left_out_words, trends, whole_runs
 from artemis.report.words import DASH, counted, joined, number, visible
 from artemis.runs import RunRecord, newest_runs
 from artemis.system.files import write_text_atomic
@@ -167,11 +167,11 @@ def build_index(
 
 
 def _opening(records: Sequence[RunRecord]) -> str:
-    """Return how many runs there are, and what became of their slices."""
+    """Return how many runs there are, and what became of their slices, each counted once."""
     if not records:
         return "No run has been made yet."
     slices, ok, waiting = (
-        sum(getattr(record.counts, name) for record in records)
+        sum(getattr(record.counts, name) for record in whole_runs(records))
         for name in ("slices", "ok", "needs_review")
     )
     return (

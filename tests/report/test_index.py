@@ -145,3 +145,13 @@ def test_the_verdict_counts_the_slices_of_all_runs(tmp_path: Path) -> None:
     assert text(page.all("p", class_="verdict")[0]) == (
         "2 runs: 24 of 32 slices classified, 4 for a person to look at."
     )
+
+
+def test_slices_of_shards_that_were_joined_are_counted_once(tmp_path: Path) -> None:
+    shards = [record(f"20260302T08000{n}Z-ffffff") for n in range(2)]
+    whole = record("20260302T080100Z-ffffff", merged=[shard.run_id for shard in shards])
+    page = Page(build_index(tmp_path, [*shards, whole], tmp_path / "index.html"))
+    assert text(page.all("p", class_="verdict")[0]) == (
+        "3 runs: 12 of 16 slices classified, 2 for a person to look at."
+    )
+    assert len(page.rows("table-runs")) == 3

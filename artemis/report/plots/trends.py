@@ -44,10 +44,21 @@ class _Measure:
     least_top: float
 
 
+def whole_runs(records: Sequence[RunRecord]) -> list[RunRecord]:
+    """Return the runs without the shards whose slices another one has, which joined them."""
+    joined_up = {
+        run for record in records if record.status is RunStatus.COMPLETED for run in record.merged
+    }
+    return [record for record in records if record.run_id not in joined_up]
+
+
 def plotted_runs(records: Sequence[RunRecord]) -> list[RunRecord]:
     """Return the finished runs that the plots show, the oldest first."""
-    finished = [record for record in records if record.status is RunStatus.COMPLETED]
-    return sorted(finished, key=lambda record: record.run_id)[-TREND_RUNS:]
+    return sorted(_finished(whole_runs(records)), key=lambda record: record.run_id)[-TREND_RUNS:]
+
+
+def _finished(records: Sequence[RunRecord]) -> list[RunRecord]:
+    return [record for record in records if record.status is RunStatus.COMPLETED]
 
 
 def trends(records: Sequence[RunRecord]) -> list[Trend]:
@@ -66,10 +77,13 @@ def trends(records: Sequence[RunRecord]) -> list[Trend]:
 
 def left_out_words(records: Sequence[RunRecord]) -> str:
     """Return which of the listed runs the plots do not show, as a sentence, or nothing."""
-    finished = sum(record.status is RunStatus.COMPLETED for record in records)
+    whole = whole_runs(records)
+    finished = len(_finished(whole))
     parts = []
-    if unfinished := len(records) - finished:
+    if unfinished := len(whole) - finished:
         parts.append(f"{counted(unfinished, 'run')} that did not finish")
+    if shards := len(records) - len(whole):
+        parts.append(f"{counted(shards, 'shard')} that another run joins")
     if (older := finished - TREND_RUNS) > 0:
         parts.append(f"{counted(older, 'older run')}")
     return f"Not plotted: {joined(parts)}." if parts else ""

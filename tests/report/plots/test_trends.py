@@ -32,6 +32,16 @@ def test_finished_runs_are_plotted_oldest_first_and_the_rest_is_said() -> None:
     assert left_out_words(records(3)) == ""
 
 
+def test_shards_that_a_finished_run_joins_are_not_plotted_beside_it() -> None:
+    one, two, other, whole = records(4)
+    whole = whole.model_copy(update={"merged": [one.run_id, two.run_id]})
+    runs = [one, two, other, whole]
+    assert plotted_runs(runs) == [other, whole]
+    assert left_out_words(runs) == "Not plotted: 2 shards that another run joins."
+    failed = whole.model_copy(update={"status": RunStatus.FAILED})
+    assert plotted_runs([one, two, other, failed]) == [one, two, other]
+
+
 def test_a_trend_has_a_mark_for_each_run_and_its_axis_reaches_the_largest() -> None:
     found = trends(records(4))[0]
     assert found.plot.count("<circle") == 4
