@@ -6,6 +6,7 @@ itself and the models are imported: that halves the cold start.
 
 from __future__ import annotations
 
+import http.client
 import os
 import secrets
 import socket
@@ -126,8 +127,14 @@ class PrefectApi:
         Raises
         ------
         PrefectServerError
-            If it does not within `timeout` seconds, or the embedded server ended.
+            If it does not within `timeout` seconds, or the embedded server ended, or the
+            configured address holds a password.
         """
+        if "@" in str(self.url):  # else errors and logs would repeat it
+            raise PrefectServerError(
+                "PREFECT_API_URL: expected the address of a server. Received one with a name or a "
+                "password in it. Take them out, and set PREFECT_API_AUTH_STRING=NAME:PASSWORD."
+            )
         patience = timeout if self.embedded else _ANSWER_TIMEOUT
         deadline = time.monotonic() + patience
         remedy = (
@@ -217,7 +224,7 @@ def answers(api: str) -> bool:
             return bool(answer.status == 200)
     except urllib.error.HTTPError as error:
         return error.code in (401, 403)  # there, and asks for the key that Prefect sends
-    except (urllib.error.URLError, OSError, ValueError):
+    except (urllib.error.URLError, OSError, ValueError, http.client.HTTPException):
         return False
 
 

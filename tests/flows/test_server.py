@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 
@@ -81,6 +82,28 @@ def test_unreachable_api_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         api.wait()
     assert "correct PREFECT_API_URL, which ends with /api as a rule" in str(told.value)
+
+
+@pytest.mark.parametrize("place", ["lab/api", "lab:4200/api"])
+def test_a_password_in_the_address_is_refused_and_not_repeated(
+    place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", f"http://me:verysecret@{place}")
+    with (
+        PrefectApi() as api,
+        pytest.raises(PrefectServerError, match="set PREFECT_API_AUTH_STRING=NAME:PASS") as told,
+    ):
+        api.wait()
+    assert "verysecret" not in str(told.value)
+
+
+def test_a_server_that_speaks_another_protocol_does_not_answer() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other, ThreadPoolExecutor() as pool:
+        asked = pool.submit(answers, f"http://127.0.0.1:{other.getsockname()[1]}/api")
+        connection, _ = other.accept()
+        with connection:
+            connection.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")
+        assert asked.result(timeout=30) is False
 
 
 @pytest.mark.slow
