@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,9 @@ import pyarrow.parquet as pq
 from artemis.errors import RunRecordError
 from artemis.labels import PROBABILITY_COLUMNS, TUMORS
 from artemis.system.files import atomic_path
+
+if TYPE_CHECKING:
+    from artemis.runs import RunPaths, RunRecord
 
 _ROWS_AT_ONCE: Final = 1000
 
@@ -140,6 +143,12 @@ SCHEMAS: Final[Mapping[str, pa.Schema]] = {
 def part_name(chunk: int) -> str:
     """Return the file name of a chunk's part, ``part-00042.parquet``."""
     return f"part-{chunk:05d}.parquet"
+
+
+def chunk_parts(run: RunPaths, record: RunRecord, chunk: int) -> list[Path]:
+    """Return the parts of a chunk in the order in which they are written."""
+    predictions = (run.predictions(model.name) for model in record.models)
+    return [folder / part_name(chunk) for folder in (run.slices, run.thumbnails, *predictions)]
 
 
 def write_part(target: Path, rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> None:

@@ -11,6 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from pydantic import BaseModel
 
 from artemis import __version__
@@ -216,7 +218,7 @@ def start_run(
     Raises
     ------
     WorkspaceError
-        If the workspace cannot be written.
+        If the workspace cannot be written, or its key of identities not be read.
     ModelError
         If a model is unknown or fails its checks.
     """
@@ -224,6 +226,7 @@ def start_run(
     chosen = runtime_for((record.folder for record in records), settings)
     settings = settings.model_copy(update={"runtime": chosen.runtime})
     own = passed_over(batch, settings)  # before this run's own record is one of them
+    IdentityKey.load_or_create(settings.workspace / IDENTITY_KEY)  # before several need it at once
     paths = create_run(settings.workspace, new_run_id())
     record = RunRecord(
         run_id=paths.run_id,
@@ -304,14 +307,16 @@ def recording_failure(paths: RunPaths) -> Iterator[None]:
     except BaseException as error:
         end(paths.run_id)
         shutil.rmtree(paths.tensors, ignore_errors=True)
-        failed = {
-            "status": RunStatus.FAILED,
-            "finished": datetime.now(UTC),
-            "error": _in_words(error),
-        }
         # The error that ended the run matters more than one of writing it down.
         with suppress(OSError, RunRecordError, StoreError):
-            record = read_record(paths.root).model_copy(update=failed)
+            record = read_record(paths.root)
+            place = str(paths.workspace)
+            failed = {
+                "status": RunStatus.FAILED,
+                "finished": datetime.now(UTC),
+                "error": _in_words(error).replace(place, record.store or place),
+            }
+            record = record.model_copy(update=failed)
             write_record(paths, record)
             if mirror := mirror_of(paths, record):
                 mirror.push(paths.record)
@@ -321,6 +326,8 @@ def recording_failure(paths: RunPaths) -> Iterator[None]:
 def _in_words(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "Interrupted by the user."
+    if isinstance(error, SystemExit):
+        return "Ended by a signal."
     text = str(error).strip()
     return f"{type(error).__name__}: {text}" if text else f"{type(error).__name__}."
 
@@ -331,8 +338,15 @@ def conclude_run(
     """Write the final record of a run whose parts are all written, and remove its scratch.
 
     Of a run that is made in a mirror, the store gets the record last, see `Mirror.push_run`.
+
+    Raises
+    ------
+    RunRecordError
+        If not every slice that was counted has its rows, where they were written elsewhere and
+        this machine does not see them.
     """
     shutil.rmtree(paths.tensors, ignore_errors=True)
+    _check_whole(paths, record, counts)
     page = f"{record.run_id}/index.html"
     update = {
         "status": RunStatus.COMPLETED,
@@ -347,3 +361,26 @@ def conclude_run(
     concluded = record.model_copy(update=update)
     write_record(paths, concluded)
     return concluded
+
+
+def _check_whole(paths: RunPaths, record: RunRecord, counts: Counts) -> None:
+    """Raise unless the tables, as whoever lists their parts finds them, hold what was counted."""
+    answers = {paths.predictions(model.name): counts.ok for model in record.models}
+    for folder, rows in {paths.slices: counts.slices, **answers}.items():
+        there = {part.name: _rows(part) for part in folder.glob("part-*.parquet")}
+        if sum(there.values()) != rows:
+            missing = sorted({part.name for part in paths.plan.glob("part-*.parquet")} - {*there})
+            raise RunRecordError(
+                f"{folder}: expected {rows} rows, as many as were counted. Received "
+                f"{sum(there.values())}{f', and no {missing[0]}' if missing else ''}. They were "
+                "lost, or this machine does not see yet what others wrote. Start the batch again."
+            )
+
+
+def _rows(part: Path) -> int:
+    try:
+        return int(pq.ParquetFile(part).metadata.num_rows)
+    except (OSError, pa.ArrowException) as error:
+        raise RunRecordError(
+            f"{part}: expected a Parquet file. Received: {error}. Start the batch again."
+        ) from error

@@ -8,18 +8,25 @@ a chunk whose parts are all there is not done again.
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from urllib.parse import quote
 
+from artemis.alike import check_alike
 from artemis.batches.classify import conclude_chunk, count_slices, ingest_chunk, predict_chunk
 from artemis.batches.mirror import Mirror
 from artemis.errors import RunRecordError, StoreError
 from artemis.models.registry import recorded_folder
-from artemis.predictions import PREDICTIONS_SCHEMA, SLICES_SCHEMA, part_name, read_part
+from artemis.predictions import (
+    PREDICTIONS_SCHEMA,
+    SLICES_SCHEMA,
+    chunk_parts,
+    part_name,
+    read_part,
+)
 from artemis.runs import Counts, RunPaths, RunRecord, RunStatus, read_record
 from artemis.system.ending import check_goes_on, watching
 from artemis.system.store import Store
@@ -53,10 +60,13 @@ def classify_chunk(
         If the run's record says meanwhile that it goes on no longer.
     ModelError
         If this machine does not have the models that the run began with.
+    EngineError
+        If it would make rows otherwise, see `artemis.alike`.
     """
     done = _done_before(run, record, chunk)
     if done is not None:
         return done
+    check_alike(record)
     own = run.with_scratch(f"{chunk:05d}-{secrets.token_hex(4)}")
     folders = {
         model.name: recorded_folder(run.workspace, model.name, model.version, model.sha256)
@@ -93,12 +103,18 @@ def classify_stored_chunk(address: str, folder: Path, run_id: str, chunk: int) -
     ------
     StoreError
         If the store cannot be used.
-    RunEndedError, ModelError
+    RunEndedError, ModelError, EngineError
         See `classify_chunk`.
     """
-    mirror = Mirror(Store(address), folder / quote(address, safe=""))
+    own = hashlib.sha256(address.encode()).hexdigest()[:16]  # an address may be too long for a name
+    mirror = Mirror(Store(address), folder / own)
     # Patients' pictures and the key of their identities: for this user alone.
     mirror.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with mirror.said_by_address():
+        return _stored_chunk(mirror, run_id, chunk)
+
+
+def _stored_chunk(mirror: Mirror, run_id: str, chunk: int) -> Counts:
     run = RunPaths(mirror.folder, run_id)
     record = mirror.record_of(run_id)
     done = mirror.pull_chunk(run, record, chunk)
@@ -116,11 +132,11 @@ def classify_stored_chunk(address: str, folder: Path, run_id: str, chunk: int) -
 
 
 def _done_before(run: RunPaths, record: RunRecord, chunk: int) -> Counts | None:
-    """Return the counts of a chunk whose last part is there, or None."""
-    first, last = (run.predictions(record.models[k].name) / part_name(chunk) for k in (0, -1))
-    if not last.is_file():
+    """Return the counts of a chunk whose parts are there, or None."""
+    if not all(part.is_file() for part in chunk_parts(run, record, chunk)):
         return None
     slices = read_part(run.slices / part_name(chunk), SLICES_SCHEMA)
+    first = run.predictions(record.models[0].name) / part_name(chunk)
     answers = read_part(first, PREDICTIONS_SCHEMA)
     counts = count_slices(slices.select(["status", "frame"]).to_pylist())
     return counts + Counts(needs_review=sum(answers["needs_review"].to_pylist()))

@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeVar
 
-from artemis.errors import RunRecordError, StoreError
+from artemis.errors import ArtemisError, RunRecordError, StoreError, WorkspaceError
 from artemis.ingest.identity import IdentityKey
 from artemis.models.registry import CHAMPION
-from artemis.predictions import part_name
+from artemis.predictions import chunk_parts, part_name
 from artemis.runs import IDENTITY_KEY, RunPaths, RunRecord, read_record
 from artemis.system.store import Store
 
@@ -55,6 +55,17 @@ class Mirror:
     def address_of(self, path: Path) -> str:
         """Return the address in the store of a file of the mirror."""
         return self.store.address_of(self.key(path))
+
+    @contextmanager
+    def said_by_address(self) -> Iterator[None]:
+        """Let errors within name a file of the mirror, which soon is gone, as the store does."""
+        try:
+            yield
+        except ArtemisError as error:
+            said = str(error).replace(str(self.folder), self.store.address)
+            if said == str(error):
+                raise
+            raise type(error)(said) from error
 
     # What is pulled; everything here raises a StoreError if the store cannot be read.
 
@@ -164,8 +175,8 @@ class Mirror:
                 f"{self.address_of(plan)}: expected the plan of a chunk. Received none. "
                 "Start the batch again."
             )
-        parts = _parts(run, record, chunk)
-        return self._pull(parts[-1]) and all([self._pull(part) for part in parts])
+        *others, last = chunk_parts(run, record, chunk)
+        return self._pull(last) and all([self._pull(part) for part in others])
 
     def pages(self) -> set[str]:
         """Return the pages of the store's reports, by their paths below the reports' folder."""
@@ -176,6 +187,21 @@ class Mirror:
         }
 
     # What is pushed; everything here raises a StoreError if the store cannot be written.
+
+    def begin(self, run: RunPaths) -> None:
+        """Push the record of a new run.
+
+        Raises
+        ------
+        WorkspaceError
+            If the store has a run of this id, of another command that began in the same second.
+        """
+        if self.store.read(self.key(run.record)) is not None:
+            raise WorkspaceError(
+                f"{self.address_of(run.root)}: expected a new run. Received the id of one that "
+                "exists; nothing is overwritten. Start again for another id."
+            )
+        self.push(run.record)
 
     def push(self, *paths: Path) -> None:
         """Push files, one after the other."""
@@ -196,7 +222,7 @@ class Mirror:
 
         The last one says that all are there.
         """
-        self.push(*_parts(run, record, chunk))
+        self.push(*chunk_parts(run, record, chunk))
 
     def push_run(self, run: RunPaths) -> None:
         """Push what the store does not have of a run, then its record."""
@@ -209,7 +235,7 @@ class Mirror:
 
     def forget_chunk(self, run: RunPaths, record: RunRecord, chunk: int) -> None:
         """Remove a chunk's files from the mirror."""
-        for path in (run.plan / part_name(chunk), *_parts(run, record, chunk)):
+        for path in (run.plan / part_name(chunk), *chunk_parts(run, record, chunk)):
             path.unlink(missing_ok=True)
 
     def _pull(self, path: Path) -> bool:
@@ -241,8 +267,10 @@ def mirrored(address: str) -> Iterator[Mirror]:
     store.check()
     folder = Path(tempfile.mkdtemp(prefix="artemis-"))
     kept = False
+    mirror = Mirror(store, folder)
     try:
-        yield Mirror(store, folder)
+        with mirror.said_by_address():
+            yield mirror
     except StoreError as error:
         kept = any(folder.glob("runs/*/*/**/*.parquet"))
         if not kept:
@@ -256,12 +284,6 @@ def mirrored(address: str) -> Iterator[Mirror]:
 def mirror_of(run: RunPaths, record: RunRecord) -> Mirror | None:
     """Return the mirror that a run being made lies in; None where it is in no store."""
     return None if record.store is None else Mirror(Store(record.store), run.workspace)
-
-
-def _parts(run: RunPaths, record: RunRecord, chunk: int) -> list[Path]:
-    """Return the parts of a chunk in the order in which they are written."""
-    folders = [run.slices, run.thumbnails, *(run.predictions(m.name) for m in record.models)]
-    return [folder / part_name(chunk) for folder in folders]
 
 
 def _files(folder: Path) -> list[Path]:

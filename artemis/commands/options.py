@@ -68,21 +68,26 @@ def command_line() -> str:
 def workspace_of(workspace: str | None) -> Iterator[tuple[Settings, Mirror | None]]:
     """Yield the settings for a workspace; of one in a store also the mirror that it then is.
 
+    A signal ends what is done within as an error does: runs are recorded as failed, and no mirror
+    with patients' pictures is left behind.
+
     Raises
     ------
     StoreError
         If it is a store that cannot be used, or the reports are set to be elsewhere.
     """
     from artemis.settings import load_settings
+    from artemis.system.signals import ending_by_signal
     from artemis.system.store import given_address
 
     address = given_address(workspace)
     if address is None:
-        yield load_settings(Path(workspace) if workspace else None), None
+        with ending_by_signal():
+            yield load_settings(Path(workspace) if workspace else None), None
         return
     from artemis.batches.mirror import mirrored
 
-    with mirrored(address) as mirror:
+    with ending_by_signal(), mirrored(address) as mirror:
         settings = load_settings(mirror.folder)
         if settings.reports is not None:
             raise StoreError(

@@ -233,6 +233,6 @@ def _client_of(address: str) -> Any:
 
 def without_secrets(address: str) -> str:
     """Return an address as far as it can hold no credentials."""
-    if set("@?&;") & set(address):
+    if set("@?&;:") & set(address.partition(":")[2]):
         return "an address with more in it"
     return repr(re.sub(":/+", "://", address, count=1))  # a path has lost one of them

@@ -8,7 +8,7 @@ import pytest
 from artemis.batches.batch import plan_chunks, start_run, write_plans
 from artemis.batches.chunk import classify_chunk
 from artemis.batches.classify import conclude_chunk, ingest_chunk, predict_chunk
-from artemis.errors import ModelError, RunEndedError
+from artemis.errors import EngineError, ModelError, RunEndedError
 from artemis.predictions import read_table
 from artemis.runs import Counts, RunPaths, RunRecord, RunStatus, write_record
 from artemis.settings import Settings
@@ -55,10 +55,11 @@ def test_a_chunk_that_is_done_is_counted_and_not_written_again(begun) -> None:
     assert parts(run) == before
 
 
-def test_a_chunk_that_was_left_half_done_is_done_again_under_the_same_names(begun) -> None:
+@pytest.mark.parametrize("lost", ["predictions/model=baseline", "slices", "thumbnails"])
+def test_a_chunk_that_was_left_half_done_is_done_again_under_the_same_names(begun, lost) -> None:
     run, record = begun
     counts, before = classify_chunk(run, record, 0), parts(run)
-    (run.predictions("baseline") / "part-00000.parquet").unlink()
+    (run.root / lost / "part-00000.parquet").unlink()
     assert classify_chunk(run, record, 0) == counts
     assert parts(run).keys() == before.keys()
 
@@ -85,3 +86,11 @@ def test_models_are_found_where_this_machine_has_them(begun) -> None:
     counts = classify_chunk(run, record.model_copy(update={"models": elsewhere}), 0)
     assert counts + Counts() == counts
     assert counts.slices == 6
+
+
+def test_a_machine_with_other_versions_refuses_the_work(begun) -> None:
+    run, record = begun
+    other = record.model_copy(update={"versions": {**record.versions, "pydicom": "1.0"}})
+    with pytest.raises(EngineError, match=r"Received a difference in version of pydicom: 1\.0 in"):
+        classify_chunk(run, other, 0)
+    assert parts(run) == {}

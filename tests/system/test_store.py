@@ -118,6 +118,8 @@ def finished(mirror: Mirror, run: RunPaths, record: RunRecord, workers: list[Pat
     "address",
     [
         "s3://AKIDOFSOMEBODY:verysecret@bucket/prefix",
+        "s3://AKIDOFSOMEBODY:verysecret/bucket",
+        "s3:/AKIDOFSOMEBODY:verysecret@bucket",
         "s3://bucket/prefix?access_key=verysecret",
         "s3://bucket/a/../b",
         "s3://bucket//a",
