@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from artemis.alike import made_with
 from artemis.answers.studies import write_studies
 from artemis.batches.batch import conclude_run, recording_failure, write_plans
 from artemis.batches.merge_tables import SLICES, THUMBNAILS, ShardTables, first_of_each, joined
@@ -32,6 +33,9 @@ from artemis.runs import (
     write_record,
 )
 from artemis.settings import Settings
+
+_NAMED: Final = 5
+"""Differences that a refusal names; the models' version or sum comes before what follows of it."""
 
 _DECIDING: Final = {"ingest", "review", "thumbnail_side"}
 """Settings that decide what is in a row; the others say where, and how fast."""
@@ -83,8 +87,8 @@ def merge_runs(
     chunks = Chunks(whole, slices, settings.chunk_slices, settings.max_chunks)
     count = len(chunks)  # the plans are checked by it, before anything is written
     run = create_run(settings.workspace, new_run_id())
-    record = _merged_record(run.run_id, [record for _, record in records], settings, command)
-    record = record.model_copy(update={"store": store})
+    made = [record for _, record in records]
+    record = _merged_record(run.run_id, made, settings, command, store)
     with recording_failure(run):
         write_record(run, record)
         write_plans(run, chunks)
@@ -92,7 +96,8 @@ def merge_runs(
             report_progress("merging", number, count)
             _write_chunk(run, record, shards, number, chunk)
         write_studies(run, record)
-        return conclude_run(run, record, record.counts, {"merge": time.monotonic() - begun})
+        counts = sum((one.counts for one in made), Counts())
+        return conclude_run(run, record, counts, {"merge": time.monotonic() - begun})
 
 
 _Found = tuple[Path, RunRecord]
@@ -109,7 +114,8 @@ def _checked(found: Sequence[_Found]) -> list[_Found]:
         if record.status is not RunStatus.COMPLETED:
             raise MergeError(
                 f"{folder}: expected a finished run. Received one that is {record.status.value}. "
-                f"Classify shard {record.shard} again."
+                f"Classify shard {record.shard} again, or leave this run out if another one of it "
+                "is completed."
             )
     if not found:
         raise MergeError("Runs: expected all shards of one batch. Received none.")
@@ -121,24 +127,28 @@ def _checked(found: Sequence[_Found]) -> list[_Found]:
 
 def _refuse_differences(one: _Found, other: _Found) -> None:
     mine, theirs = dict(_deciding(one[1])), dict(_deciding(other[1]))
-    names = sorted(
-        name for name in mine.keys() | theirs.keys() if mine.get(name) != theirs.get(name)
-    )
+    of_one_alone = {m.name for m in one[1].models} ^ {m.name for m in other[1].models}
+    names = [
+        name
+        for name in mine | theirs
+        if mine.get(name) != theirs.get(name) and name.partition(".")[0] not in of_one_alone
+    ]
     if names:
         differing = "; ".join(
             f"{name}: {mine.get(name, 'none')} in {one[1].run_id}, "
             f"{theirs.get(name, 'none')} in {other[1].run_id}"
-            for name in names
+            for name in names[:_NAMED]
         )
+        more = f"; and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         raise MergeError(
             f"{other[0]}: expected a shard of the same batch, made with the same models, settings "
-            f"and versions as {one[0]}. Received a difference in {differing}. "
+            f"and versions as {one[0]}. Received a difference in {differing}{more}. "
             "Classify one of them again."
         )
 
 
 def _deciding(record: RunRecord) -> Iterator[tuple[str, Any]]:
-    """Yield everything by name that decides what is in a run's rows."""
+    """Yield everything by name that decides what is in a run's rows, causes before effects."""
     shard = _shard(record)
     yield "shards", shard.of
     yield "slices of the batch", shard.slices
@@ -146,8 +156,8 @@ def _deciding(record: RunRecord) -> Iterator[tuple[str, Any]]:
     yield "key of identities", shard.identity
     settings = record.settings.model_dump(mode="json", include=_DECIDING)
     yield from _flat(settings, "settings")
-    for name, value in record.versions.items():
-        yield f"version of {name}", value
+    yield from made_with(record).items()
+    yield "models", ", ".join(model.name for model in record.models)
     for model in record.models:
         # Where a model lies may differ from machine to machine; its hash may not.
         yield from _flat(model.model_dump(mode="json", exclude={"folder"}), model.name)
@@ -203,7 +213,8 @@ def _whole_plan(shards: Iterable[ShardTables], slices: int) -> Iterator[PlanEntr
     reached = 0
     for entry in heapq.merge(*plans, key=lambda entry: entry.position):
         if entry.position != reached:
-            break
+            twice = entry.position < reached
+            raise _torn(slices, f"{entry.display_path} twice" if twice else _none_of(reached))
         reached += entry.n_frames
         if before is not None and before.path == entry.path and entry.first_frame > 0:
             before = replace(before, n_frames=before.n_frames + entry.n_frames)
@@ -212,20 +223,32 @@ def _whole_plan(shards: Iterable[ShardTables], slices: int) -> Iterator[PlanEntr
             yield before
         before = entry
     if reached != slices:
-        raise MergeError(
-            f"Runs: expected each of the {slices} slices of the batch once. Received another "
-            f"number of slice {reached + 1}. A plan was damaged; classify the shards again."
-        )
+        raise _torn(slices, _none_of(reached) if reached < slices else f"{reached}")
     if before is not None:
         yield before
 
 
+def _none_of(reached: int) -> str:
+    return f"none of slice {reached + 1}"
+
+
+def _torn(slices: int, received: str) -> MergeError:
+    return MergeError(
+        f"Runs: expected each of the {slices} slices of the batch once. Received {received}. "
+        "A file changed between the shards, or a plan was damaged. Classify the shards again."
+    )
+
+
 def _merged_record(
-    run_id: str, records: Sequence[RunRecord], settings: Settings, command: str
+    run_id: str,
+    records: Sequence[RunRecord],
+    settings: Settings,
+    command: str,
+    store: str | None,
 ) -> RunRecord:
+    """Return the record to begin with: the first shard's, without what came of that one."""
     first = min(records, key=lambda record: record.created)
     deciding = {name: getattr(first.settings, name) for name in _DECIDING}
-    counts = sum((record.counts for record in records), Counts())
     update = {
         "run_id": run_id,
         "status": RunStatus.RUNNING,
@@ -233,7 +256,12 @@ def _merged_record(
         "finished": None,
         "command": command,
         "settings": settings.model_copy(update=deciding),
-        "counts": counts,
+        "counts": Counts(),
+        "timings": {},
+        "mean_doubt": None,
+        "report": None,
+        "engine": "; ".join(dict.fromkeys(record.engine for record in records)),
+        "store": store,
         "shard": None,
         "merged": [record.run_id for record in records],
         "tasks": sum(record.tasks for record in records),

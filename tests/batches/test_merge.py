@@ -142,6 +142,23 @@ def test_a_merged_run_is_no_shard(workspace: Path, shards: list[Path], merged: P
         merge(workspace, [shards[0], merged])
 
 
+def test_runs_that_did_not_finish_may_be_left_out_for_one_that_did(
+    workspace: Path, shards: list[Path], tmp_path: Path
+) -> None:
+    other = changed(shards[1], tmp_path, _set("status", to="failed"))
+    with pytest.raises(MergeError, match=r"Classify shard 2/3 again, or leave this run out if"):
+        merge(workspace, [*shards, other])
+
+
+def changed(run: Path, folder: Path, change: Callable[[dict[str, Any]], Any]) -> Path:
+    """Return a copy of a run below a folder, with another record."""
+    other = shutil.copytree(run, folder / run.name)
+    record = json.loads((other / "run.json").read_text())
+    change(record)
+    (other / "run.json").write_text(json.dumps(record))
+    return other
+
+
 def _set(*path: str | int, to: Any) -> Callable[[dict[str, Any]], None]:
     def change(record: dict[str, Any]) -> None:
         for step in path[:-1]:
@@ -164,6 +181,10 @@ def _set(*path: str | int, to: Any) -> Callable[[dict[str, Any]], None]:
         (_set("settings", "ingest", "min_side", to=9), r"settings\.ingest\.min_side: 48 in .*, 9"),
         (_set("settings", "review", "max_set_size", to=2), r"settings\.review\.max_set_size: 1"),
         (_set("versions", "pillow", to="1.0"), "version of pillow: .*, 1.0 in"),
+        (
+            _set("runtime", to="openvino in bf16, chosen"),
+            "litert in f32 in .*, openvino in bf16 in",
+        ),
     ],
 )
 def test_a_shard_that_differs_is_refused_by_what_differs(
@@ -173,22 +194,42 @@ def test_a_shard_that_differs_is_refused_by_what_differs(
     change: Callable[[dict[str, Any]], None],
     words: str,
 ) -> None:
-    other = shutil.copytree(shards[1], tmp_path / shards[1].name)
-    record = json.loads((other / "run.json").read_text())
-    change(record)
-    (other / "run.json").write_text(json.dumps(record))
+    other = changed(shards[1], tmp_path, change)
     with pytest.raises(MergeError, match=words):
+        merge(workspace, [shards[0], other, shards[2]])
+
+
+def test_a_shard_of_fewer_models_is_refused_by_their_names_alone(
+    workspace: Path, shards: list[Path], tmp_path: Path
+) -> None:
+    other = changed(shards[1], tmp_path, lambda record: record["models"].pop(0))
+    with pytest.raises(MergeError) as caught:
+        merge(workspace, [shards[0], other, shards[2]])
+    assert str(caught.value).endswith(
+        f"Received a difference in models: mobilenet_v2, baseline in {shards[0].name}, baseline in "
+        f"{other.name}. Classify one of them again."
+    )
+
+
+def test_of_many_differences_the_first_are_named_and_the_others_counted(
+    workspace: Path, shards: list[Path], tmp_path: Path
+) -> None:
+    other = changed(
+        shards[1], tmp_path, lambda record: record["versions"].update(dict.fromkeys("abcdefg", "1"))
+    )
+    with pytest.raises(MergeError, match=r"of d: [^;]*; version of e: [^;]*; and 2 more\. Class"):
         merge(workspace, [shards[0], other, shards[2]])
 
 
 def test_settings_of_speed_and_place_may_differ(
     workspace: Path, shards: list[Path], tmp_path: Path
 ) -> None:
-    other = shutil.copytree(shards[1], tmp_path / shards[1].name)
-    record = json.loads((other / "run.json").read_text())
-    record["settings"] |= {"threads": 7, "chunks_in_flight": 1, "workspace": "elsewhere"}
-    record["batch"] = "/another/mount"
-    (other / "run.json").write_text(json.dumps(record))
+    def change(record: dict[str, Any]) -> None:
+        record["settings"] |= {"threads": 7, "chunks_in_flight": 1, "workspace": "elsewhere"}
+        record |= {"batch": "/another/mount", "engine": "dask, workers: 2"}
+        record["runtime"] += ", chosen by a probe (ms a picture: litert 4.0, openvino 5.1)"
+
+    other = changed(shards[1], tmp_path, change)
     assert merge(workspace, [shards[0], other, shards[2]]).counts.slices == 33
 
 
@@ -203,9 +244,27 @@ def test_a_damaged_plan_is_refused_before_anything_is_written(
 ) -> None:
     other = shutil.copytree(shards[1], tmp_path / "elsewhere" / shards[1].name)
     sorted((other / "plan").iterdir())[-1].unlink()
-    with pytest.raises(MergeError, match="expected each of the 33 slices of the batch once"):
+    words = r"expected each of the 33 slices of the batch once\. Received none of slice \d+\. A "
+    with pytest.raises(MergeError, match=words):
         merge(tmp_path, [shards[0], other, shards[2]])
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_slice_that_two_shards_hold_is_refused_though_it_is_the_last(
+    samples: Path, tmp_path: Path
+) -> None:
+    batch = tmp_path / "batch"
+    batch.mkdir()
+    shutil.copy(samples / "coronal_no_lesion.png", batch)
+    runs = [
+        classify(batch, settings_of(tmp_path), ["baseline"], f"{number}/2") for number in (1, 2)
+    ]
+    full, empty = sorted(runs, key=lambda run: -read_record(run).counts.slices)
+    number = read_record(empty).shard
+    assert number is not None
+    again = changed(full, tmp_path / "again", _set("shard", "number", to=number.number))
+    with pytest.raises(MergeError, match=r"of the 1 slices .* Received coronal_no_lesion\.png twi"):
+        merge(tmp_path, [full, again])
 
 
 def test_a_part_that_lacks_rows_fails_the_merge_and_its_record_says_so(
@@ -217,7 +276,10 @@ def test_a_part_that_lacks_rows_fails_the_merge_and_its_record_says_so(
     with pytest.raises(MergeError, match=r"model=baseline/part-00000\.parquet: expected the rows"):
         merge(tmp_path, [shards[0], other, shards[2]])
     [run] = (tmp_path / "runs").iterdir()
-    assert read_record(run).status == "failed"
+    record = read_record(run)
+    assert record.status == "failed"
+    assert record.counts == Counts()
+    assert (record.report, record.mean_doubt, record.timings) == (None, None, {})
 
 
 def test_an_empty_shard_is_merged_like_any_other(samples: Path, tmp_path: Path) -> None:
