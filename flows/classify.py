@@ -18,6 +18,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
 from artemis import RESEARCH_USE
+from artemis.alike import made_with
 from artemis.answers.studies import write_studies
 from artemis.batches.batch import (
     conclude_run,
@@ -199,14 +200,17 @@ def classify_batch(
     run, record = start_run(
         Path(batch), settings, models or list(MODEL_NAMES), command, str(runtime.flow_run.id), store
     )
+    mirror = mirror_of(run, record)
+    if mirror is not None:
+        mirror.begin(run)
     with recording_failure(run), ExitStack() as stack:
-        if mirror := mirror_of(run, record):
+        if mirror is not None:
             mirror.establish_identity()
-            mirror.push(run.record)
         workers = None
         if Engine(engine) is Engine.DASK:
             shared = [Path(record.batch)] if store else [Path(record.batch), run.root]
-            workers = stack.enter_context(dask_workers(address, shared, store))
+            made = made_with(record)
+            workers = stack.enter_context(dask_workers(address, shared, store, made))
             record = _sent_to(workers, run, record)
         begun = time.monotonic()
         chunks, slices, record = _plan(run, record, limit, shard)

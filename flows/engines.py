@@ -11,7 +11,7 @@ import logging
 import re
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
@@ -92,7 +92,8 @@ class Workers:
             raise EngineError(
                 f"{self._where}: expected workers that finish a chunk. Received: several died at "
                 f"the same one, {error}. A file of it may need more memory than a worker has, or "
-                "crash its decoder; the workers' own logs say more."
+                "crash its decoder; the workers' own logs say more. Without --engine dask such a "
+                "file becomes a failed row."
             ) from error
         except CancelledError as error:
             raise self._lost("a scheduler that answers no longer") from error
@@ -133,7 +134,10 @@ def check_engine(engine: Engine, address: str | None) -> None:
 
 @contextmanager
 def dask_workers(
-    address: str | None, folders: Sequence[Path], store: str | None = None
+    address: str | None,
+    folders: Sequence[Path],
+    store: str | None = None,
+    made: Mapping[str, str] | None = None,
 ) -> Iterator[Workers]:
     """Yield the workers of a Dask cluster, all of which can do the work.
 
@@ -146,6 +150,8 @@ def dask_workers(
         What every worker must see under the same path.
     store : str, optional
         Address of an object store that every worker must reach.
+    made : mapping of str to str, optional
+        What every worker must make rows with, see `artemis.alike.made_with`.
 
     Raises
     ------
@@ -175,7 +181,7 @@ def dask_workers(
                 "Start one with `dask scheduler`, or leave --address out for a cluster of its own."
             ) from error
         seen = [str(folder.resolve()) for folder in folders]
-        count = _check_workers(client, where, seen, store)
+        count = _check_workers(client, where, (seen, store, dict(made or {})))
         yield Workers(runner, where, count)
 
 
@@ -192,12 +198,14 @@ def _local_cluster() -> dict[str, Any]:
     }
 
 
-def _check_workers(client: Any, where: str, folders: list[str], store: str | None) -> int:
+def _check_workers(
+    client: Any, where: str, needs: tuple[list[str], str | None, dict[str, str]]
+) -> int:
     """Return the number of workers, each of which can do the work."""
     from prefect.settings import PREFECT_API_URL
 
     api = PREFECT_API_URL.value() or ""
-    found = client.run(describe_worker, folders, api, store, on_error="return")
+    found = client.run(describe_worker, api, *needs, on_error="return")
     if not found:
         raise EngineError(
             f"{where}: expected a scheduler with workers. Received one without any. "
@@ -209,6 +217,8 @@ def _check_workers(client: Any, where: str, folders: list[str], store: str | Non
             received = f"{type(answer).__name__}: {answer}"
         elif answer["version"] != __version__:
             received = f"version {answer['version']}"
+        elif answer["unlike"]:
+            received = f"one that makes rows otherwise: {answer['unlike']}"
         elif answer["unseen"]:
             received = f"one that has no folder {', '.join(answer['unseen'])}"
         elif answer["store"]:
@@ -218,29 +228,36 @@ def _check_workers(client: Any, where: str, folders: list[str], store: str | Non
         else:
             continue
         raise EngineError(
-            f"{worker}: expected a worker with Artemis {__version__} and its extra `dask`, that "
-            f"sees the batch and the workspace under the same paths as here, or reaches the store, "
-            f"and reaches Prefect's API. Received: {received}. Install it there, mount the "
-            "folders, give it AWS's variables, or set PREFECT_API_URL to a server that all "
-            "machines reach, and start again."
+            f"{worker}: expected a worker with Artemis {__version__} and its extra `dask`, with "
+            "the same versions as here, that sees the batch and the workspace under the same "
+            "paths, or reaches the store, and reaches Prefect's API. Received: "
+            f"{received}. Install it there, mount the folders, give it AWS's variables, or set "
+            "PREFECT_API_URL to a server that all machines reach, and start again."
         )
     return len(found)
 
 
-def describe_worker(folders: list[str], api: str, store: str | None = None) -> dict[str, Any]:
+def describe_worker(
+    api: str, folders: list[str], store: str | None, made: dict[str, str]
+) -> dict[str, Any]:
     """Say what tells a worker that can do the work from one that cannot; runs there.
 
     Parameters
     ----------
-    folders : list of str
-        That it should see.
     api : str
         Prefect's, which it should reach to record its tasks.
-    store : str, optional
+    folders : list of str
+        That it should see.
+    store : str or None
         Address of the store that it should reach.
+    made : dict of str to str
+        What it should make rows with; empty for anything.
     """
+    from artemis.alike import differences
+
     return {
         "version": __version__,
+        "unlike": differences(made) if made else "",
         "unseen": [folder for folder in folders if not Path(folder).is_dir()],
         "store": _unreached(store),
         "reaches": answers(api),
