@@ -18,8 +18,8 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
 from artemis import RESEARCH_USE
-from artemis.alike import made_with
 from artemis.answers.studies import write_studies
+from artemis.batches.alike import made_with
 from artemis.batches.batch import (
     conclude_run,
     plan_chunks,

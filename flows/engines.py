@@ -151,7 +151,7 @@ def dask_workers(
     store : str, optional
         Address of an object store that every worker must reach.
     made : mapping of str to str, optional
-        What every worker must make rows with, see `artemis.alike.made_with`.
+        What every worker must make rows with, see `artemis.batches.alike.made_with`.
 
     Raises
     ------
@@ -253,7 +253,7 @@ def describe_worker(
     made : dict of str to str
         What it should make rows with; empty for anything.
     """
-    from artemis.alike import differences
+    from artemis.batches.alike import differences
 
     return {
         "version": __version__,

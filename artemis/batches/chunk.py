@@ -15,7 +15,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from artemis.alike import check_alike
+from artemis.batches.alike import check_alike
 from artemis.batches.classify import conclude_chunk, count_slices, ingest_chunk, predict_chunk
 from artemis.batches.mirror import Mirror
 from artemis.errors import RunRecordError, StoreError
@@ -61,7 +61,7 @@ def classify_chunk(
     ModelError
         If this machine does not have the models that the run began with.
     EngineError
-        If it would make rows otherwise, see `artemis.alike`.
+        If it would make rows otherwise, see `artemis.batches.alike`.
     """
     done = _done_before(run, record, chunk)
     if done is not None:

@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from artemis.alike import made_with
 from artemis.answers.studies import write_studies
+from artemis.batches.alike import made_with
 from artemis.batches.batch import conclude_run, recording_failure, write_plans
 from artemis.batches.merge_tables import SLICES, THUMBNAILS, ShardTables, first_of_each, joined
 from artemis.errors import MergeError

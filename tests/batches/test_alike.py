@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from artemis.alike import check_alike, differences, made_with
+from artemis.batches.alike import check_alike, differences, made_with
 from artemis.batches.batch import start_run
 from artemis.errors import EngineError
 from artemis.runs import RunRecord
