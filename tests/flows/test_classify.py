@@ -128,7 +128,7 @@ def test_many_cores_read_several_chunks_at_once_and_answer_the_same(
     sample_run, samples: Path, tmp_path: Path
 ) -> None:
     code = (
-        "import artemis.system.cores\nartemis.cores.usable_cores = lambda: 8\n"
+        "import artemis.system.cores\nartemis.system.cores.usable_cores = lambda: 8\n"
         "import flows.classify, cli, sys\n"
         "assert flows.classify.classify_batch.task_runner._max_workers == 16\ncli.main()"
     )
