@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -31,6 +32,12 @@ LABEL_COLUMNS: Final = (
 """Columns of every table of labels, in this order; see `artemis.training.labelled.sources`."""
 
 UNKNOWN_SOURCE: Final = "unknown"
+_REMEDY: Final = {
+    "group": "A picture without copies and of an unknown patient is a group of its own; or leave "
+    "out the whole column.",
+    "fold": "Give every picture the fold of its patient, or leave out the whole column to have "
+    "folds made.",
+}
 SPLIT_NAMES: Final = {
     "training": "training",
     "train": "training",
@@ -40,6 +47,14 @@ SPLIT_NAMES: Final = {
 """What folders and cells may call the two halves of an official split."""
 
 _REQUIRED: Final = ("path", "tumor", "plane")
+_READ: Final = frozenset({*LABEL_COLUMNS, "box"})
+_NOT_KNOWN: Final = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "none", "null"})
+"""What R, pandas and spreadsheets write for a missing value, in small letters."""
+_LITERAL: Final = frozenset({"path", "tumor", "source_tumor"})
+"""Columns of which an empty cell alone is missing: there, none is a name."""
+_LIKE_PATIENT: Final = re.compile(
+    r"(patient|subject|participant|case|person)s?([ _.-]?(id|ids|no|nr|number|name|key))?|pid|mrn"
+)
 _TRUTHS: Final = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -54,7 +69,8 @@ def read_manifest(file: Path) -> pd.DataFrame:
         ``patient``, ``source``, ``source_tumor``, ``official_split``, ``group``, ``fold``
         (the last two in every row or in none), ``plane_predicted``, and a tumour box in
         fractions of the picture's width and height: ``box_x0`` to ``box_y1``, or one
-        column ``box`` with ``x0 y0 x1 y1``. Other columns are ignored.
+        column ``box`` with ``x0 y0 x1 y1``. Names of columns may be written in capitals. Other
+        columns are not read.
 
     Returns
     -------
@@ -64,7 +80,8 @@ def read_manifest(file: Path) -> pd.DataFrame:
     Raises
     ------
     TrainingDataError
-        If the file cannot be read, lacks a column or a row, or a cell is wrong.
+        If the file cannot be read, lacks a column or a row, or a cell is wrong; or if patients
+        stand in a column that is not read, and no groups are given.
     """
     cells = _parquet_cells(file) if file.suffix.lower() == ".parquet" else _csv_cells(file)
     missing = [column for column in _REQUIRED if column not in cells]
@@ -74,6 +91,7 @@ def read_manifest(file: Path) -> pd.DataFrame:
             f"rows without {', '.join(missing) or 'any picture'}, with the columns "
             f"{', '.join(map(str, cells.columns[:20]))}. Name the columns so, commas between them."
         )
+    _check_patients(file, cells)
     labels = pd.DataFrame({"path": _paths(file, cells)})
     labels["tumor"] = _known(file, cells, "tumor", canonical_tumor, TUMORS)
     labels["plane"] = _known(file, cells, "plane", canonical_plane, PLANES)
@@ -105,21 +123,53 @@ def _csv_cells(file: Path) -> pd.DataFrame:
         )
     except (OSError, ValueError, pd.errors.ParserError) as error:
         raise _unreadable(file, "CSV in UTF-8", error) from error
+    cells.columns = _column_names(file, cells.columns)
     return _stripped(cells)
 
 
 def _parquet_cells(file: Path) -> pd.DataFrame:
     try:
         table = pq.ParquetFile(file).read()
-        columns = {
-            name: table.column(name).cast(pa.string())
-            for name in table.column_names
-            if name in LABEL_COLUMNS or name == "box"
+        names = _column_names(file, table.column_names)
+        cells = {
+            name: pd.array(
+                table.column(place).cast(pa.string()).to_pylist()
+                if name in _READ
+                else [None] * len(table),
+                "string",
+            )
+            for place, name in enumerate(names)
         }
     except (OSError, pa.ArrowException) as error:
         raise _unreadable(file, "a Parquet table of plain columns", error) from error
-    cells = pd.DataFrame({name: pd.array(c.to_pylist(), "string") for name, c in columns.items()})
-    return _stripped(cells)
+    return _stripped(pd.DataFrame(cells))
+
+
+def _column_names(file: Path, given: Sequence[object]) -> list[str]:
+    """Return the names of columns; those that are read without space and capitals."""
+    names = [
+        plain if (plain := str(name).strip().lower()) in _READ else str(name) for name in given
+    ]
+    twice = [name for name in names if name in _READ and names.count(name) > 1]
+    if twice:
+        raise TrainingDataError(
+            f"{file}: expected every column once. Received {twice[0]!r} {names.count(twice[0])} "
+            "times. Remove the others."
+        )
+    return names
+
+
+def _check_patients(file: Path, cells: pd.DataFrame) -> None:
+    """Raise if patients seem to be given where nothing reads them: their slices would leak."""
+    known = [name for name in ("patient", "group") if _optional(cells, name).notna().any()]
+    unread = [str(name) for name in cells if name not in _READ]
+    like = [name for name in unread if _LIKE_PATIENT.fullmatch(name.strip().lower())]
+    if like and not known:
+        raise TrainingDataError(
+            f"{file}: expected patients in a column `patient`. Received none there, but a column "
+            f"{like[0]!r}, which is not read. Name it `patient`, so that the pictures of one "
+            "person stay on one side of a split; or remove it."
+        )
 
 
 def _unreadable(file: Path, expected: str, error: Exception) -> TrainingDataError:
@@ -131,7 +181,10 @@ def _unreadable(file: Path, expected: str, error: Exception) -> TrainingDataErro
 
 def _stripped(cells: pd.DataFrame) -> pd.DataFrame:
     cells = cells.apply(lambda column: column.str.strip())
-    return cells.mask(cells == "", pd.NA)
+    for name in cells:
+        nothing = {""} if name in _LITERAL else _NOT_KNOWN
+        cells[name] = cells[name].mask(cells[name].str.lower().isin(nothing), pd.NA)
+    return cells
 
 
 def _optional(cells: pd.DataFrame, column: str) -> pd.Series[str]:
@@ -189,8 +242,7 @@ def _all_or_none(file: Path, cells: pd.DataFrame, column: str) -> pd.Series[str]
     if given.notna().any() and given.isna().any():
         raise TrainingDataError(
             f"{file}: expected a {column} in every row. "
-            f"Received none for {cells['path'][given.isna()].iloc[0]}. A picture without copies "
-            f"and of an unknown patient is a group of its own; or leave out the whole column."
+            f"Received none for {cells['path'][given.isna()].iloc[0]}. {_REMEDY[column]}"
         )
     return given
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from artemis.training.labelled.planes import predict_planes
 from artemis.training.labelled.tree import read_tree
 
 MANIFEST: Final = "manifest.csv"
+_OF_WINDOWS: Final = re.compile(r"\\|^[A-Za-z]:")
 
 
 def labels_root(path: Path) -> Path:
@@ -90,8 +92,13 @@ def read_labels(
 def _check_present(path: Path, root: Path, labels: pd.DataFrame) -> None:
     missing = [name for name in labels["path"] if not (root / name).is_file()]
     if missing:
+        of_windows = any(_OF_WINDOWS.search(name) for name in missing)
         raise TrainingDataError(
             f"{path}: expected every picture that it names below {root}. Received {len(missing)} "
             f"that are not there, first {', '.join(missing[:5])}. "
-            "Bring them back, or remove their rows."
+            + (
+                f"Write paths relative to {root}, with forward slashes."
+                if of_windows
+                else "Bring them back, or remove their rows."
+            )
         )

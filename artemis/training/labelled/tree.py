@@ -123,7 +123,9 @@ def _refuse_what_is_wrong(tree: _Tree, root: Path) -> None:
         folders = [f"{name} ({count} files)" for name, count in tree.odd_folders.items()]
         raise TrainingDataError(
             f"{root}: expected pictures directly in folders named by category: {known}. Received "
-            f"{len(folders)} other folders: {_first(folders)}. Rename them, or move them away."
+            f"{len(folders)} other folders: {_first(folders)}. Rename them, or move them away. "
+            "Where folders are patients, list the pictures in a manifest.csv with a column "
+            "`patient` instead."
         )
     if tree.loose:
         raise TrainingDataError(

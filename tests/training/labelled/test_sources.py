@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -166,10 +168,73 @@ def test_folder_without_labels_says_what_is_expected(tmp_path: Path) -> None:
         read_labels(tmp_path / "gone")
 
 
+@pytest.mark.parametrize("missing", ["NA", "nan", "None", "<NA>", "n/a", "NULL"])
+def test_what_r_and_pandas_write_for_nothing_is_no_patient_of_that_name(
+    root: Path, missing: str
+) -> None:
+    write(
+        root,
+        f"path,tumor,plane,patient,source,fold,box_x0,box_y0,box_x1,box_y1\n"
+        f"a.png,None,axial,{missing},{missing},0,{missing},{missing},{missing},{missing}\n"
+        "b.png,none,axial,P1,here,1,,,,\n",
+    )
+    labels = read_labels(root)
+    assert labels["patient"].isna().tolist() == [True, False]
+    assert labels["source"].tolist() == ["unknown", "here"]
+    assert labels["tumor"].tolist() == ["none", "none"]
+    assert labels[["box_x0", "box_y1"]].isna().all(axis=None)
+
+
+def test_numbers_that_are_none_are_missing_in_a_parquet_manifest(root: Path) -> None:
+    """Not pandas, which writes nulls; but Arrow, DuckDB and Polars keep what is not a number."""
+    columns = {
+        "path": ["a.png", "b.png"],
+        "tumor": ["glioma", "no"],
+        "plane": ["axial", "coronal"],
+        "patient": [float("nan"), 12.0],
+        **{
+            name: [float("nan"), value]
+            for name, value in zip(
+                ("box_x0", "box_y0", "box_x1", "box_y1"), (0.1, 0.2, 0.3, 0.4), strict=True
+            )
+        },
+    }
+    pq.write_table(pa.table(columns), root / "m.parquet")
+    labels = read_labels(root / "m.parquet")
+    assert labels["patient"].fillna("").tolist() == ["", "12"]
+    assert labels["box_x0"].isna().tolist() == [True, False]
+
+
+def test_names_of_columns_may_have_capitals_and_spaces_around_them(root: Path) -> None:
+    write(root, "Path, Tumor, Plane, Patient\na.png, glioma, axial, P1\n")
+    assert read_labels(root)["patient"].tolist() == ["P1"]
+    table = pa.table({"PATH": ["a.png"], "Tumor": ["no"], "plane ": ["axial"], "Patient": [7]})
+    pq.write_table(table, root / "m.parquet")
+    assert read_labels(root / "m.parquet")["patient"].tolist() == ["7"]
+
+
+@pytest.mark.parametrize("name", ["patient_id", "PatientID", "Subject", "case_no", "participants"])
+def test_patients_in_a_column_that_is_not_read_stop_the_reading(root: Path, name: str) -> None:
+    """Else their slices would be on both sides of every split, and a reader none the wiser."""
+    message = f"expected patients in a column `patient`.* a column '{name}'"
+    write(root, f"path,tumor,plane,{name}\na.png,no,axial,P1\n")
+    with pytest.raises(TrainingDataError, match=message):
+        read_labels(root)
+    table = {"path": ["a.png"], "tumor": ["no"], "plane": ["axial"], name: [1]}
+    pq.write_table(pa.table(table), root / "m.parquet")
+    with pytest.raises(TrainingDataError, match=message):
+        read_labels(root / "m.parquet")
+    write(root, f"path,tumor,plane,{name},group\na.png,no,axial,P1,g\n")
+    assert read_labels(root)["group"].tolist() == ["g"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("", "expected CSV in UTF-8. Received: No columns to parse from file"),
+        ("path,tumor,plane,Patient,patient\na.png,no,axial,1,2\n", "Received 'patient' 2 times"),
+        ("path,tumor,plane\npics\\a.png,no,axial\n", "with forward slashes"),
+        ("path,tumor,plane\nC:/pics/a.png,no,axial\n", "relative to .* with forward slashes"),
         ("path;tumor;plane\na.png;glioma;coronal\n", "without path, tumor, plane, with the"),
         ("path,tumor,plane\n", "0 rows without any picture"),
         ("path,tumor\na.png,glioma\n", "1 rows without plane"),
