@@ -150,7 +150,10 @@ def _checked(root: Path, labels: pd.DataFrame) -> pd.DataFrame:
             f"{root}: expected every picture once. Received {labels.loc[twice, 'path'].iat[0]} "
             "again. Remove a row."
         )
-    odd = ~(labels["tumor"].isin(TUMORS) & labels["plane"].isin(PLANES))
+    planes = labels["plane"].isin(PLANES)
+    if "plane_predicted" in labels:  # of what cannot be read no plane was predicted
+        planes |= labels["plane"].isna() & labels["plane_predicted"]
+    odd = ~(labels["tumor"].isin(TUMORS) & planes)
     if odd.any():
         row = labels[odd].iloc[0]
         raise TrainingDataError(

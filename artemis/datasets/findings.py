@@ -127,7 +127,7 @@ PICTURES_SCHEMA: Final = pa.schema(
         pa.field("status", pa.string(), nullable=False),
         pa.field("reason_code", pa.string()),
         pa.field("tumor", pa.string(), nullable=False),
-        pa.field("plane", pa.string(), nullable=False),
+        pa.field("plane", pa.string()),
         pa.field("group", pa.int64(), nullable=False),
         pa.field("ood_score", pa.float64()),
         pa.field("predicted_plane", pa.string()),
@@ -136,12 +136,15 @@ PICTURES_SCHEMA: Final = pa.schema(
         pa.field("label_doubt", pa.float64()),
     ]
 )
-"""A row a labelled picture. ``p_<tumor>`` is out of fold; ``p_plane`` that of the label."""
+"""A row a labelled picture. ``p_<tumor>`` is out of fold; ``p_plane`` that of the label.
+
+``plane`` is missing where it was to be predicted from a picture that cannot be read.
+"""
 
 COUNTS_SCHEMA: Final = pa.schema(
     [
         pa.field("tumor", pa.string(), nullable=False),
-        pa.field("plane", pa.string(), nullable=False),
+        pa.field("plane", pa.string()),
         pa.field("source", pa.string(), nullable=False),
         pa.field("official_split", pa.string()),
         pa.field("fold", pa.int64()),

@@ -169,7 +169,7 @@ def _sides(row: dict[str, Any], pair: bool, thumbnails: dict[str, str]) -> list[
             {
                 "folder": visible(f"{directory}/") if directory else "",
                 "name": visible(name),
-                "label": f"{TUMOR_WORDS.get(tumor, tumor)}, {plane}",
+                "label": f"{TUMOR_WORDS.get(tumor, tumor)}, {plane or 'plane not known'}",
                 "image": thumbnails.get(path),
             }
         )

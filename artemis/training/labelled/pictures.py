@@ -28,6 +28,7 @@ PRINT_SIDE: Final = 160
 
 _PRINT_ID: Final = "print-1"  # changes with `artemis.datasets.copies.fingerprint`
 _PART: Final = 256
+_NAMED: Final = 20
 _NO_IDENTITY: Final = IdentityKey(bytes(32))  # training keeps no identities
 _ABOUT: Final = np.dtype(
     [
@@ -114,7 +115,8 @@ def load_pictures(
     Raises
     ------
     TrainingDataError
-        If a file is missing, refused, cannot be read, or holds several frames.
+        If files are missing, refused, cannot be read, or hold several frames. Of those that are
+        there, all are known when it is raised, and the first are named.
     """
     limits = hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:8]
     folder = cache / f"{PREPROCESSING_ID}-{_PRINT_ID}-{limits}"
@@ -127,10 +129,13 @@ def load_pictures(
         if key not in about or any(key not in store for store in stores.values())
     }
     waiting = list(lacking.items())
+    unusable: list[TrainingDataError] = []
     for start in range(0, len(waiting), _PART):
-        _decode(waiting[start : start + _PART], about, stores, settings)
+        unusable += _decode(waiting[start : start + _PART], about, stores, settings)
         if on_read:
             on_read(min(start + _PART, len(waiting)), len(waiting))
+    if unusable:
+        raise _together(unusable)
     known = about.gather(keys)
     return Pictures(
         slice_ids=[name.decode() for name in known["slice_id"].tolist()],
@@ -167,34 +172,57 @@ def content_key(source: Source) -> str:
         ) from error
 
 
+def _together(unusable: list[TrainingDataError]) -> TrainingDataError:
+    """Return the error of all pictures that cannot be trained on: none is met only next time."""
+    if len(unusable) == 1:
+        return unusable[0]
+    named = "\n".join(str(error) for error in unusable[:_NAMED])
+    more = f"\nand {len(unusable) - _NAMED} more" if len(unusable) > _NAMED else ""
+    return TrainingDataError(
+        f"Labelled pictures: expected each to be trained on. Received {len(unusable)} that cannot "
+        f"be; `artemis-cli data audit` lists them.\n{named}{more}"
+    )
+
+
 def _decode(
     waiting: Sequence[tuple[str, Source]],
     about: ArrayStore,
     stores: dict[int, ArrayStore],
     settings: IngestSettings,
-) -> None:
+) -> list[TrainingDataError]:
+    """Decode pictures into the cache; return what is wrong with those that are not in it now."""
     known = np.empty(len(waiting), _ABOUT)
     heads = np.empty((len(waiting), PRINT_SIDE, PRINT_SIDE), np.uint8)
     inputs = {side: np.empty((len(waiting), side, side), np.uint8) for side in stores}
-    for row, (key, source) in enumerate(waiting):
-        found, picture = _read(source, settings)
+    read: list[tuple[str, Source]] = []
+    unusable: list[TrainingDataError] = []
+    for key, source in waiting:
+        try:
+            found, picture = _read(source, settings)
+        except TrainingDataError as error:
+            unusable.append(error)
+            continue
         if found.row["file_sha256"] != key.partition("-")[0]:
             raise TrainingDataError(
                 f"{source.root / source.path}: expected a file that stays as it is. "
                 "Received another content a moment later. Start again when it is copied."
             )
-        box = square_box(picture)
+        box, row = square_box(picture), len(read)
         for side, pictures in inputs.items():
             pictures[row] = model_input(picture, side, box)
         heads[row] = model_input(picture, PRINT_SIDE, box)
         height, width = picture.shape
         slice_id = found.row["slice_id"].encode()
         known[row] = (slice_id, box.left, box.top, box.side, width, height, 0, 0)
-    prints = fingerprint(heads)
-    known["phash"], known["thumb"] = prints.phash, prints.thumbs
-    _add(about, waiting, known)
-    for side, store in stores.items():
-        _add(store, waiting, inputs[side])
+        read.append((key, source))
+    if read:
+        count = len(read)
+        prints = fingerprint(heads[:count])
+        known["phash"][:count], known["thumb"][:count] = prints.phash, prints.thumbs
+        _add(about, read, known[:count])
+        for side, store in stores.items():
+            _add(store, read, inputs[side][:count])
+    return unusable
 
 
 def _add(store: ArrayStore, waiting: Sequence[tuple[str, Source]], values: NDArray[Any]) -> None:
@@ -221,6 +249,6 @@ def _read(source: Source, settings: IngestSettings) -> tuple[IngestedSlice, NDAr
     if found.pixels is None:
         raise TrainingDataError(
             f"{path}: expected a picture to train on. "
-            f"Received: {found.row['reason']} Remove it from the labels."
+            f"Received: {found.row['reason']} Remove it, or its row of the manifest."
         )
     return found, found.pixels

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from artemis.errors import TrainingDataError
 from artemis.labels import CATEGORIES, PLANES
 from artemis.models.registry import PRETRAINED, load_model, model_folder
 from artemis.settings import IngestSettings
@@ -26,8 +29,10 @@ def predict_planes(
     cache: Path,
     settings: IngestSettings,
     on_read: Callable[[int, int], None] | None = None,
-) -> list[str]:
+) -> list[str | None]:
     """Return the most probable plane of each picture, summed over the tumours.
+
+    None of one that cannot be read: whoever reads it next says why.
 
     By the `mobilenet_v2` that Artemis ships, whatever a workspace has promoted, so that
     labels do not change with every retraining; its model card says how often its plane is
@@ -43,7 +48,7 @@ def predict_planes(
     Raises
     ------
     TrainingDataError
-        If a picture cannot be read.
+        If a file is missing.
     ModelError
         If the shipped model is damaged.
     """
@@ -56,9 +61,29 @@ def predict_planes(
     waiting = list(asked.items())
     for start in range(0, len(waiting), _CHUNK):
         chunk = waiting[start : start + _CHUNK]
-        pictures = load_pictures([source for _, source in chunk], [side], cache, settings)
-        probabilities = model.probabilities(model.predict(pictures.inputs[side]).logits)
-        answers.append([key for key, _ in chunk], (probabilities @ _IN_PLANE).argmax(axis=1))
+        readable, pictures = _readable(chunk, side, cache, settings)
+        if readable:
+            probabilities = model.probabilities(model.predict(pictures).logits)
+            answers.append(readable, (probabilities @ _IN_PLANE).argmax(axis=1))
         if on_read:
             on_read(start + len(chunk), len(waiting))
-    return [PLANES[plane] for plane in answers.gather(keys).tolist()]
+    known = [key for key in keys if key in answers]
+    planes = dict(zip(known, answers.gather(known).tolist(), strict=True)) if known else {}
+    return [PLANES[planes[key]] if key in planes else None for key in keys]
+
+
+def _readable(
+    chunk: Sequence[tuple[str, Source]], side: int, cache: Path, settings: IngestSettings
+) -> tuple[list[str], NDArray[np.uint8]]:
+    """Return the keys of those that can be read, and their model inputs."""
+    try:
+        found = load_pictures([source for _, source in chunk], [side], cache, settings)
+        return [key for key, _ in chunk], found.inputs[side]
+    except TrainingDataError:
+        pass  # all that can be read are in the cache now
+    keys, inputs = [], [np.empty((0, side, side), np.uint8)]
+    for key, source in chunk:
+        with suppress(TrainingDataError):
+            inputs.append(load_pictures([source], [side], cache, settings).inputs[side])
+            keys.append(key)
+    return keys, np.concatenate(inputs)

@@ -57,7 +57,8 @@ def read_labels(
         ``patient`` (as given, never to be shown or stored), ``source``, ``source_tumor``,
         ``official_split`` (``training`` or ``testing``), ``group``, ``fold`` (Int64), and
         ``box_x0`` ... ``box_y1`` (float64, fractions of width and height). What is not known
-        is missing.
+        is missing, and so is the plane of a picture that it was to be predicted from and that
+        cannot be read.
 
     Raises
     ------

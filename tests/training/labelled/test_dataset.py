@@ -273,6 +273,23 @@ def test_picture_that_is_refused_is_named(root: Path) -> None:
         load(root)
 
 
+def test_pictures_that_are_refused_are_named_all_at_once(root: Path) -> None:
+    """Whoever mends one at a time starts a reading of thousands for each."""
+    Image.new("L", (120, 120)).save(root / "3.png")
+    (root / "5.png").write_bytes(b"no picture")
+    decoded: list[tuple[int, int]] = []
+    with pytest.raises(TrainingDataError, match="Received 2 that cannot be") as caught:
+        load(root, on_read=lambda done, total: decoded.append((done, total)))
+    message = str(caught.value)
+    assert "3.png: expected a picture to train on" in message
+    assert "5.png: expected a picture to train on" in message
+    assert "`artemis-cli data audit` lists them" in message
+    assert decoded == [(6, 6)]
+    with pytest.raises(TrainingDataError, match="Received 2 that cannot be"):
+        load(root, on_read=lambda done, total: decoded.append((done, total)))
+    assert decoded == [(6, 6), (2, 2)]
+
+
 def test_missing_columns_are_named(root: Path) -> None:
     pd.read_csv(root / "manifest.csv").drop(columns=["plane"]).to_csv(
         root / "manifest.csv", index=False

@@ -13,6 +13,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from artemis.errors import TrainingDataError
+from artemis.report.audit import build_audit_page
+from artemis.settings import IngestSettings, Settings
+from artemis.training.jobs import audit_labelled
+from artemis.training.labelled.dataset import load_training_set
 from artemis.training.labelled.manifest_file import LABEL_COLUMNS, read_manifest
 from artemis.training.labelled.sources import labels_root, read_labels
 
@@ -134,6 +138,35 @@ def test_kaggles_four_folders_get_a_predicted_plane(samples: Path, tmp_path: Pat
     again = read_labels(tmp_path, cache=cache, on_read=lambda *counts: told.append(counts))
     pd.testing.assert_frame_equal(labels, again)
     assert told == [(3, 3)]
+
+
+def test_picture_that_no_plane_can_be_predicted_from_is_audited_and_named_by_a_training(
+    samples: Path, tmp_path: Path
+) -> None:
+    """An audit that ends at the first broken picture could not say which others there are."""
+    for target, origin in {
+        "glioma_tumor/a.png": "coronal_simulated_glioma.bmp",
+        "no_tumor/b.png": "broken_truncated.png",
+        "no_tumor/c.png": "coronal_no_lesion.png",
+        "no_tumor/notes.txt": "LICENSE.md",
+    }.items():
+        (tmp_path / "set" / target).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(samples / origin, tmp_path / "set" / target)
+    labels = read_labels(tmp_path / "set")
+    assert labels.set_index("path")["plane"].fillna("").to_dict() == {
+        "glioma_tumor/a.png": "coronal",
+        "no_tumor/b.png": "",
+        "no_tumor/c.png": "coronal",
+        "no_tumor/notes.txt": "",
+    }
+    found = audit_labelled(tmp_path / "set", Settings(workspace=tmp_path / "workspace"))
+    refused = found.findings[found.findings["kind"] == "refused_picture"]
+    assert refused["path"].tolist() == ["no_tumor/b.png", "no_tumor/notes.txt"]
+    assert refused["plane"].isna().all()
+    page = build_audit_page(found.folder, tmp_path / "page" / "index.html")
+    assert "no tumour, plane not known" in page.read_text(encoding="utf-8")
+    with pytest.raises(TrainingDataError, match="Received 2 that cannot be"):
+        load_training_set(tmp_path / "set", [32], tmp_path / "cache", IngestSettings())
 
 
 @pytest.mark.parametrize(
