@@ -108,11 +108,16 @@ def plan(protocol: str, data: TrainingSet) -> list[Fold]:
     TrainingDataError
         If the data does not have what the protocol needs.
     """
-    if protocol == "patient":
-        return list(_patient(data))
-    if protocol == "official":
-        return _official(data)
-    return list(_random(data))
+    made = {"patient": _patient, "official": _official, "random": _random}[protocol](data)
+    folds = list(made)
+    for fold in folds:
+        if not fold.train.any():
+            raise TrainingDataError(
+                f"evaluate {protocol}: expected pictures to train on beside the "
+                f"{int(fold.test.sum())} that are tested, {fold.words}. Received none. "
+                f"{_NOTHING_LEFT[protocol]}"
+            )
+    return folds
 
 
 def run(
@@ -244,6 +249,13 @@ _WORDS: Final = {
     "that share a patient or a near-copy with a test image.",
     "random": "A random tenth of the images is tested, three times, as in the project's first "
     "version. It leaks: neighbouring slices and near-copies are in both. Compare, do not quote.",
+}
+
+
+_NOTHING_LEFT: Final = {
+    "patient": "Give two folds or more, or leave out `fold` to have five made.",
+    "official": "Every training picture shares a group with a test picture: use another protocol.",
+    "random": "Add pictures.",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -189,6 +190,16 @@ def test_figures_say_that_given_folds_divide_groups(few: TrainingSet, tmp_path: 
         "that tests one of a group was trained on the rest of it."
     )
     assert "divide" not in outcomes["official"].evaluation.protocol
+
+
+def test_folds_that_leave_nothing_to_train_on_are_refused(squares: TrainingSet) -> None:
+    """Training on nothing would begin, and end in an error of a list without entries."""
+    one = replace(squares, table=squares.table.assign(fold=0))
+    with pytest.raises(TrainingDataError, match=r"beside the 240 that are tested, fold 0\. .*Give"):
+        plan("patient", one)
+    joined = replace(squares, table=squares.table.assign(group="everybody"))
+    with pytest.raises(TrainingDataError, match="shares a group with a test picture"):
+        plan("official", joined)
 
 
 def test_random_split_of_too_few_pictures_is_refused(squares: TrainingSet) -> None:

@@ -34,6 +34,9 @@ Measured on the public images: 1.8 % for the manifest's folds, which look for co
 another rule, and 17 % for Kaggle's own Training and Testing, which do not look at all.
 """
 
+_FEWER: Final = (
+    "Add patients, or divide those there are by a column `fold` in a manifest (2 folds or more)."
+)
 _NAMED: Final = 6
 _DIGITS: Final = 12
 _MADE: Final = re.compile(rf"(patient|picture)-[0-9a-f]{{{_DIGITS}}}")
@@ -130,7 +133,7 @@ def make_folds(
         raise TrainingDataError(
             f"Split: expected at least {max(folds, 2)} groups of patients, and as many pictures in "
             f"the largest category, for {folds} folds. Received {count} groups and {most} "
-            "pictures. Add patients, or ask for fewer folds (at least 2)."
+            f"pictures. {_FEWER}"
         )
     assigned = np.full(len(categories), -1, dtype=np.int64)
     order = np.lexsort((categories, groups.to_numpy(dtype=np.str_)))
@@ -147,7 +150,7 @@ def make_folds(
         raise TrainingDataError(
             f"Split: expected pictures in each of {folds} folds. Received folds of "
             f"{', '.join(map(str, sizes))} from {count} groups: one group is too large a part. "
-            "Add patients, or ask for fewer folds."
+            f"{_FEWER}"
         )
     return assigned
 

@@ -109,7 +109,7 @@ def test_same_seed_gives_the_same_folds_and_another_others() -> None:
 @pytest.mark.parametrize(
     ("groups", "folds", "message"),
     [
-        (["p"] * 12, 5, r"Received 1 groups and 12 pictures"),
+        (["p"] * 12, 5, r"Received 1 groups and 12 pictures\. Add patients, or .* column `fold`"),
         (["p", "q", "r", "s"] * 3, 5, r"at least 5 groups of patients.* Received 4 groups"),
         (["p", "q"] * 6, 1, r"Received 2 groups"),
     ],
