@@ -233,13 +233,16 @@ def choose_start(inputs: Inputs, model: str, data: TrainingSet) -> ChosenStart:
 def read_data(inputs: Inputs) -> TrainingSet:
     """Read the training set with reviewed labels, and lock its last fold if nothing is yet.
 
-    Pictures come from the cache after the first time.
+    Pictures come from the cache after the first time. What cannot be trained on is not locked:
+    a set that was locked once stays.
     """
     recipes = [inputs.recipe(model) for model in inputs.models]
     data = read_training_set(inputs.data, inputs.settings, recipes, reviewed=True)
     if read_locked(inputs.workspace) is None:
         folds = data.table["fold"].to_numpy()
         last = (folds == folds.max()) & ~data.table["crossing"].to_numpy(dtype=bool)
+        if last.any():
+            _divide(inputs, data, last)
         lock_groups(inputs.workspace, data.table, data.prints, last)
         data = read_training_set(inputs.data, inputs.settings, recipes, reviewed=True)
     return data
@@ -260,7 +263,8 @@ def locked_slices(inputs: Inputs, data: TrainingSet) -> NDArray[np.bool_]:
         raise TrainingDataError(
             f"{inputs.data}: expected the {len(ids)} slices of the locked evaluation set among "
             "the labelled pictures, to measure on. Received none of them. Give the data that "
-            "the first retraining was given, with what came since."
+            "the first retraining was given, with what came since; or, for other data, another "
+            "--workspace."
         )
     return mask
 
@@ -271,13 +275,16 @@ def split_of(inputs: Inputs, data: TrainingSet) -> Split:
     It is the last fold that holds at least half as many slices of the rest as the fullest: of the
     fold that was locked, only what came later is among the rest, and may be a handful.
     """
-    test = locked_slices(inputs, data)
+    return _divide(inputs, data, locked_slices(inputs, data))
+
+
+def _divide(inputs: Inputs, data: TrainingSet, test: NDArray[np.bool_]) -> Split:
     train = data.training_mask(test)
     folds = data.table["fold"].to_numpy()
     if not train.any():
         raise TrainingDataError(
-            f"{inputs.data}: expected labelled pictures beside the locked evaluation set. "
-            "Received none. Add labelled data."
+            f"{inputs.data}: expected labelled pictures beside the locked evaluation set, which is "
+            "the last fold at first. Received none. Add labelled data, or folds."
         )
     sizes = np.bincount(folds[train])
     calibration = train & (folds == np.flatnonzero(2 * sizes >= sizes.max())[-1])

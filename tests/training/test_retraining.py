@@ -204,6 +204,24 @@ def test_data_without_the_locked_slices_is_refused(again: Inputs) -> None:
         collect(again)
 
 
+def test_what_cannot_be_trained_on_is_not_locked(tmp_path: Path) -> None:
+    """Nothing unlocks a set: whoever mends the folds would find every picture locked."""
+    table = write_labelled(tmp_path / "labelled", patients=6)
+    settings = Settings(workspace=tmp_path / "workspace")
+    inputs = Inputs(tmp_path / "labelled", settings, "imagenet", ("baseline",), 1)
+    for folds, message in ((1, "Received none. Add labelled data, or folds"), (2, "two folds")):
+        cut = table.assign(fold=table["fold"] % folds)
+        cut.to_csv(tmp_path / "labelled" / "manifest.csv", index=False)
+        with pytest.raises(TrainingDataError, match=message):
+            collect(inputs)
+        assert read_locked(inputs.workspace) is None
+    table.to_csv(tmp_path / "labelled" / "manifest.csv", index=False)
+    collect(inputs)
+    locked = read_locked(inputs.workspace)
+    assert locked is not None
+    assert len(locked.slice_ids) == 12
+
+
 def test_wrong_policy_is_named_before_anything_is_trained(again: Inputs) -> None:
     write_policy(again.workspace, "[golden]\nmin_slice = 1\n")
     with pytest.raises(SettingsError, match=r"golden\.min_slice, which is none"):
