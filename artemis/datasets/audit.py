@@ -73,7 +73,7 @@ def audit_dataset(
         Folder that the paths are relative to.
     labels : pandas.DataFrame
         ``path``, ``tumor``, ``plane``; optionally ``plane_predicted``, ``patient``,
-        ``source``, ``official_split``, ``group`` and ``fold``, as
+        ``study``, ``source``, ``official_split``, ``group`` and ``fold``, as
         `artemis.training.labelled.sources.read_labels` returns them. Other columns are not looked
         at, ``source_tumor`` among them: the labels are taken as given.
     output : Path
@@ -168,7 +168,7 @@ def _labelled(labels: pd.DataFrame, evidence: Evidence) -> Labelled:
     content = [evidence.rows[position]["slice_id"] for position in evidence.readable]
     copies = find_copies(evidence.prints, content)
     links = [copies[["first", "second"]]]
-    links += [linked(table[name]) for name in ("patient", "group") if name in table]
+    links += [linked(table[name]) for name in ("patient", "study", "group") if name in table]
     groups = join_copies(len(table), pd.concat(links, ignore_index=True))
     return Labelled(table, copies, groups, evidence.prints)
 

@@ -129,7 +129,7 @@ class DicomScan:
 def identity_keys(header: Dataset, identity: IdentityKey) -> dict[str, str | None]:
     """Return the keyed hashes that stand for patient, study and series."""
     return {
-        column: identity.key(_identifier(header, keyword), column)
+        column: identity.key(identifier(header, keyword), column)
         for column, keyword in (
             ("patient_key", "PatientID"),
             ("study_key", "StudyInstanceUID"),
@@ -138,9 +138,10 @@ def identity_keys(header: Dataset, identity: IdentityKey) -> dict[str, str | Non
     }
 
 
-def _identifier(header: Dataset, keyword: str) -> str | None:
+def identifier(header: Dataset, keyword: str) -> str | None:
+    """Return an identifier of a header; None for an empty one. Never to be shown or stored."""
     value = header.get(keyword)
-    return None if value is None else str(value)
+    return None if value is None else str(value).strip(" \0") or None
 
 
 def frame_ranks(header: Dataset, frames: int) -> list[int]:

@@ -50,7 +50,8 @@ _COLUMNS: Final = [
     "crossing",
     *BOX_COLUMNS,
 ]
-_PATIENT_DOMAIN: Final = "patient_key"  # as a DICOM patient is hashed, so that both meet
+_KEYED: Final = {"patient": "patient_key", "study": "study_key"}
+"""Columns and kinds of identifier: as those of runs are hashed, so that both meet."""
 
 
 def _no_copies() -> pd.DataFrame:
@@ -229,7 +230,11 @@ def load_training_set(
     unavailable = bad = 0
     if workspace is not None:
         identity = IdentityKey.load_or_create(workspace / IDENTITY_KEY)
-        labels["patient"] = _keyed(labels["patient"], identity)
+        for column in _KEYED:
+            labels[column] = _keyed(labels[column], identity)
+    # What holds slices together where their patient is not known; see `reviewed_slices`.
+    labels["patient"] = labels["patient"].fillna(labels["study"])
+    if workspace is not None:
         reviewed = read_reviewed(workspace)
         labels, sources, unavailable, bad = _review(labels, sources, reviewed, workspace)
         if len(labels) != len(pictures.slice_ids) or bad:
@@ -302,11 +307,12 @@ def _correct_labels(labels: pd.DataFrame) -> int:
     return int(wrong.sum())
 
 
-def _keyed(patients: pd.Series[str], identity: IdentityKey) -> pd.Series[str]:
-    """Return patients as runs know them, so that one person's pictures of both kinds meet."""
-    return patients.map(
-        lambda patient: identity.key(patient, _PATIENT_DOMAIN), na_action="ignore"
-    ).astype("string")
+def _keyed(values: pd.Series[str], identity: IdentityKey) -> pd.Series[str]:
+    """Return patients or studies as runs know them, so that one person's pictures meet."""
+    domain = _KEYED[str(values.name)]
+    return values.map(lambda value: identity.key(value, domain), na_action="ignore").astype(
+        "string"
+    )
 
 
 def _spread(given: pd.Series[int], own: pd.Series[str], names: pd.Series[str]) -> pd.Series[int]:

@@ -22,6 +22,7 @@ LABEL_COLUMNS: Final = (
     "plane",
     "plane_predicted",
     "patient",
+    "study",
     "source",
     "source_tumor",
     "official_split",
@@ -47,7 +48,7 @@ SPLIT_NAMES: Final = {
 """What folders and cells may call the two halves of an official split."""
 
 _REQUIRED: Final = ("path", "tumor", "plane")
-_READ: Final = frozenset({*LABEL_COLUMNS, "box"})
+_READ: Final = frozenset({*LABEL_COLUMNS, "box"}) - {"study"}
 _NOT_KNOWN: Final = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "none", "null"})
 """What R, pandas and spreadsheets write for a missing value, in small letters."""
 _LITERAL: Final = frozenset({"path", "tumor", "source_tumor"})
@@ -100,6 +101,7 @@ def read_manifest(file: Path) -> pd.DataFrame:
     )
     labels["plane_predicted"] = labels["plane_predicted"].eq(True)
     labels["patient"] = _optional(cells, "patient")
+    labels["study"] = pd.Series(pd.NA, index=cells.index, dtype="string")  # headers alone name it
     labels["source"] = _optional(cells, "source").fillna(UNKNOWN_SOURCE)
     labels["source_tumor"] = _known(file, cells, "source_tumor", canonical_tumor, TUMORS)
     labels["official_split"] = _known(

@@ -148,5 +148,5 @@ def _labels(rows: list[dict[str, Any]]) -> pd.DataFrame:
     labels["source"] = REVIEWED_SOURCE
     labels["fold"] = labels["fold"].astype("Int64")
     labels[list(BOX_COLUMNS)] = np.nan
-    texts = ["path", "patient", "source", "source_tumor", "official_split", "group"]
+    texts = ["path", "patient", "study", "source", "source_tumor", "official_split", "group"]
     return labels.astype(dict.fromkeys(texts, "string") | {"patient_known": np.bool_})

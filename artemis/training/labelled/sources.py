@@ -12,6 +12,7 @@ import pandas as pd
 
 from artemis.errors import TrainingDataError
 from artemis.settings import IngestSettings
+from artemis.training.labelled.headers import with_header_patients
 from artemis.training.labelled.manifest_file import read_manifest
 from artemis.training.labelled.pictures import Source
 from artemis.training.labelled.planes import predict_planes
@@ -54,7 +55,8 @@ def read_labels(
     pandas.DataFrame
         A row a picture: ``path`` (relative to `labels_root`, forward slashes), ``tumor``,
         ``plane``, ``plane_predicted`` (bool: by a model, to be corrected by a person),
-        ``patient`` (as given, never to be shown or stored), ``source``, ``source_tumor``,
+        ``patient`` (as given, else as a DICOM header has it) and ``study`` (of a DICOM header
+        that names no patient), never to be shown or stored, ``source``, ``source_tumor``,
         ``official_split`` (``training`` or ``testing``), ``group``, ``fold`` (Int64), and
         ``box_x0`` ... ``box_y1`` (float64, fractions of width and height). What is not known
         is missing, and so is the plane of a picture that it was to be predicted from and that
@@ -87,7 +89,7 @@ def read_labels(
             planes = predict_planes(sources, cache or Path(scratch), settings, on_read)
         labels.loc[unknown, "plane"] = planes
         labels.loc[unknown, "plane_predicted"] = True
-    return labels
+    return with_header_patients(root, labels, settings)
 
 
 def _check_present(path: Path, root: Path, labels: pd.DataFrame) -> None:

@@ -35,7 +35,8 @@ another rule, and 17 % for Kaggle's own Training and Testing, which do not look 
 """
 
 _FEWER: Final = (
-    "Add patients, or divide those there are by a column `fold` in a manifest (2 folds or more)."
+    "Add patients, or divide those there are by a column `fold` in a manifest (2 folds or more). "
+    "Patients are those of the labels, else of DICOM headers; copies are joined to them."
 )
 _NAMED: Final = 6
 _DIGITS: Final = 12

@@ -83,7 +83,7 @@ def read_tree(root: Path, settings: IngestSettings) -> pd.DataFrame:
     labels["source"] = UNKNOWN_SOURCE
     labels["fold"] = labels["fold"].astype("Int64")
     labels[list(BOX_COLUMNS)] = np.nan
-    texts = ["path", "patient", "source", "source_tumor", "official_split", "group"]
+    texts = ["path", "patient", "study", "source", "source_tumor", "official_split", "group"]
     return labels.astype(dict.fromkeys(texts, "string"))
 
 
