@@ -155,9 +155,12 @@ def run(
     for fold in folds:
         variant = f"{protocol}-disjoint" if fold.words == _DISJOINT else protocol
         made.setdefault(variant, []).append(kept[fold.number])
-    caveat = data.caveat + _divided(data)
+    caveats = dict.fromkeys(_DISJOINT_PATIENTS, data.caveat + _divided(data))
     known = frozenset(data.table.loc[data.of_known_patients, "slice_id"])
-    return {variant: _measure(variant, files, caveat, known) for variant, files in made.items()}
+    return {
+        variant: _measure(variant, files, caveats.get(variant, data.plane_caveat), known)
+        for variant, files in made.items()
+    }
 
 
 def _divided(data: TrainingSet) -> str:
@@ -317,7 +320,7 @@ def _measure(
         categories,
         groups,
         predictions["source"].tolist(),
-        _WORDS[variant] + (caveat if variant in _DISJOINT_PATIENTS else ""),
+        _WORDS[variant] + caveat,
         uncalibrated=softmax(logits_of(predictions)),
         slice_ids=ids.tolist(),
     )

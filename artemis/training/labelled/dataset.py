@@ -124,7 +124,23 @@ class TrainingSet:
 
     @property
     def caveat(self) -> str:
-        """What figures by patient must say where patients are not known; else nothing."""
+        """What figures by patient must say where patients or planes are not known."""
+        return self._patient_caveat + self.plane_caveat
+
+    @property
+    def plane_caveat(self) -> str:
+        """What all figures must say where planes are those that a model predicted."""
+        if "plane_predicted" not in self.table or not self.table["plane_predicted"].any():
+            return ""
+        predicted = int(self.table["plane_predicted"].sum())
+        return (
+            f" Of {predicted:,} of the {len(self.table):,} pictures the plane is not labelled but "
+            "predicted by a model: figures of planes, and of categories as far as "
+            "planes go, tell there how far the answers agree with that model."
+        )
+
+    @property
+    def _patient_caveat(self) -> str:
         if "group_known" not in self.table or self.table["group_known"].all():
             return ""
         unknown = int((~self.table["group_known"].to_numpy(dtype=np.bool_)).sum())

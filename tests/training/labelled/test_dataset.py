@@ -218,6 +218,18 @@ def test_figures_say_where_patients_are_not_known(root: Path) -> None:
     assert loaded.caveat.startswith(" Of 3 of the 6 pictures neither patient nor group is given:")
 
 
+def test_figures_say_which_planes_are_a_models_answers(root: Path) -> None:
+    """A plane that a model predicted and a model answers is no figure of being right."""
+    assert load(root).plane_caveat == ""
+    for row in (1, 4):
+        edit(root, row, plane_predicted="true")
+    loaded = load(root)
+    assert loaded.plane_caveat.startswith(
+        " Of 2 of the 6 pictures the plane is not labelled but predicted by a model:"
+    )
+    assert loaded.caveat == loaded.plane_caveat
+
+
 def test_copies_join_groups_and_what_would_leak_is_not_trained_on(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
