@@ -38,7 +38,7 @@ from artemis.training.figures.study_figures import study_figures
 from artemis.training.figures.together import together_figures
 from artemis.training.fold_files import EVIDENCE_SCHEMA, FoldFiles, localisation_of, measure_fold
 from artemis.training.labelled.dataset import TrainingSet
-from artemis.training.labelled.split import disjoint
+from artemis.training.labelled.split import content_names, disjoint
 from artemis.training.network.feeds import Samples
 from artemis.training.network.fit import Fitted, fit, rebuild
 from artemis.training.network.recipes import Recipe
@@ -144,6 +144,9 @@ def run(
         By variant: ``patient``; ``official`` and ``official-disjoint``; ``random``.
     """
     parts = folder / f"{protocol}-{evaluation_key(recipe, data)}"
+    # What is kept names groups by content: a hash of a patient's number can be looked up.
+    names = content_names(data.table["group"], data.table["slice_id"])
+    data = replace(data, table=data.table.assign(group=names))
     folds = plan(protocol, data)
     kept = {fold.number: FoldFiles(parts, fold.number, protocol == "patient") for fold in folds}
     samples = None

@@ -179,7 +179,8 @@ def test_what_is_kept_is_of_one_recipe_and_of_all_that_is_measured_with(
 
 def test_figures_say_that_given_folds_divide_groups(few: TrainingSet, tmp_path: Path) -> None:
     crossing = np.arange(len(few.table)) < 3
-    data = TrainingSet(few.table.assign(crossing=crossing), few.pictures, 0)
+    made = "patient-" + few.table["group"].str[1:].str.zfill(12)  # as `make_groups` names them
+    data = TrainingSet(few.table.assign(crossing=crossing, group=made), few.pictures, 0)
     assert not is_finished("official", ONCE, data, tmp_path)
     with eagerly():
         outcomes = run("official", ONCE, data, tmp_path, Means(None, tmp_path / "c"))
@@ -190,6 +191,9 @@ def test_figures_say_that_given_folds_divide_groups(few: TrainingSet, tmp_path: 
         "that tests one of a group was trained on the rest of it."
     )
     assert "divide" not in outcomes["official"].evaluation.protocol
+    kept = outcomes["official"].predictions
+    assert kept["group"].nunique() == made[few.table["official_split"] == "testing"].nunique()
+    assert not kept["group"].str.startswith("patient-").any()
 
 
 def test_folds_that_leave_nothing_to_train_on_are_refused(squares: TrainingSet) -> None:
