@@ -36,6 +36,7 @@ from artemis.datasets.pair_checks import (
     crossing_findings,
     group_findings,
     linked,
+    patient_findings,
 )
 from artemis.datasets.picture_checks import (
     label_findings,
@@ -198,6 +199,7 @@ def _all_findings(
     tumors, planes, free = predicted
     yield from copy_findings(data)
     yield from group_findings(data)
+    yield from patient_findings(data)
     yield from crossing_findings(data)
     yield from label_findings(data, tumors, free)
     yield from plane_findings(data, planes)

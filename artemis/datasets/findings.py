@@ -22,6 +22,7 @@ class Kind(StrEnum):
 
     CONFLICTING_COPIES = "conflicting_copies"
     CONFLICTING_GROUP = "conflicting_group"
+    UNKNOWN_PATIENTS = "unknown_patients"
     CROSSING_SPLIT = "crossing_split"
     COPIES_APART = "copies_apart"
     DOUBTFUL_LABEL = "doubtful_label"
@@ -88,6 +89,7 @@ class Finding:
 SHOWN: Final[Mapping[Kind, int]] = {
     Kind.CONFLICTING_COPIES: 40,
     Kind.CONFLICTING_GROUP: 30,
+    Kind.UNKNOWN_PATIENTS: 1,
     Kind.CROSSING_SPLIT: 24,
     Kind.COPIES_APART: 12,
     Kind.DOUBTFUL_LABEL: 60,

@@ -15,7 +15,7 @@ from artemis.datasets.balance import balance_findings, count_table, explained
 from artemis.datasets.copies import Fingerprints, find_copies
 from artemis.datasets.disagreement import adjusted, given_predictions, out_of_fold
 from artemis.datasets.findings import SHOWN, Finding, Kind, Severity, rank_findings, read_table
-from artemis.datasets.pair_checks import Labelled, crossing_findings, linked
+from artemis.datasets.pair_checks import Labelled, crossing_findings, linked, patient_findings
 from artemis.errors import (
     MissingExtraError,
     NothingUsableError,
@@ -71,6 +71,17 @@ def test_one_patient_with_two_tumours_is_an_error(audited: AuditResult) -> None:
     found = of(audited, Kind.CONFLICTING_GROUP).iloc[0]
     assert {found["path"], found["other_path"]} == {"a/m.png", "a/p.png"}
     assert found["sentence"].endswith("1 meningioma, 1 pituitary.")
+
+
+def test_pictures_of_unknown_patients_are_counted(audited: AuditResult) -> None:
+    """Without patients every later figure is too good: an audit is to say so before a training."""
+    (row,) = of(audited, Kind.UNKNOWN_PATIENTS).itertuples()
+    assert row.severity == "warning"
+    assert row.sentence.startswith("Of 5 of the 7 pictures that could be read neither patient nor")
+    groups = labelled(path=["a", "b"], group=["g", "h"])
+    prints = Fingerprints(np.zeros(2, np.uint64), np.zeros((2, 1024), np.float32))
+    known = Labelled(groups, find_copies(prints, ["1", "2"]), np.array([0, 1]), prints)
+    assert list(patient_findings(known)) == []
 
 
 def test_refused_broken_and_missing_pictures_are_findings(audited: AuditResult) -> None:

@@ -234,12 +234,19 @@ def _verdict(record: AuditRecord) -> str:
     conflicts = counts.get(Kind.CONFLICTING_COPIES, 0)
     crossings = counts.get(Kind.CROSSING_SPLIT, 0)
     doubtful = counts.get(Kind.DOUBTFUL_LABEL, 0)
+    torn = counts.get(Kind.CONFLICTING_GROUP, 0)
     lost = record.pictures - record.readable
+    # Of rare categories only those without a picture are errors.
+    errors = record.severities.get(Severity.ERROR, 0)
+    empty = errors - lost - conflicts - torn - crossings
     words = [
         *([f"{counted(lost, 'picture')} that cannot be used"] if lost else []),
         *([f"{counted(conflicts, 'pair')} of copies with different labels"] if conflicts else []),
+        *([f"{counted(torn, 'label')} at odds with another of the patient"] if torn else []),
         *([f"{counted(crossings, 'crossing')} of a split"] if crossings else []),
+        *([f"{counted(empty, 'category', 'categories')} without a picture"] if empty > 0 else []),
         *([f"{counted(doubtful, 'label')} that predictions doubt"] if doubtful else []),
+        *(["pictures of nobody known"] if counts.get(Kind.UNKNOWN_PATIENTS) else []),
     ]
     opening = f"{counted(record.pictures, 'picture')} in {counted(record.groups, 'group')}"
     return f"{opening}: {joined(words) or 'nothing that would spoil a training was found'}."

@@ -74,6 +74,13 @@ SECTIONS: Final = (
         "recognised: scores on such a split are too good.",
         (
             Part(
+                Kind.UNKNOWN_PATIENTS,
+                "Pictures of unknown patients",
+                "What is of one person cannot be kept together where nobody says so.",
+                "list",
+                "Of every picture the patient or a group is known.",
+            ),
+            Part(
                 Kind.CROSSING_SPLIT,
                 "Crossings",
                 "One finding for each group and split, with the two pictures most alike. Where "

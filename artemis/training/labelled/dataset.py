@@ -135,8 +135,8 @@ class TrainingSet:
         predicted = int(self.table["plane_predicted"].sum())
         return (
             f" Of {predicted:,} of the {len(self.table):,} pictures the plane is not labelled but "
-            "predicted by a model: figures of planes, and of categories as far as "
-            "planes go, tell there how far the answers agree with that model."
+            "predicted by a model: figures of planes, and of categories as far as planes go, tell "
+            "there how far the answers agree with that model."
         )
 
     @property

@@ -42,6 +42,9 @@ def test_the_page_lies_beside_the_tables_and_says_what_was_found(
     assert verdict.startswith("10 pictures in ")
     assert "3 pictures that cannot be used" in verdict
     assert "2 crossings of a split" in verdict
+    assert "1 label at odds with another of the patient" in verdict
+    assert "6 categories without a picture" in verdict
+    assert verdict.endswith("and pictures of unknown patients.")
 
 
 def test_the_research_notice_stands_at_the_top_and_the_bottom(page: Page) -> None:
