@@ -46,7 +46,11 @@ def list_all(workspace: Workspace = None, as_json: AsJson = False) -> None:
             f"{mark} {model['name']:<13} {model['version']:<16} {model['side']} px  "
             f"accuracy {model['accuracy']:.3f}  macro F1 {model['macro_f1']:.3f}"
         )
-    typer.echo("* is used. Figures on patients never trained on; see the model card.", err=True)
+    typer.echo(
+        "* is used. Figures are of slices never trained on, and of other patients as far as these "
+        "are known; see the model card.",
+        err=True,
+    )
 
 
 @models_app.command(
