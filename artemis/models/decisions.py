@@ -95,11 +95,13 @@ def _one_line(text: str) -> str:
     return text
 
 
-_Name = Annotated[
+PersonName = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=100),
     AfterValidator(_one_line),
 ]
+"""Of who decides, as a record takes it."""
+
 _Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
 
 
@@ -119,7 +121,7 @@ class DecisionRecord(BaseModel):
     action: Action
     model: str
     subject: ModelVersion
-    by: _Name
+    by: PersonName
     reason: _Reason
     previous_champion: str | None
     new_champion: str | None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from artemis.errors import ModelError
 from artemis.models.decisions import (
@@ -19,6 +19,7 @@ from artemis.models.decisions import (
     Decision,
     DecisionRecord,
     ModelVersion,
+    PersonName,
     Verdict,
     decision_id,
     decision_time,
@@ -139,22 +140,39 @@ def _against(decision: Decision, current: str | None) -> Decision:
     return decision.model_copy(update=changes)
 
 
-def _person(records: Sequence[DecisionRecord], action: Action, **fields: Any) -> DecisionRecord:
-    by = fields["by"]
+def check_person(by: str, option: str = "--by") -> None:
+    """Raise if a record would not take this as the name of who decides.
+
+    Raises
+    ------
+    ModelError
+        Naming the option that it was given by.
+    """
     if by.strip().lower() == POLICY:
         raise ModelError(
-            f"--by: expected the name of a person. Received {by!r}, which stands for the gate. "
+            f"{option}: expected the name of a person. Received {by!r}, which stands for the gate. "
             "Give your own name."
         )
+    try:
+        TypeAdapter(PersonName).validate_python(by)
+    except ValidationError as error:
+        raise _untold(option, by, error) from error
+
+
+def _person(records: Sequence[DecisionRecord], action: Action, **fields: Any) -> DecisionRecord:
+    check_person(fields["by"])
     decided = decision_time(records)
     try:
         return DecisionRecord(
             id=decision_id(decided), decided=decided, action=action, verdict=None, **fields
         )
     except ValidationError as error:
-        first = error.errors()[0]
-        field = first["loc"][0]
-        raise ModelError(
-            f"--{field}: expected text of a sensible length. Received {fields[str(field)]!r}: "
-            f"{first['msg']}. Correct it; it is recorded."
-        ) from error
+        field = str(error.errors()[0]["loc"][0])
+        raise _untold(f"--{field}", fields[field], error) from error
+
+
+def _untold(option: str, given: str, error: ValidationError) -> ModelError:
+    return ModelError(
+        f"{option}: expected text of a sensible length. Received {given!r}: "
+        f"{error.errors()[0]['msg']}. Correct it; it is recorded."
+    )

@@ -12,7 +12,7 @@ from artemis.settings import Settings
 from artemis.system.files import write_text_atomic
 from artemis.training.jobs import (
     OnEpoch,
-    check_promotion,
+    check_targets,
     choose_recipes,
     finish_trained,
     means_of,
@@ -141,7 +141,7 @@ def train_on_every_slice(
     The protocol is run first, with the same recipe on the same data; what is finished of it is
     kept. Arguments as in `artemis.training.jobs.train_all`.
     """
-    check_promotion(output, promote_by)
+    check_targets(settings, output, promote_by)
     evaluated = evaluate_all(
         "patient",
         data,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,7 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from artemis.datasets.catalogue import dataset_folder
-from artemis.errors import MissingExtraError, TrainingDataError
+from artemis.errors import MissingExtraError, TrainingDataError, WorkspaceError
+from artemis.models.promotion import check_person
 from artemis.models.registry import MODEL_NAMES, load_model, model_folder, promote
 from artemis.progress import report_progress
 from artemis.settings import Settings
@@ -272,7 +274,7 @@ def train_all(
         If the training set or the recipe does not fit.
     """
     require_tensorflow()
-    check_promotion(output, promote_by)
+    check_targets(settings, output, promote_by)
     recipes = choose_recipes(models, recipe, epochs)
     training_set = read_training_set(data, settings, [*recipes.values()], reviewed=True)
     from artemis.training.train import train_model  # TensorFlow, once the data is known to be good
@@ -307,15 +309,30 @@ def finish_trained(settings: Settings, folder: Path, data: TrainingSet, by: str 
         )
 
 
-def check_promotion(output: Path | None, promote_by: str | None) -> None:
-    """Raise if models are to be promoted that will not be in the workspace.
+def check_targets(settings: Settings, output: Path | None, promote_by: str | None) -> None:
+    """Raise if models could not be written or promoted as asked for; hours later is too late.
 
     Raises
     ------
-    TrainingDataError
+    TrainingDataError, ModelError
         Naming the option.
+    WorkspaceError
+        If the models' folder cannot be written.
     """
     if promote_by is not None and output is not None:
         raise TrainingDataError(
             "--promote: expected models in the workspace. Received --output as well. Leave one out."
         )
+    if promote_by is not None:
+        check_person(promote_by, "--promote")
+    folder = output or settings.workspace / "models"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise WorkspaceError(
+            f"{folder}: expected a folder that models can be written to. Received: "
+            f"{error.strerror}. Choose another with "
+            f"{'--workspace' if output is None else '--output'}."
+        ) from error

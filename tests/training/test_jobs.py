@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from artemis.errors import TrainingDataError
+from artemis.errors import ModelError, TrainingDataError, WorkspaceError
 from artemis.settings import Settings
 from artemis.training.jobs import choose_recipes, split_by_folds, train_all
 from artemis.training.labelled.dataset import TrainingSet
@@ -41,6 +41,20 @@ def test_split_leaves_out_what_shares_a_group_with_a_held_out_picture() -> None:
     assert split.calibration.nonzero()[0].tolist() == [6, 7]
     assert split.fitting.nonzero()[0].tolist() == [2, 3, 4, 5]
     assert split.words == "whole patient groups: folds 0, 1, 2, 3 train, fold 4 tests"
+
+
+def test_what_could_not_be_written_or_promoted_is_named_before_the_training(
+    tmp_path: Path,
+) -> None:
+    """After it, whoever trained for hours had a message and no model."""
+    settings = Settings(workspace=tmp_path / "workspace")
+    (tmp_path / "file").write_text("")
+    for output in (tmp_path / "file", tmp_path / "file" / "models"):
+        with pytest.raises(WorkspaceError, match="Choose another with --output"):
+            train_all(tmp_path / "no data", settings, models=["baseline"], output=output)
+    for name in (" ", "policy", "two\nlines"):
+        with pytest.raises(ModelError, match=r"^--promote: expected"):
+            train_all(tmp_path / "no data", settings, models=["baseline"], promote_by=name)
 
 
 def test_models_outside_the_workspace_cannot_be_promoted(tmp_path: Path) -> None:
