@@ -46,6 +46,7 @@ METRICS: Final = {
 UNDEFINED: Final = "-"
 """What stands for a figure that is undefined."""
 
+_FEW_GROUPS: Final = 20
 _SLICE_DIGITS: Final = 16  # of a slice's name; enough to find it
 _SHUFFLED: Final = {"heads": "those of the heads", "all": "all that were trained"}
 _UNITS: Final = {"patients": "all slices of a patient", "series": "those of one plane"}
@@ -80,6 +81,17 @@ def figure(interval: Interval | None) -> str:
     if interval is None:
         return UNDEFINED
     return f"{interval.value:.3f} ({interval.low:.3f} to {interval.high:.3f})"
+
+
+def few_groups(groups: int) -> str:
+    """Return what is said of intervals over so few groups; nothing where there are enough.
+
+    Percentile intervals over few clusters are too narrow (Cameron, Gelbach and Miller, Rev. Econ.
+    Stat. 2008); `locked_set.min_groups` of the gate is of the same size.
+    """
+    if groups >= _FEW_GROUPS:
+        return ""
+    return f" Over fewer than {_FEW_GROUPS} groups such intervals are too narrow."
 
 
 def table_of(caption: str, head: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:

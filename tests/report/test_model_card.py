@@ -145,7 +145,7 @@ def test_near_copies_that_were_answered_alike_are_shown_once(tmp_path: Path) -> 
     mistakes = [mistake(number, answer) for number, answer in enumerate(answers, 1)]
     block = Failures((mistakes[0], *mistakes), ("90%",) * 5)
     created = datetime(2026, 3, 1, tzinfo=UTC)
-    card = Card("m", "1", created, "", (), (Section("f", "F", (block,)),))
+    card = Card("m", "1", created, "", (), (Section("f", "F", (block,)),), True)
     pictures = {"1": head(5), "2": head(5, quality=50), "3": head(5), "4": turned(head(5))}
     rows = {
         name: {"path": f"{name}.png", "answer_now": wrong, "jpeg": small, "overlay": None}

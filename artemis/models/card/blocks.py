@@ -138,6 +138,8 @@ class Card:
         The few figures that stand first.
     sections : tuple of Section
         In their order.
+    public : bool
+        Whether the model is of the public data alone.
     """
 
     name: str
@@ -146,3 +148,4 @@ class Card:
     summary: str
     readouts: tuple[tuple[str, str], ...]
     sections: tuple[Section, ...]
+    public: bool

@@ -18,7 +18,7 @@ from artemis.models.card.blocks import (
     Paragraph,
     Section,
 )
-from artemis.models.card.limits import KNOWN_LIMITS, rarely_seen
+from artemis.models.card.limits import known_limits, rarely_seen
 from artemis.models.card.measured import (
     calibration,
     confusions,
@@ -30,7 +30,7 @@ from artemis.models.card.measured import (
     studies,
 )
 from artemis.models.card.outlines import outlines
-from artemis.models.card.sources import sources_table
+from artemis.models.card.sources import of_public_data, sources_table
 from artemis.models.figures import figure, table_of
 from artemis.models.manifest import CROSS_VALIDATED, Manifest, load_manifest
 from artemis.said import class_words, confidence_step, percent
@@ -72,6 +72,7 @@ def build_card(manifest: Manifest) -> Card:
         summary=_summary(manifest),
         readouts=_readouts(manifest),
         sections=sections,
+        public=of_public_data(manifest),
     )
 
 
@@ -250,5 +251,5 @@ def _failures(manifest: Manifest) -> Section:
 
 def _limits(manifest: Manifest) -> Section:
     rare = rarely_seen(manifest.training.per_category)
-    items = (*KNOWN_LIMITS, *([rare] if rare else []))
+    items = (*known_limits(of_public_data(manifest)), *([rare] if rare else []))
     return Section("limits", "Known limits", (Bullets(items),))

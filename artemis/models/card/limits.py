@@ -22,7 +22,24 @@ KNOWN_LIMITS: Final = (
     "model still answers with one of its twelve categories.",
     "A slice is judged by itself: what the neighbouring slices show is not seen.",
 )
-"""Of every model that Artemis trains, a sentence or two each."""
+"""Of the models of the public data, a sentence or two each."""
+
+_OTHER_DATA: Final = {
+    0: "Where source and tumour type are tied in the training data, the model may partly know the "
+    "source by its look. Figures per source and shortcut tests tell how far; artemis-cli data "
+    "audit names the ties.",
+    2: "Nothing in this record says that the training data are like the patients of any other "
+    "place. No figure of another institution is recorded.",
+    3: "The labels are those that were given with the pictures, or of reviewers; no second reading "
+    "checks them.",
+}
+
+
+def known_limits(public: bool) -> tuple[str, ...]:
+    """Return the limits of a model of the public data, or of one of any others."""
+    if public:
+        return KNOWN_LIMITS
+    return tuple(_OTHER_DATA.get(place, limit) for place, limit in enumerate(KNOWN_LIMITS))
 
 
 def rarely_seen(trained_on: Mapping[str, int]) -> str | None:

@@ -15,9 +15,11 @@ from artemis.models.card.blocks import (
     Reliability,
     Section,
 )
+from artemis.models.card.sources import of_public_data
 from artemis.models.evidence_map import CAPTION, gives_evidence
 from artemis.models.figures import (
     class_table,
+    few_groups,
     figure,
     metrics_table,
     plane_confusion,
@@ -53,6 +55,10 @@ _SURE: Final = (
 )
 _EVIDENCE: Final = ("pointing_game", "energy_in_box", "heat_outside_head")
 
+_OF_PUBLIC: Final = (
+    " In the public data only patients with a tumour are known, by slices that show it: no whole "
+    "examination was measured."
+)
 _STEP_WORDS: Final = {1: "whole per cent", 5: "steps of five per cent", 10: "steps of ten per cent"}
 
 
@@ -64,7 +70,7 @@ def figures(manifest: Manifest) -> Section:
             f"{evaluation.images:,} images of {evaluation.groups:,} patient groups; every figure "
             "with its 95% interval by bootstrap over the groups. A class that is never missed has "
             "an interval from 1 to 1: that is all that the method can say of few slices, and no "
-            "certainty.",
+            f"certainty.{few_groups(evaluation.groups)}",
             note=True,
         ),
         Figures(metrics_table(evaluation.metrics, _RIGHT)),
@@ -271,8 +277,7 @@ def studies(manifest: Manifest) -> Section:
                 f"{found.rule.replace('_', ' ')}, where top are the slices that most probably show "
                 "a tumour. Measured on known patients with several slices, each by a network that "
                 "had not seen the patient; every study counts once, and intervals are over "
-                "patients. In the public data only patients with a tumour are known, by slices "
-                "that show it: no whole examination was measured."
+                f"patients.{_OF_PUBLIC if of_public_data(manifest) else ''}"
             ),
             Figures(together_table(found)),
             Paragraph(

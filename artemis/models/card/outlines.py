@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from artemis.models.card.blocks import Block, Figures, Paragraph, Section
+from artemis.models.card.sources import of_public_data
 from artemis.models.evidence_map import gives_evidence
 from artemis.models.figures import table_of
 from artemis.models.manifest import Manifest
@@ -146,6 +147,27 @@ _TRIPOD: Final = (
 )  # fmt: skip
 
 
+_OTHER_DATA: Final = (
+    (_NO_PEOPLE, "no such record is kept of the training data"),
+    ("retrospective, on public data,", "on pictures that were there and labelled,"),
+    ("what the collections left out is not known", "what was left out is not in this record"),
+    ("how the collections did it is not known", "how the pictures lost theirs is not recorded"),
+    ("the labels of the collections, corrected by the first source where it is known",
+     "the labels given with the pictures, corrected by their first source where it is named"),
+    ("the same collections, other patients", "the same data, other patients"),
+    ("code, models and records come with the project; pictures under their own licences",
+     "the code comes with the project, model and record with this folder; pictures"),
+    ("code, models and records come with the project", "the code comes with the project"),
+)  # fmt: skip
+"""What is said of the public data, and what is true of any others."""
+
+
+def _of_other_data(where: str) -> str:
+    for of_public, of_others in _OTHER_DATA:
+        where = where.replace(of_public, of_others)
+    return where
+
+
 def outlines(manifest: Manifest) -> Section:
     """Return the items of the three outlines, as far as this very record meets them."""
     lacking = {
@@ -154,6 +176,7 @@ def outlines(manifest: Manifest) -> Section:
         ("CLAIM", "31"): not gives_evidence(manifest.outputs)
         and ("no", "this model gives no evidence maps"),
     }
+    public = of_public_data(manifest)
     blocks: list[Block] = [
         Paragraph(
             "What each published outline asks for, and where this card has it. An item that is "
@@ -169,7 +192,8 @@ def outlines(manifest: Manifest) -> Section:
         rows = []
         for item in items:
             lack = lacking.get((name, item.number))
-            rows.append(item._replace(met=lack[0], where=lack[1]) if lack else item)
+            told = item._replace(met=lack[0], where=lack[1]) if lack else item
+            rows.append(told if public else told._replace(where=_of_other_data(told.where)))
         blocks.append(
             Figures(
                 table_of(title, ("item", "what it asks", "met", "where, or why not"), rows),

@@ -37,18 +37,27 @@ _KNOWN: Final = {
         "slices of this workspace's own runs, labelled by a reviewer", "that of the workspace's own"
     ),
 }
+_OWN_UNKNOWN: Final = KnownSource("the labels name no source", "not known")
+_PUBLIC: Final = frozenset({"cheng", "br35h", "unknown"})
 _OTHER: Final = KnownSource(
     "named so by whoever labelled the pictures; Artemis knows no more of it",
     "to be stated by whoever labelled the pictures",
 )
 
 
+def of_public_data(manifest: Manifest) -> bool:
+    """Return whether a model was trained on the public set alone, as far as sources tell."""
+    sources = manifest.training.per_source.keys()
+    return "cheng" in sources and sources <= _PUBLIC
+
+
 def sources_table(manifest: Manifest) -> Table:
     """Return each source with its images, what it is, and its licence."""
     training, measured = manifest.training.per_source, manifest.evaluation.per_source
+    by_name = _KNOWN if of_public_data(manifest) else _KNOWN | {"unknown": _OWN_UNKNOWN}
     rows = []
     for name in dict.fromkeys([*training, *measured]):
-        known = _KNOWN.get(name, _OTHER)
+        known = by_name.get(name, _OTHER)
         trained = training.get(name, 0)
         tested = measured[name].images if name in measured else 0
         rows.append((name, trained, tested, known.words, known.licence))

@@ -10,6 +10,7 @@ from artemis.models.figures import (
     METRICS,
     class_table,
     confusion_table,
+    few_groups,
     metrics_table,
     plane_confusion,
     rules_table,
@@ -46,7 +47,7 @@ def describe(title: str, evaluation: Evaluation) -> str:
     parts = [
         f"## {title}",
         f"{evaluation.protocol} {evaluation.images} images of {evaluation.groups} groups; 95% "
-        "intervals by bootstrap over the groups.",
+        f"intervals by bootstrap over the groups.{few_groups(evaluation.groups)}",
         *(markdown_table(one) for one in tables),
     ]
     if evaluation.studies is not None:

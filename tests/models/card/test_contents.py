@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from artemis.models.card.blocks import Card, Failures, Figures, Paragraph, Reliability, Section
 from artemis.models.card.contents import build_card, read_card
+from artemis.models.card.limits import KNOWN_LIMITS
 from artemis.models.manifest import (
     CROSS_VALIDATED,
     ControlPatch,
@@ -14,6 +16,8 @@ from artemis.models.manifest import (
     Randomisation,
     Shuffled,
 )
+from artemis.report.model_card import card_page
+from artemis.training.figures.tables import describe
 
 KEYS = [
     "use", "data", "protocol", "figures", "confusion", "calibration", "sets", "ood", "studies",
@@ -43,6 +47,35 @@ def without(manifest: Manifest, **of_evaluation: object) -> Manifest:
 
 def test_a_card_has_every_section_once_and_in_order(shipped: Path) -> None:
     assert [one.key for one in read_card(shipped).sections] == KEYS
+
+
+@pytest.mark.parametrize("sources", [{"ward 7": 60}, {"unknown": 60}, {"cheng": 50, "ward 7": 9}])
+def test_a_card_of_other_data_says_nothing_of_the_public_ones(
+    full: Manifest, sources: dict[str, int]
+) -> None:
+    """Else whoever trains on patients of their own reads that these are public collections."""
+    training = full.training.model_copy(update={"per_source": sources})
+    card = build_card(without(full, per_source={}).model_copy(update={"training": training}))
+    told = [one for one in card.sections if one.key != "data"]
+    text = str(told).replace("Patients and public involved", "")
+    assert not re.findall(r"public (?:data|set|collections)|the collections|come with the", text)
+    assert "Figures are of public data" not in card_page(card)
+
+
+def test_a_card_of_the_public_data_names_them(shipped: Path) -> None:
+    card = read_card(shipped)
+    assert KNOWN_LIMITS[0] in str(section(card, "limits"))
+    assert "the public collections hold no such record" in str(section(card, "outlines"))
+    assert "Figures are of public data" in card_page(card)
+
+
+@pytest.mark.parametrize(("groups", "said"), [(20, False), (19, True), (1, True)])
+def test_intervals_over_few_groups_are_said_to_be_too_narrow(
+    full: Manifest, groups: int, said: bool
+) -> None:
+    few = without(full, groups=groups)
+    for text in (words(section(build_card(few), "figures")), describe("", few.evaluation)):
+        assert ("Over fewer than 20 groups such intervals are too narrow." in text) is said
 
 
 def test_figures_by_plane_have_intervals(full: Manifest) -> None:
