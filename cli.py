@@ -34,6 +34,7 @@ from artemis.commands.options import (
     WorkspaceOrStore,
     chosen_shard,
     command_line,
+    given_workspace,
     model_names,
     print_json,
     workspace_of,
@@ -281,9 +282,16 @@ def retrain(
     if as_json:
         print_json(result)
         return
+    from artemis.report.retraining.verdict import promotion, sentence_on
+    from artemis.models.retrainings import read_record, retrainings_root
+
+    outcomes = read_record(retrainings_root(settings.workspace) / result["id"]).outcomes
     for name in names:
-        typer.echo(f"{name:<13} {result[name]}")
-    typer.echo(f"Report        {result['report']}")
+        typer.echo(sentence_on(name, outcomes[name]))
+        if command := promotion(name, outcomes[name]):
+            where = given_workspace(workspace)
+            typer.echo(f"A person who read the report may promote it: {command}{where}", err=True)
+    typer.echo(f"Report  {result['report']}")
 
 
 @_command("serve", "")

@@ -80,7 +80,7 @@ def audit(
 ) -> None:
     """Say what is wrong with a dataset before anyone trains on it: a page and Parquet."""
     from artemis.console import progress_bar, talk
-    from artemis.report.audit.page import build_audit_page
+    from artemis.report.audit.page import build_audit_page, verdict
     from artemis.report.index import write_index
     from artemis.runs import reports_root
     from artemis.settings import load_settings
@@ -95,6 +95,7 @@ def audit(
     if as_json:
         print_json({**found.record.model_dump(mode="json"), "report": str(page)})
         return
+    typer.echo(verdict(found.record))
     for kind, count in found.record.findings.items():
         typer.echo(f"{count:>6}  {kind.replace('_', ' ')}")
     typer.echo(f"Findings  {found.folder / 'findings.parquet'}\nReport    {page}")

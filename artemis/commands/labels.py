@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from artemis.commands.options import AsJson, Workspace, print_json
+from artemis.commands.options import AsJson, Workspace, given_workspace, print_json
 
 labels_app = typer.Typer(
     help="List the twelve categories, import a reviewer's labels, or settle conflicts.",
@@ -63,7 +62,7 @@ def import_reviewed(
     for row in conflicts:
         typer.echo(f"conflict  {row['slice_id'][:12]}  {_said(row)}")
     if conflicts:
-        where = f" --workspace {shlex.quote(str(workspace))}" if workspace else ""
+        where = given_workspace(workspace)
         typer.echo(f"A third person settles them: artemis-cli labels conflicts{where}", err=True)
 
 

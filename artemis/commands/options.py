@@ -64,6 +64,11 @@ def command_line() -> str:
     return shlex.join(["artemis-cli", *sys.argv[1:]])
 
 
+def given_workspace(workspace: Path | None) -> str:
+    """Return the option that a command named to a person wants too, where this one was given it."""
+    return f" --workspace {shlex.quote(str(workspace))}" if workspace else ""
+
+
 @contextmanager
 def workspace_of(workspace: str | None) -> Iterator[tuple[Settings, Mirror | None]]:
     """Yield the settings for a workspace; of one in a store also the mirror that it then is.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -15,6 +16,7 @@ from artemis.commands.options import (
     Quiet,
     RecipeName,
     Workspace,
+    given_workspace,
     model_names,
     print_json,
 )
@@ -75,8 +77,29 @@ def train(
         )
     for folder in folders:
         typer.echo(folder)
+        for line in _came_to(folder, workspace, used=promote is not None or output is not None):
+            console.print(line, soft_wrap=True, markup=False)
         if (page := publish_card(folder, settings)) is not None:
             console.print(f"Card with pictures of its mistakes: {page}", soft_wrap=True)
+
+
+def _came_to(folder: Path, workspace: Path | None, *, used: bool) -> Iterator[str]:
+    """Yield what a training came to, and how its model is used where it is not yet."""
+    from artemis.models.figures import few_groups, figure
+    from artemis.models.manifest import CARD_NAME, load_manifest
+
+    manifest = load_manifest(folder)
+    found, metrics = manifest.evaluation, manifest.evaluation.metrics
+    yield (
+        f"Accuracy {figure(metrics['accuracy'])}, macro F1 {figure(metrics['macro_f1'])}: "
+        f"{found.images:,} slices of {found.groups:,} groups, 95% intervals over the groups."
+        f"{few_groups(found.groups)} The whole is in {folder / CARD_NAME}"
+    )
+    if not used:
+        yield (
+            "It is not used yet. To use it: artemis-cli models promote "
+            f"{manifest.name}@{manifest.version} --by NAME --reason WHY{given_workspace(workspace)}"
+        )
 
 
 _NO_PRICE: Final = (

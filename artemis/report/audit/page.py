@@ -82,7 +82,7 @@ def _page(folder: Path) -> str:
         "audit.html.j2",
         record=record,
         dataset=visible(record.dataset),
-        verdict=_verdict(record),
+        verdict=verdict(record),
         readouts=_readouts(record),
         levels=[words for _, words in SEVERITY_STYLES.values()],
         overview=_overview(findings),
@@ -229,7 +229,8 @@ def _matrix(counts: pd.DataFrame, column: str, names: Sequence[str]) -> Matrix:
     return matrix if column == "plane" else replace(matrix, columns=tuple(names))
 
 
-def _verdict(record: AuditRecord) -> str:
+def verdict(record: AuditRecord) -> str:
+    """Return what an audit came to, in a sentence."""
     counts = record.findings
     conflicts = counts.get(Kind.CONFLICTING_COPIES, 0)
     crossings = counts.get(Kind.CROSSING_SPLIT, 0)
@@ -246,7 +247,7 @@ def _verdict(record: AuditRecord) -> str:
         *([f"{counted(crossings, 'crossing')} of a split"] if crossings else []),
         *([f"{counted(empty, 'category', 'categories')} without a picture"] if empty > 0 else []),
         *([f"{counted(doubtful, 'label')} that predictions doubt"] if doubtful else []),
-        *(["pictures of nobody known"] if counts.get(Kind.UNKNOWN_PATIENTS) else []),
+        *(["pictures of unknown patients"] if counts.get(Kind.UNKNOWN_PATIENTS) else []),
     ]
     opening = f"{counted(record.pictures, 'picture')} in {counted(record.groups, 'group')}"
     return f"{opening}: {joined(words) or 'nothing that would spoil a training was found'}."

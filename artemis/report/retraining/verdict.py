@@ -48,6 +48,14 @@ def sentence_on(model: str, outcome: Outcome) -> str:
     return f"{subject} needs a person: nothing forbids its use, but {failed}."
 
 
+def promotion(model: str, outcome: Outcome) -> str:
+    """Return the command by which a person promotes what needs one; else nothing."""
+    if fate_of(outcome) is not Verdict.NEEDS_HUMAN:
+        return ""
+    name, version = visible(model), visible(outcome.version)
+    return f"artemis-cli models promote {name}@{version} --by NAME --reason WHY"
+
+
 def fate_of(outcome: Outcome) -> Verdict:
     """Return what became of a challenger: by the champion there is now, then by the verdict."""
     if outcome.decision.new_champion == outcome.version:
@@ -204,7 +212,5 @@ def _decision(data: RetrainingData, model: str, outcome: Outcome) -> dict[str, A
         "reason": with_minus(decision.reason),
         "rows": rows,
         "passed": sum(check.passed for check in decision.checks),
-        "command": f"artemis-cli models promote {name}@{version} --by NAME --reason WHY"
-        if fate_of(outcome) is Verdict.NEEDS_HUMAN
-        else "",
+        "command": promotion(model, outcome),
     }

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from artemis.errors import TrainingDataError
-from artemis.report.audit import build_audit_page
+from artemis.report.audit.page import build_audit_page
 from artemis.settings import IngestSettings, Settings
 from artemis.training.jobs import audit_labelled
 from artemis.training.labelled.dataset import load_training_set
