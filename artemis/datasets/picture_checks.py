@@ -103,7 +103,9 @@ def refusal_findings(labels: pd.DataFrame, rows: Sequence[dict[str, Any]]) -> It
                 str(row["reason"]),
                 path=str(labels["path"].iat[position]),
                 tumor=str(labels["tumor"].iat[position]),
-                plane=None if pd.isna(plane := labels["plane"].iat[position]) else str(plane),
+                plane=None
+                if labels["plane"].isna().iat[position]
+                else str(labels["plane"].iat[position]),
             )
 
 

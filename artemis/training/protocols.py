@@ -108,8 +108,10 @@ def plan(protocol: str, data: TrainingSet) -> list[Fold]:
     TrainingDataError
         If the data does not have what the protocol needs.
     """
-    made = {"patient": _patient, "official": _official, "random": _random}[protocol](data)
-    folds = list(made)
+    if protocol == "official":
+        folds = _official(data)
+    else:
+        folds = list(_patient(data) if protocol == "patient" else _random(data))
     for fold in folds:
         if not fold.train.any():
             raise TrainingDataError(

@@ -100,7 +100,7 @@ def read_manifest(file: Path) -> pd.DataFrame:
         file, cells, "plane_predicted", lambda cell: _TRUTHS.get(cell.lower()), ("true", "false")
     )
     labels["plane_predicted"] = labels["plane_predicted"].eq(True)
-    labels["patient"] = _optional(cells, "patient")
+    labels["patient"] = _whole(_optional(cells, "patient"))
     labels["study"] = pd.Series(pd.NA, index=cells.index, dtype="string")  # headers alone name it
     labels["source"] = _optional(cells, "source").fillna(UNKNOWN_SOURCE)
     labels["source_tumor"] = _known(file, cells, "source_tumor", canonical_tumor, TUMORS)
@@ -111,7 +111,7 @@ def read_manifest(file: Path) -> pd.DataFrame:
         lambda cell: SPLIT_NAMES.get(cell.lower()),
         ("training", "testing"),
     )
-    labels["group"] = _all_or_none(file, cells, "group")
+    labels["group"] = _whole(_all_or_none(file, cells, "group"))
     labels["fold"] = _folds(file, cells)
     labels[list(BOX_COLUMNS)] = _boxes(file, cells)
     return labels[list(LABEL_COLUMNS)]
@@ -125,7 +125,7 @@ def _csv_cells(file: Path) -> pd.DataFrame:
         )
     except (OSError, ValueError, pd.errors.ParserError) as error:
         raise _unreadable(file, "CSV in UTF-8", error) from error
-    cells.columns = _column_names(file, cells.columns)
+    cells.columns = _column_names(file, list(cells.columns))
     return _stripped(cells)
 
 
@@ -230,13 +230,22 @@ def _known(
     wrong = values.isna() & (given.notna() | (column == "tumor"))
     if wrong.any():
         where = int(np.flatnonzero(wrong)[0])
-        received = given.iloc[where]
+        received, others = given.iloc[where], int(wrong.sum()) - 1
         raise TrainingDataError(
             f"{file}: expected a known {column}. "
             f"Received {'none' if pd.isna(received) else repr(received)} for "
-            f"{cells['path'].iloc[where]}. Known are {', '.join(expected)}."
+            f"{cells['path'].iloc[where]}{f', and so in {others} rows more' if others else ''}. "
+            f"Known are {', '.join(expected)}."
         )
     return values
+
+
+def _whole(names: pd.Series[str]) -> pd.Series[str]:
+    """Return names that are whole numbers without the ``.0`` of a column with gaps in pandas.
+
+    Elsewhere, in a file joined to this one or a DICOM header, the same person has none.
+    """
+    return names.str.replace(r"^(\d+)\.0$", r"\1", regex=True)
 
 
 def _all_or_none(file: Path, cells: pd.DataFrame, column: str) -> pd.Series[str]:
