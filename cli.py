@@ -282,8 +282,8 @@ def retrain(
     if as_json:
         print_json(result)
         return
-    from artemis.report.retraining.verdict import promotion, sentence_on
     from artemis.models.retrainings import read_record, retrainings_root
+    from artemis.report.retraining.verdict import promotion, sentence_on
 
     outcomes = read_record(retrainings_root(settings.workspace) / result["id"]).outcomes
     for name in names:

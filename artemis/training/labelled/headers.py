@@ -64,8 +64,8 @@ def belonging(path: Path, settings: IngestSettings) -> Belonging:
             with stream:
                 if sniff(stream, size).format != "dicom":
                     return _NOBODY
-                from artemis.ingest.dicom import identifier
-                from artemis.ingest.dicom_file import open_dicom
+                from artemis.ingest.dicom.file import open_dicom
+                from artemis.ingest.dicom.reader import identifier
 
                 keywords = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID")
                 header = open_dicom(stream, size, keywords, settings.max_volume_bytes).header
