@@ -77,7 +77,9 @@ def require_tensorflow() -> None:
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     keep_freed_memory()
     with native_talk_silenced():  # of a GPU that is not there, before its own level counts
-        importlib.import_module("tensorflow").config.list_physical_devices()
+        tensorflow = importlib.import_module("tensorflow")
+        tensorflow.config.list_physical_devices()
+    tensorflow.get_logger().setLevel("ERROR")  # else it warns of each graph traced anew
 
 
 def choose_recipes(

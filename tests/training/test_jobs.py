@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pandas as pd
@@ -7,7 +8,12 @@ import pytest
 
 from artemis.errors import ModelError, TrainingDataError, WorkspaceError
 from artemis.settings import Settings
-from artemis.training.jobs import choose_recipes, split_by_folds, train_all
+from artemis.training.jobs import (
+    choose_recipes,
+    require_tensorflow,
+    split_by_folds,
+    train_all,
+)
 from artemis.training.labelled.dataset import TrainingSet
 from artemis.training.network.recipes import RECIPES
 
@@ -55,6 +61,12 @@ def test_what_could_not_be_written_or_promoted_is_named_before_the_training(
     for name in (" ", "policy", "two\nlines"):
         with pytest.raises(ModelError, match=r"^--promote: expected"):
             train_all(tmp_path / "no data", settings, models=["baseline"], promote_by=name)
+
+
+def test_tensorflow_tells_the_terminal_nothing_of_its_graphs() -> None:
+    """A newcomer took it for something gone wrong: each fold of an evaluation is traced anew."""
+    require_tensorflow()
+    assert not logging.getLogger("tensorflow").isEnabledFor(logging.WARNING)
 
 
 def test_models_outside_the_workspace_cannot_be_promoted(tmp_path: Path) -> None:
