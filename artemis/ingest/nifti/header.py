@@ -151,7 +151,7 @@ def _layout(
         )
     slope, intercept = header.get_slope_inter()
     affine = _affine(header)
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
+    if not _is_invertible(affine):
         raise scan_error(
             Reason.BAD_HEADER, "a finite, invertible orientation", "another in the header"
         )
@@ -171,9 +171,15 @@ def _layout(
 def _affine(header: Any) -> NDArray[np.float64]:
     """Return voxel indices to mm, by sform, else qform, else the spacing alone.
 
+    A sform that maps no voxel anywhere, of zeros or NaN, gives way to a stated qform, as in ITK
+    (itkNiftiImageIO.cxx: an sform that is no affine is not preferred); nibabel and the code in
+    nifti1_io.c take it as it is. Without a qform it stays, and is refused.
+
     nibabel fails on what nifti1.h and its reader forgive where there is no sform: a qfac of 0,
     which is 1, spacings of 0, and quaternions that rounding made too long.
     """
+    if int(header["qform_code"]) > 0 and not _is_invertible(header.get_sform()):
+        header["sform_code"] = 0
     if int(header["sform_code"]) <= 0:
         pixdim = np.array(header["pixdim"], dtype=np.float64)
         pixdim[0] = -1 if pixdim[0] < 0 else 1
@@ -183,6 +189,10 @@ def _affine(header: Any) -> NDArray[np.float64]:
         for part in _QUATERNION if length > 1 else ():
             header[part] = float(header[part]) / length
     return np.asarray(header.get_best_affine(), dtype=np.float64)
+
+
+def _is_invertible(affine: NDArray[np.float64]) -> bool:
+    return bool(np.isfinite(affine).all() and abs(np.linalg.det(affine[:3, :3])) >= 1e-12)
 
 
 def _slice_axis(header: Any, shape: tuple[int, int, int], affine: NDArray[np.float64]) -> int:

@@ -234,6 +234,42 @@ def test_an_orientation_is_read_as_the_reference_reader_does(
         np.testing.assert_array_equal(one.pixels, other.pixels)
 
 
+def two_forms(sform: float, qform_code: int = 1) -> bytes:
+    """A volume whose sform is filled with a number, and whose qform is half a turn."""
+    half_a_turn = np.diag([-1, -1, 3.0, 1])
+    image = nib.Nifti1Image(volume(50, 52, 54), half_a_turn)
+    image.set_qform(half_a_turn, qform_code)
+    data = bytearray(image.to_bytes())
+    data[280:328] = struct.pack("<12f", *[sform] * 12)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("number", [0.0, np.nan, np.inf, 1.0])
+def test_a_sform_that_maps_nothing_gives_way_to_the_qform(tmp_path: Path, number: float) -> None:
+    image = nib.Nifti1Image(volume(50, 52, 54), np.diag([-1, -1, 3.0, 1]))
+    expected = read_volume(tmp_path / "good", image.to_bytes())
+    read = read_volume(tmp_path / "bad", two_forms(number))
+    assert [one.row["status"] for one in read] == ["ok"] * 54
+    for one, other in zip(read, expected, strict=True):
+        np.testing.assert_array_equal(one.pixels, other.pixels)
+        assert one.row["header_plane"] == "transverse"
+        assert one.row["slice_position"] == other.row["slice_position"]
+
+
+def test_without_a_stated_qform_nothing_is_made_up_for_a_sform_that_maps_nothing(
+    tmp_path: Path,
+) -> None:
+    (only,) = read_volume(tmp_path, two_forms(0.0, qform_code=0))
+    assert only.row["reason_code"] == "bad_header"
+
+
+def test_a_qform_that_is_no_better_than_the_sform_does_not_help(tmp_path: Path) -> None:
+    data = bytearray(two_forms(0.0))
+    data[256:260] = struct.pack("<f", np.nan)  # quatern_b
+    (only,) = read_volume(tmp_path, bytes(data))
+    assert only.row["reason_code"] == "bad_header"
+
+
 def test_a_picture_of_two_dimensions_needs_no_third_spacing(tmp_path: Path) -> None:
     data = bytearray(nifti_bytes(volume(50, 52, 1)[..., 0], qform_code=1, sform_code=0))
     data[88:92] = bytes(4)  # pixdim[3]
