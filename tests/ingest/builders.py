@@ -193,6 +193,28 @@ def tiff_pages(pages: Sequence[np.ndarray]) -> bytes:
     return bytes(made)
 
 
+def imagej_stack(
+    planes: np.ndarray, order: str = ">", description: str | None = None, **tags: int
+) -> bytes:
+    """A TIFF of one directory and all planes (n, h, w) after it, as ImageJ and tifffile write."""
+    count, height, width = planes.shape[:3]
+    text = f"ImageJ=1.54f\nimages={count}\nslices={count}\nunit=mm\n"
+    text = (text if description is None else description) + "\0"
+    stored = planes.astype(planes.dtype.newbyteorder(order))
+    bits = 8 * planes.dtype.itemsize
+    fields = {256: width, 257: height, 258: bits, 259: 1, 262: 1, 270: 0, 273: 0, 277: 1}
+    fields |= {278: height, 279: stored[0].nbytes}
+    fields |= {339: {"u": 1, "i": 2, "f": 3}[planes.dtype.kind]}
+    fields |= {int(tag[1:]): value for tag, value in tags.items()}
+    text_at = 8 + 2 + 12 * len(fields) + 4
+    fields |= {270: text_at, 273: text_at + len(text)}
+    made = (b"MM\0*" if order == ">" else b"II*\0") + struct.pack(order + "IH", 8, len(fields))
+    for tag, value in sorted(fields.items()):
+        kind, values = (2, len(text)) if tag == 270 else (4, 1)
+        made += struct.pack(order + "HHII", tag, kind, values, value)
+    return made + bytes(4) + text.encode("ascii") + stored.tobytes()
+
+
 def nifti_bytes(
     data: np.ndarray, affine: np.ndarray | None = None, version: int = 1, **header: Any
 ) -> bytes:

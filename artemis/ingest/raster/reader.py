@@ -20,6 +20,7 @@ from artemis.ingest.raster.colour import (
 )
 from artemis.ingest.raster.png_text import without_text
 from artemis.ingest.raster.tiff_directory import unread_tiff
+from artemis.ingest.raster.tiff_stack import PlaneStack, plane_stack
 from artemis.ingest.reasons import Reason, scan_error
 from artemis.preprocess import to_uint8
 from artemis.settings import IngestSettings
@@ -44,7 +45,7 @@ _TURNS: Final = {
 
 
 class RasterScan:
-    """An open PNG, JPEG, BMP or TIFF. Pages of a TIFF are frames; of the others the first.
+    """An open PNG, JPEG, BMP or TIFF. A TIFF's pages or planes are frames; of the others the first.
 
     Parameters
     ----------
@@ -74,6 +75,9 @@ class RasterScan:
             if not self._may_drop_text:
                 raise
             self._drop_text()
+        self._stack: PlaneStack | None = None
+        if self._multipage:
+            self._stack = plane_stack(self._image, stream)
 
     def _drop_text(self) -> None:
         # Pillow bears 1 MB of text in a chunk and reads all there is. The chunks are
@@ -103,6 +107,8 @@ class RasterScan:
         """
         if not self._multipage:
             return 1
+        if self._stack is not None:
+            return min(self._stack.frames, self._settings.max_frames + 1)
         count = 1
         while count <= self._settings.max_frames:
             try:
@@ -142,9 +148,9 @@ class RasterScan:
             return self._decode(index)
 
     def _decode(self, index: int) -> NDArray[Any]:
-        image = self._image
-        if self._multipage or index:
-            image.seek(index)
+        # Of a stack, an image that was shown is another plane's.
+        image = self._image if self._stack is None else self._open()
+        self._turn_to(image, index)
         refuse_oversized(image.width, image.height, self._settings)
         inverted = self._multipage and _is_white_zero(image)
         kind = _misread_kind(image) if self._multipage else None
@@ -165,10 +171,15 @@ class RasterScan:
             return pixels
         return -pixels if pixels.dtype.kind == "f" else np.iinfo(pixels.dtype).max - pixels
 
+    def _turn_to(self, image: Image.Image, index: int) -> None:
+        if self._stack is not None:
+            self._stack.show(image, index)
+        elif self._multipage or index:
+            image.seek(index)
+
     def _decode_as(self, mode: str, index: int) -> NDArray[np.uint8]:
         again = self._open()
-        if index:
-            again.seek(index)
+        self._turn_to(again, index)
         set_raw_mode(again, mode)
         again.load()
         return np.asarray(_turned(again))
