@@ -36,6 +36,12 @@ def test_every_unit_is_of_exactly_one_shard(of: int) -> None:
     assert min(sizes) > 0.7 * 500 / of
 
 
+def test_a_unit_stays_with_its_shard_from_version_to_version() -> None:
+    units = [b"a.png", b"ward/b.png", b"1.2.840.1", b"\xff\xfe.jpg"]
+    held = [next(n for n in range(1, 65) if Shard(n, 64).holds(unit)) for unit in units]
+    assert held == [16, 15, 15, 41]
+
+
 def test_shards_together_are_the_batch_at_its_places(samples: Path, tmp_path: Path) -> None:
     whole = [e for c in plan_chunks(samples, Settings(workspace=tmp_path)) for e in c]
     parts = [entries_of(samples, tmp_path, f"{number}/3") for number in (1, 2, 3)]
