@@ -6,27 +6,22 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from artemis.datasets.audit import audit_dataset
 from artemis.datasets.audit_record import AuditResult, read_audit
-from artemis.datasets.balance import balance_findings, count_table, explained
 from artemis.datasets.copies import Fingerprints, find_copies
-from artemis.datasets.disagreement import adjusted, given_predictions, out_of_fold
 from artemis.datasets.findings import SHOWN, Finding, Kind, Severity, rank_findings, read_table
-from artemis.datasets.pair_checks import Labelled, crossing_findings, linked, patient_findings
+from artemis.datasets.pair_checks import Labelled, linked, patient_findings
 from artemis.errors import (
-    MissingExtraError,
     NothingUsableError,
     RunRecordError,
     TrainingDataError,
 )
-from artemis.labels import CATEGORIES, PROBABILITY_COLUMNS, TUMORS
+from artemis.labels import PROBABILITY_COLUMNS
 from artemis.models.registry import load_model, model_folder
 from artemis.models.runtime import ClassificationModel
 from artemis.progress import Progress, listening
-from tests.datasets.audited import audit_samples, make_dataset
+from tests.datasets.audited import audit_samples, labelled, make_dataset
 
 
 @pytest.fixture(scope="module")
@@ -189,81 +184,6 @@ def test_a_damaged_audit_is_named(tmp_path: Path) -> None:
 # Labels against predictions.
 
 
-def clusters(per_type: int = 40) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Features of four well separated types, in groups of two."""
-    random = np.random.default_rng(5)
-    labels = np.repeat(np.arange(4), per_type)
-    features = 4 * np.eye(4, 12, dtype=np.float32)[labels] + random.normal(size=(len(labels), 12))
-    return features.astype(np.float32), labels, np.arange(len(labels)) // 2
-
-
-def test_flipped_labels_stand_first() -> None:
-    features, labels, groups = clusters()
-    wrong = np.array([3, 50, 90, 130])
-    labels = labels.copy()
-    labels[wrong] = (labels[wrong] + 1) % 4
-    probabilities = out_of_fold(features, labels, groups)
-    assert probabilities is not None
-    free = adjusted(probabilities, labels)
-    doubt = 1 - free[np.arange(len(labels)), labels]
-    assert set(np.argsort(-doubt)[:4]) == set(wrong)
-    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
-
-
-def test_no_picture_is_predicted_by_a_classifier_that_saw_its_group() -> None:
-    # Features that name the group and nothing else: known groups would be told without fail.
-    groups = np.repeat(np.arange(60), 4)
-    labels = np.random.default_rng(1).integers(0, 2, 60)[groups]
-    features = np.eye(60, dtype=np.float32)[groups] * 10
-    probabilities = out_of_fold(features, labels, groups)
-    assert probabilities is not None
-    assert (probabilities.argmax(axis=1) == labels).mean() < 0.75
-
-
-@pytest.mark.parametrize(
-    ("labels", "groups"),
-    [([0, 0, 0, 0], [0, 1, 2, 3]), ([0, 0, 1, 1], [0, 1, 2, 2]), ([0, 1], [0, 0])],
-)
-def test_too_few_types_or_groups_give_no_prediction(labels: list[int], groups: list[int]) -> None:
-    features = np.zeros((len(labels), 3), dtype=np.float32)
-    assert out_of_fold(features, np.array(labels), np.array(groups)) is None
-
-
-def test_a_type_of_which_predictions_are_never_sure_does_not_fill_the_list() -> None:
-    labels = np.array([0, 0, 0, 1, 1, 1])
-    probabilities = np.array([[0.55, 0.45]] * 3 + [[0.05, 0.95]] * 2 + [[0.5, 0.5]])
-    free = adjusted(probabilities, labels)
-    assert free[0, 0] > 0.5  # as sure as it ever is of type 0
-    assert free[5, 1] < free[0, 0]
-
-
-@settings(deadline=None)
-@given(st.integers(1, 30), st.integers(0, 2**31))
-def test_adjusted_probabilities_stay_probabilities(count: int, seed: int) -> None:
-    random = np.random.default_rng(seed)
-    probabilities = random.dirichlet(np.ones(4), size=count)
-    free = adjusted(probabilities, random.integers(0, 4, count))
-    np.testing.assert_allclose(free.sum(axis=1), 1, atol=1e-9)
-    assert free.min() >= 0
-
-
-def test_given_predictions_are_taken_by_slice_and_summed() -> None:
-    row = {"slice_id": "a", **dict.fromkeys(PROBABILITY_COLUMNS, 0.0)}
-    row |= {"p_glioma_coronal": 0.25, "p_glioma_sagittal": 0.25, "p_none_sagittal": 0.5}
-    tumors, planes = given_predictions(pd.DataFrame([row, row]), ["b", "a"])
-    assert np.isnan(tumors[0]).all()
-    assert tumors[1].tolist() == [0.5, 0, 0, 0.5]
-    assert planes[1].tolist() == [0.25, 0.75, 0]
-
-
-def test_given_predictions_of_another_set_are_refused() -> None:
-    row = {"slice_id": "a", **dict.fromkeys(PROBABILITY_COLUMNS, 0.0)}
-    with pytest.raises(TrainingDataError, match="predictions of 1 other pictures"):
-        given_predictions(pd.DataFrame([row]), ["b"])
-    with pytest.raises(TrainingDataError, match="without slice_id, p_glioma_coronal"):
-        given_predictions(pd.DataFrame({"path": ["a"]}), ["b"])
-
-
 def test_given_predictions_are_used_and_recorded(
     samples: Path, tmp_path: Path, model: ClassificationModel, audited: AuditResult
 ) -> None:
@@ -279,85 +199,7 @@ def test_given_predictions_are_used_and_recorded(
     assert set(doubtful["other_tumor"]) == {"pituitary"}
 
 
-def test_without_scikit_learn_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match=r"scikit-learn.*artemis-mri\[train\]"):
-        out_of_fold(*clusters(4))
-
-
 # Composition.
-
-
-def labelled(**columns: list[str]) -> pd.DataFrame:
-    return pd.DataFrame(columns)
-
-
-def test_empty_and_rare_categories_are_found() -> None:
-    names = [c.name for c in CATEGORIES if c.name != "none_coronal"]
-    rows = [n for n in names for _ in range(1 if n == "glioma_sagittal" else 12)]
-    table = labelled(tumor=[n.split("_")[0] for n in rows], plane=[n.split("_")[1] for n in rows])
-    found = {f.severity: f.sentence for f in balance_findings(table)}
-    assert (
-        found[Severity.ERROR] == "No picture is labelled no tumour, coronal: no model can learn it."
-    )
-    assert found[Severity.WARNING].startswith("1 picture labelled glioma, sagittal, against 12")
-
-
-def test_a_source_of_one_type_is_a_tie() -> None:
-    table = labelled(
-        tumor=["glioma"] * 30 + ["none"] * 30,
-        plane=["coronal"] * 60,
-        source=["x"] * 30 + ["y"] * 30,
-    )
-    ties = [f for f in balance_findings(table) if f.kind is Kind.SOURCE_TIE]
-    sentences = " ".join(f.sentence for f in ties)
-    assert "100% of the 30 pictures of the source x are labelled glioma." in sentences
-    assert "The source alone removes 100% of the uncertainty" in sentences
-
-
-def test_test_pictures_of_a_source_unknown_in_training_are_found() -> None:
-    table = labelled(
-        tumor=["glioma"] * 4,
-        plane=["coronal"] * 4,
-        source=["x", "x", "y", "x"],
-        official_split=["training", "training", "testing", "testing"],
-    )
-    sentences = [f.sentence for f in balance_findings(table)]
-    assert any(s.startswith("1 of the 2 test pictures labelled glioma") for s in sentences)
-
-
-def test_a_split_is_checked_where_it_is_given_though_single_pictures_name_none() -> None:
-    table = labelled(
-        tumor=["glioma"] * 6,
-        plane=["coronal"] * 6,
-        source=["x", "x", "y", "x", "x", "y"],
-        official_split=["training", "training", "testing", "testing", None, None],
-    ).assign(fold=[0, 0, 0, 1, None, None])
-    sentences = [f.sentence for f in balance_findings(table)]
-    assert any(s.startswith("1 of the 2 test pictures labelled glioma") for s in sentences)
-    prints = Fingerprints(np.zeros(6, np.uint64), np.eye(6, 1024, dtype=np.float32))
-    copies = find_copies(prints, [f"{k}" for k in range(6)])
-    groups = np.array([0, 1, 0, 1, 0, 2], np.int64)
-    data = Labelled(table.assign(path=[f"{k}.png" for k in range(6)]), copies, groups, prints)
-    found = {(f.path, f.sentence.split(" cross ")[1]) for f in crossing_findings(data)}
-    assert found == {
-        ("2.png", "the official split: 1 in training, 1 in testing, 1 in neither."),
-        ("3.png", "the official split: 1 in training, 1 in testing."),
-        ("3.png", "the given folds: 1 in fold 0, 1 in fold 1."),
-    }
-
-
-@settings(deadline=None)
-@given(st.lists(st.tuples(st.sampled_from("xyz"), st.sampled_from(TUMORS)), min_size=1))
-def test_what_a_source_explains_is_a_share(rows: list[tuple[str, str]]) -> None:
-    source, tumor = (pd.Series(values) for values in zip(*rows, strict=True))
-    assert 0 <= explained(source, tumor) <= 1
-    assert explained(tumor, tumor) == pytest.approx(float(tumor.nunique() > 1))
-
-
-def test_counts_add_up_where_optional_columns_are_missing() -> None:
-    table = labelled(tumor=["none", "none"], plane=["coronal", "coronal"])
-    assert count_table(table).to_dict("records")[0]["pictures"] == 2
 
 
 # Links and ranks.
