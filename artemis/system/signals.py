@@ -89,6 +89,9 @@ def _on_signal(number: int, frame: FrameType | None) -> None:
     if _received:
         return
     _received.append(number)
+    # A thread that was just being started, say, has "Exception ignored in ..." on the terminal: it
+    # is what the signal cut short, and no news.
+    sys.unraisablehook = lambda cut_short: None
     last_resort = threading.Timer(_PATIENCE, lambda: os._exit(_code()))
     last_resort.daemon = True
     last_resort.start()

@@ -52,3 +52,16 @@ def test_what_ends_by_itself_is_not_ended_later() -> None:
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (answer.returncode, answer.stdout) == (0, "done\n")
+
+
+def test_what_a_signal_cuts_short_within_the_interpreter_is_not_told() -> None:
+    code = (
+        "import os, signal; from artemis.system import signals\n"
+        "class Cut:\n"
+        "    def __del__(self): raise KeyError('thread')\n"
+        "with signals.ending_by_signal():\n"
+        "    try: os.kill(os.getpid(), signal.SIGINT)\n"
+        "    except KeyboardInterrupt: Cut()\n"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (answer.returncode, answer.stderr) == (0, "")
