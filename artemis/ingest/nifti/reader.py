@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from artemis.errors import ScanError
 from artemis.ingest.geometry import plane_of_normal, square_pixels
 from artemis.ingest.inflate import Places
+from artemis.ingest.nifti.computed_map import refuse_map
 from artemis.ingest.nifti.header import NiftiLayout, read_layout
 from artemis.ingest.nifti.volume import StoredVolumes, unpacked
 from artemis.ingest.once import Once
@@ -146,8 +147,12 @@ class NiftiScan:
         return found
 
     def _find_range(self, volume: int) -> tuple[float, float] | ScanError:
+        layout = self.layout
         try:
-            sample = self._real(self._voxels.sample(volume))
+            stored, runs = self._voxels.sample(volume)
+            few = self._settings.min_grey_levels
+            refuse_map(runs, layout.shape[0], layout.slope, layout.intercept, few)
+            sample = self._real(stored)
         except ScanError as problem:
             return problem.again()  # as dear as a range: not to be looked for again for each slice
         finite = np.isfinite(sample)

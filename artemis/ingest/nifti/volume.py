@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Iterator
-from typing import Any, BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,8 @@ ALONG_BYTES: Final = 8 << 20
 """The same where slices of a larger volume lie one after the other: more of them save nothing."""
 
 SAMPLED_VOXELS: Final = 4_000_000
+RUNS: Final = 16
+RUN_VOXELS: Final = 1 << 15
 _BLOCK_BYTES: Final = 4 << 20
 _SHORT_RUN_BYTES: Final = 4096
 _UNPACKED_BYTES: Final = 1 << 16
@@ -35,6 +37,22 @@ def unpacked(stream: BinaryIO, gzipped: bool, places: Places | None = None) -> B
         return cast(BinaryIO, reader)
     stream.seek(0)
     return stream
+
+
+class Sample(NamedTuple):
+    """Some voxels of a volume, as stored.
+
+    Attributes
+    ----------
+    voxels : ndarray, (n,)
+        Every n-th, so that they are at most `SAMPLED_VOXELS`.
+    runs : list of ndarray, (n,)
+        Neighbours, each run from the start of a row: of a small volume all, else about `RUNS`
+        times `RUN_VOXELS`, evenly spread.
+    """
+
+    voxels: NDArray[Any]
+    runs: list[NDArray[Any]]
 
 
 class StoredVolumes:
@@ -82,8 +100,8 @@ class StoredVolumes:
         cut[self._layout.slice_axis] = slice(place, place + 1)
         return self._band(volume, band)[tuple(cut)]
 
-    def sample(self, volume: int) -> NDArray[Any]:
-        """Return every n-th voxel of a volume as stored, so that they are at most `SAMPLED_VOXELS`.
+    def sample(self, volume: int) -> Sample:
+        """Return some voxels of a volume, in one pass.
 
         Raises
         ------
@@ -93,15 +111,27 @@ class StoredVolumes:
         size = math.prod(self._layout.shape)
         step = -(-size // SAMPLED_VOXELS)
         if self._in_a_band == self._layout.slices:
-            return self._band(volume, 0).ravel(order="K")[::step]
+            stored = self._band(volume, 0).ravel(order="K")
+            return Sample(stored[::step], self._spread_runs(stored))
         sampled = np.empty(-(-size // step), self._layout.dtype)
-        done = 0
+        runs: list[NDArray[Any]] = []
+        begin = done = 0
         with image_border():
             for block in self._blocks(volume, step):
                 taken = block[::step]
                 sampled[done : done + len(taken)] = taken
-                done += len(taken)
-        return sampled
+                if begin >= len(runs) * size // RUNS:
+                    first = -begin % self._layout.shape[0]
+                    runs.append(block[first : first + RUN_VOXELS].copy())
+                begin, done = begin + len(block), done + len(taken)
+        return Sample(sampled, runs)
+
+    def _spread_runs(self, stored: NDArray[Any]) -> list[NDArray[Any]]:
+        row = self._layout.shape[0]
+        if len(stored) <= RUNS * RUN_VOXELS:
+            return [stored]
+        starts = np.linspace(0, (len(stored) - RUN_VOXELS) // row, RUNS).astype(int) * row
+        return [stored[start : start + RUN_VOXELS] for start in starts.tolist()]
 
     def _band(self, volume: int, band: int) -> NDArray[Any]:
         key = (volume, band)
