@@ -251,10 +251,10 @@ _DISJOINT: Final = "without training copies of test images"
 _WORDS: Final = {
     "patient": "Patient-disjoint, cross-validated: every slice is predicted by a network that "
     "has seen no slice of its group (patient, copies and near-copies).",
-    "official": "Kaggle's own Training and Testing folders. It leaks: patients and near-copies "
-    "are in both.",
-    "official-disjoint": "Kaggle's own Training and Testing folders, without the training images "
-    "that share a patient or a near-copy with a test image.",
+    "official": "The official split as given, such as Kaggle's own Training and Testing folders. "
+    "It leaks where patients or near-copies are in both.",
+    "official-disjoint": "The official split as given, such as Kaggle's own Training and Testing "
+    "folders, without the training images that share a patient or a near-copy with a test image.",
     "random": "A random tenth of the images is tested, three times, as in the project's first "
     "version. It leaks: neighbouring slices and near-copies are in both. Compare, do not quote.",
 }
