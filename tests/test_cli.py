@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 import cli
 from artemis.labels import CATEGORY_NAMES
+from artemis.models.registry import model_folder
 from artemis.said import class_words
 
 ROOT = Path(__file__).parent.parent
@@ -153,6 +154,18 @@ def test_unknown_version_is_an_error_that_lists_those_there_are() -> None:
     answer = invoke("models", "show", "resnet")
     assert answer.returncode == 1
     assert "as in name@version; there are mobilenet_v2@" in answer.stderr
+
+
+def test_a_decision_is_told_in_a_sentence(tmp_path: Path) -> None:
+    version = model_folder(tmp_path, "baseline").name
+    options = ["--by", "A. Person", "--reason", "as it was", "--workspace", str(tmp_path)]
+    answer = CliRunner().invoke(cli.app, ["models", "promote", version, *options])
+    assert answer.stdout == (
+        f"baseline {version} was promoted by A. Person, a person; the champion is {version}. "
+        "Reason: as it was\n"
+    )
+    answer = CliRunner().invoke(cli.app, ["models", "show", "baseline", "-w", str(tmp_path)])
+    assert answer.stdout.endswith(f"the champion is {version}. Reason: as it was\n")
 
 
 def test_comparison_of_models_shows_both_protocols_and_no_made_up_difference() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -21,6 +21,14 @@ if TYPE_CHECKING:
     from artemis.models.comparison import ComparedFigure
     from artemis.models.decisions import DecisionRecord
     from artemis.models.manifest import Interval, Manifest
+
+_BECAME: Final = {
+    "promote": "was promoted",
+    "rollback": "was made the champion again",
+    "keep": "was kept out",
+    "needs_human": "was left to a person",
+}
+"""Verdicts and actions of decisions, as they are told."""
 
 models_app = typer.Typer(
     help="List the models; show, measure, compare, promote them, write their cards, or roll back.",
@@ -271,10 +279,12 @@ def _listed(manifest: Manifest, folder: Path, champion: bool) -> dict[str, Any]:
 
 
 def _decision_line(record: DecisionRecord) -> str:
+    """Return a decision as a person tells it: what became of which version, by whom, and why."""
+    became = _BECAME[record.verdict or record.action]
+    by = f"{record.by}, a person" if record.verdict is None else "the gate, without a person"
     return (
-        f"{record.model} {record.subject.version}: {record.verdict or record.action} by "
-        f"{record.by}; the champion is {record.new_champion or 'the shipped model'}. "
-        f"{record.reason}"
+        f"{record.model} {record.subject.version} {became} by {by}; the champion is "
+        f"{record.new_champion or 'the shipped model'}. Reason: {record.reason}"
     )
 
 
