@@ -7,12 +7,13 @@ certificate that was made for it.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -101,7 +102,7 @@ class Workers:
     def _lost(self, received: str) -> EngineError:
         return EngineError(
             f"{self._where}: expected workers until the batch is done. Received {received}. "
-            "Start the batch again when they are back."
+            "Their own logs say why. Start the batch again when they are back."
         )
 
 
@@ -171,11 +172,13 @@ def dask_workers(
         if address is None
         else DaskTaskRunner(address=address, client_kwargs={"timeout": _PATIENCE})
     )
-    with runner, ExitStack() as stack:
+    with ExitStack() as stack:
         try:
-            client = runner.client
+            if address is not None:
+                _check_scheduler(address)
+            client = stack.enter_context(runner).client
             stack.enter_context(client.as_current())
-        except (OSError, RuntimeError, TypeError) as error:
+        except (OSError, RuntimeError, TypeError, ValueError, MemoryError) as error:
             raise EngineError(
                 f"{where}: expected a Dask scheduler that answers. Received: {error}. "
                 "Start one with `dask scheduler`, or leave --address out for a cluster of its own."
@@ -183,6 +186,29 @@ def dask_workers(
         seen = [str(folder.resolve()) for folder in folders]
         count = _check_workers(client, where, (seen, store, dict(made or {})))
         yield Workers(runner, where, count)
+
+
+def _check_scheduler(address: str) -> None:
+    """Raise an OSError unless a scheduler greets: Dask's client waits for that without an end.
+
+    Its dashboard, or whatever else listens where one port was taken for another, never does.
+    """
+    from distributed.core import connect
+    from distributed.security import Security
+
+    async def greet() -> None:
+        arguments = Security().get_connection_args("client")
+        comm = await connect(address, timeout=_PATIENCE, **arguments)
+        await comm.close()
+
+    async def greet_in_time() -> None:
+        try:
+            await asyncio.wait_for(greet(), 2 * _PATIENCE)
+        except TimeoutError as error:
+            raise TimeoutError(str(error) or "no greeting; is it the port of another?") from error
+
+    with ThreadPoolExecutor(1) as apart:  # from a loop that may run in this thread
+        apart.submit(asyncio.run, greet_in_time()).result()
 
 
 def _local_cluster() -> dict[str, Any]:

@@ -5,10 +5,12 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -267,6 +269,23 @@ def test_scheduler_that_does_not_answer_is_named(
         dask_workers("tcp://127.0.0.1:9", []),
     ):
         pass
+
+
+@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
+def test_port_of_something_else_is_no_scheduler_and_is_not_waited_for(
+    said: bytes, api: PrefectApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.engines._PATIENCE", 1)
+    with socket.create_server(("127.0.0.1", 0)) as other, ThreadPoolExecutor() as pool:
+        accepted = pool.submit(other.accept)  # and held open
+        accepted.add_done_callback(lambda done: done.result()[0].sendall(said))
+        address = f"tcp://127.0.0.1:{other.getsockname()[1]}"
+        with (
+            pytest.raises(EngineError, match=rf"^{address}: expected a Dask scheduler that ans"),
+            dask_workers(address, []),
+        ):
+            pass
+        accepted.result()[0].close()
 
 
 def test_worker_that_does_not_see_the_workspace_is_named(
