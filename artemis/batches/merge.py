@@ -216,7 +216,7 @@ def _whole_plan(shards: Iterable[ShardTables], slices: int) -> Iterator[PlanEntr
             twice = entry.position < reached
             raise _torn(slices, f"{entry.display_path} twice" if twice else _none_of(reached))
         reached += entry.n_frames
-        if before is not None and before.path == entry.path and entry.first_frame > 0:
+        if before is not None and before.path == entry.path:
             before = replace(before, n_frames=before.n_frames + entry.n_frames)
             continue
         if before is not None:

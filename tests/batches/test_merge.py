@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ from artemis.batches.batch import conclude_run, plan_chunks, plan_shard, start_r
 from artemis.batches.classify import conclude_chunk, ingest_chunk, predict_chunk
 from artemis.batches.merge import merge_runs
 from artemis.errors import MergeError
+from artemis.ingest.plan import read_plan
 from artemis.ingest.shards import Shard
 from artemis.predictions import read_run, read_studies, read_table
+from artemis.progress import Progress, listening
 from artemis.report.run.data import load_run
 from artemis.runs import Counts, RunPaths, RunRecord, read_record
 from artemis.settings import Settings
@@ -122,9 +125,12 @@ def test_report_shows_the_same_slices_in_the_same_order(whole: Path, merged: Pat
     ]
 
 
-def test_a_missing_shard_is_named(workspace: Path, shards: list[Path]) -> None:
-    with pytest.raises(MergeError, match=r"expected all 3 shards of .*Received none of 2/3"):
-        merge(workspace, [shards[0], shards[2]])
+@pytest.mark.parametrize("missing", [1, 2, 3])
+def test_a_missing_shard_is_named(workspace: Path, shards: list[Path], missing: int) -> None:
+    others = [run for number, run in enumerate(shards, 1) if number != missing]
+    words = rf"expected all 3 shards of .*Received none of {missing}/3\. Classify and name them"
+    with pytest.raises(MergeError, match=words):
+        merge(workspace, others)
 
 
 def test_a_shard_twice_is_named(workspace: Path, shards: list[Path]) -> None:
@@ -174,7 +180,7 @@ def _set(*path: str | int, to: Any) -> Callable[[dict[str, Any]], None]:
         (_set("status", to="running"), "expected a finished run. Received one that is running"),
         (_set("shard", "of", to=4), "shards: 3 in .*, 4 in"),
         (_set("shard", "slices", to=34), "slices of the batch: 33 in .*, 34 in"),
-        (_set("shard", "plan_sha256", to="0" * 64), "list of the batch's files: .*, 000000000000"),
+        (_set("shard", "plan_sha256", to="0" * 64), "files: [0-9a-f]{12} in .*, 0{12} in"),
         (_set("shard", "identity", to="0"), "key of identities: .*, 0 in"),
         (_set("models", 1, "sha256", to="0"), r"baseline\.sha256: .*, 0 in"),
         (_set("models", 1, "version", to="older"), r"baseline\.version: .*, older in"),
@@ -211,14 +217,36 @@ def test_a_shard_of_fewer_models_is_refused_by_their_names_alone(
     )
 
 
+@pytest.mark.parametrize(
+    ("others", "words"),
+    [
+        ("abcde", r"version of d: [^;]*; version of e: [^;.]*\. Classify"),
+        ("abcdefg", r"version of e: [^;]*; and 2 more\. Classify"),
+    ],
+)
 def test_of_many_differences_the_first_are_named_and_the_others_counted(
-    workspace: Path, shards: list[Path], tmp_path: Path
+    workspace: Path, shards: list[Path], tmp_path: Path, others: str, words: str
 ) -> None:
     other = changed(
-        shards[1], tmp_path, lambda record: record["versions"].update(dict.fromkeys("abcdefg", "1"))
+        shards[1], tmp_path, lambda record: record["versions"].update(dict.fromkeys(others, "1"))
     )
-    with pytest.raises(MergeError, match=r"of d: [^;]*; version of e: [^;]*; and 2 more\. Class"):
+    with pytest.raises(MergeError, match=words):
         merge(workspace, [shards[0], other, shards[2]])
+
+
+def test_no_run_at_all_is_said(workspace: Path) -> None:
+    with pytest.raises(MergeError, match=r"all shards of one batch\. Received none\."):
+        merge(workspace, [])
+
+
+def test_progress_and_time_of_a_merge_are_told(workspace: Path, shards: list[Path]) -> None:
+    told: list[Progress] = []
+    begun = time.monotonic()
+    with listening(told.append):
+        record = merge(workspace, shards)
+    assert 0 < record.timings["merge"] <= time.monotonic() - begun
+    parts = len(list((workspace / "runs" / record.run_id / "slices").iterdir()))
+    assert told == [Progress("merging", number, parts) for number in range(parts)]
 
 
 def test_settings_of_speed_and_place_may_differ(
@@ -227,10 +255,16 @@ def test_settings_of_speed_and_place_may_differ(
     def change(record: dict[str, Any]) -> None:
         record["settings"] |= {"threads": 7, "chunks_in_flight": 1, "workspace": "elsewhere"}
         record |= {"batch": "/another/mount", "engine": "dask, workers: 2"}
+        record["models"][0]["folder"] = "/where/it/is/installed/there"
         record["runtime"] += ", chosen by a probe (ms a picture: litert 4.0, openvino 5.1)"
 
-    other = changed(shards[1], tmp_path, change)
-    assert merge(workspace, [shards[0], other, shards[2]]).counts.slices == 33
+    other = changed(shards[2], tmp_path, change)
+    mine = settings_of(workspace).model_copy(update={"thumbnail_side": 64, "threads": 3})
+    record = merge_runs([other, *shards[:2]], mine, "a merge")
+    assert record.counts.slices == 33
+    assert record.batch == read_record(shards[0]).batch  # of the first that was begun
+    assert record.engine == "local; dask, workers: 2"
+    assert (record.settings.thumbnail_side, record.settings.threads) == (112, 3)
 
 
 def test_a_workspace_of_another_identity_is_refused(shards: list[Path], tmp_path: Path) -> None:
@@ -282,6 +316,23 @@ def test_a_part_that_lacks_rows_fails_the_merge_and_its_record_says_so(
     assert (record.report, record.mean_doubt, record.timings) == (None, None, {})
 
 
+def test_a_file_that_a_shard_split_is_whole_again_in_the_plan(
+    samples: Path, tmp_path: Path
+) -> None:
+    batch = tmp_path / "batch"
+    batch.mkdir()
+    (volume,) = samples.rglob("*.nii.gz")
+    shutil.copy(volume, batch / "b.nii.gz")
+    shutil.copy(samples / "coronal_no_lesion.png", batch / "a.png")
+    shutil.copy(samples / "coronal_no_lesion.png", batch / "c.png")
+    shard = classify(batch, Settings(workspace=tmp_path, chunk_slices=2), ["baseline"], "1/1")
+    split = [entry for part in sorted((shard / "plan").iterdir()) for entry in read_plan(part)]
+    assert len([entry for entry in split if entry.path == b"b.nii.gz"]) > 1
+    run = RunPaths(tmp_path, merge(tmp_path, [shard]).run_id)
+    together = [read_plan(part) for part in sorted(run.plan.iterdir())]
+    assert together == list(plan_chunks(batch, settings_of(tmp_path)))
+
+
 def test_an_empty_shard_is_merged_like_any_other(samples: Path, tmp_path: Path) -> None:
     batch = tmp_path / "batch"
     batch.mkdir()
@@ -292,3 +343,11 @@ def test_an_empty_shard_is_merged_like_any_other(samples: Path, tmp_path: Path) 
     assert sorted(read_record(run).counts.slices for run in runs) == [0, 1]
     record = merge(tmp_path, runs)
     assert record.counts.slices == 1
+
+
+def test_shards_of_an_empty_batch_are_merged_into_an_empty_run(tmp_path: Path) -> None:
+    batch = tmp_path / "batch"
+    batch.mkdir()
+    runs = [classify(batch, settings_of(tmp_path), ["baseline"], f"{n}/2") for n in (1, 2)]
+    record = merge(tmp_path, runs)
+    assert (record.status, record.counts, record.mean_doubt) == ("completed", Counts(), None)
