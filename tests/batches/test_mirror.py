@@ -92,3 +92,22 @@ def test_a_command_that_a_signal_ends_leaves_no_mirror_behind(address: str) -> N
     assert answer.returncode == 143, answer.stderr
     assert Path(answer.stdout.strip()).name.startswith("artemis-")
     assert not Path(answer.stdout.strip()).exists()
+
+
+def test_what_the_store_has_of_a_run_is_not_pushed_again_nor_what_is_unfinished(
+    address: str, asked: s3.Requests, batch: Path, tmp_path: Path
+) -> None:
+    mirror = mirror_at(address, tmp_path / "command")
+    run, _ = begun(mirror, batch)
+    run.slices.mkdir()
+    (run.slices / ".part-00001.parquet.12345678.tmp").write_bytes(b"unfinished")
+    part = run.slices / "part-00000.parquet"
+    for content in (b"made", b"made at greater length"):
+        part.write_bytes(content)
+        asked.written.clear()
+        mirror.push_run(run)
+        pushed = [key.partition(run.run_id)[2] for key in asked.written]
+        assert pushed == ["/slices/part-00000.parquet", "/run.json"]
+    asked.written.clear()
+    mirror.push_run(run)
+    assert [key.partition(run.run_id)[2] for key in asked.written] == ["/run.json"]
