@@ -16,7 +16,8 @@ from artemis.answers.studies import write_studies
 from artemis.batches.batch import conclude_run, plan_chunks, plan_shard, start_run, write_plans
 from artemis.batches.classify import conclude_chunk, ingest_chunk, predict_chunk
 from artemis.batches.merge import merge_runs
-from artemis.errors import MergeError
+from artemis.batches.merge_tables import ShardTables
+from artemis.errors import MergeError, RunRecordError
 from artemis.ingest.plan import read_plan
 from artemis.ingest.shards import Shard
 from artemis.predictions import read_run, read_studies, read_table
@@ -331,6 +332,19 @@ def test_a_file_that_a_shard_split_is_whole_again_in_the_plan(
     run = RunPaths(tmp_path, merge(tmp_path, [shard]).run_id)
     together = [read_plan(part) for part in sorted(run.plan.iterdir())]
     assert together == list(plan_chunks(batch, settings_of(tmp_path)))
+
+
+def test_parts_are_read_when_their_rows_are_wanted_and_not_before(
+    shards: list[Path], tmp_path: Path
+) -> None:
+    other = shutil.copytree(shards[1], tmp_path / shards[1].name)
+    first = read_plan(other / "plan" / "part-00000.parquet")
+    (other / "slices" / "part-00001.parquet").unlink()
+    tables = ShardTables(RunPaths(tmp_path, other.name, other), MODELS)
+    taken = tables.take(first[-1].position + first[-1].n_frames)
+    assert len(taken["slices"]) == sum(entry.n_frames for entry in first)
+    with pytest.raises(RunRecordError, match=r"slices/part-00001\.parquet: expected a Parquet"):
+        tables.take(33)
 
 
 def test_an_empty_shard_is_merged_like_any_other(samples: Path, tmp_path: Path) -> None:
