@@ -125,6 +125,14 @@ def _csv_cells(file: Path) -> pd.DataFrame:
         )
     except (OSError, ValueError, pd.errors.ParserError) as error:
         raise _unreadable(file, "CSV in UTF-8", error) from error
+    # With one cell more than names in every row, pandas takes the first for names of rows: right
+    # of a file by R, and wrong of one whose rows end in a comma.
+    if not isinstance(cells.index, pd.RangeIndex) and cells.iloc[:, -1].isna().all():
+        raise TrainingDataError(
+            f"{file}: expected as many cells in a row as the first line names. Received one more "
+            "in every row, the last of them empty. Remove the comma at the end of the rows."
+        )
+    cells = cells.reset_index(drop=True)
     cells.columns = _column_names(file, list(cells.columns))
     return _stripped(cells)
 

@@ -244,6 +244,13 @@ def test_patient_whom_pandas_made_a_broken_number_is_the_same_patient(root: Path
     assert read_labels(root)["patient"].tolist() == ["815", "815", "0815", "1.5"]
 
 
+def test_names_of_rows_that_r_writes_are_passed_over(root: Path) -> None:
+    write(root, '"path","tumor","plane"\n"1","a.png","no","axial"\n"2","b.png","no","axial"\n')
+    labels = read_labels(root)
+    assert labels["path"].tolist() == ["a.png", "b.png"]
+    assert labels.index.tolist() == [0, 1]
+
+
 def test_names_of_columns_may_have_capitals_and_spaces_around_them(root: Path) -> None:
     write(root, "Path, Tumor, Plane, Patient\na.png, glioma, axial, P1\n")
     assert read_labels(root)["patient"].tolist() == ["P1"]
@@ -279,6 +286,7 @@ def test_patients_in_a_column_that_is_not_read_stop_the_reading(root: Path, name
         ("path,tumor\na.png,glioma\n", "1 rows without plane"),
         ("path,tumor,plane\na.png,cyst,coronal\n", "known tumor. Received 'cyst' for a.png"),
         ("path,tumor,plane\na.png,,axial\n", "known tumor. Received none for a.png"),
+        ("path,tumor,plane\na.png,no,axial,\n", "Remove the comma at the end of the rows"),
         ("path,tumor,plane\na.png,x,axial\nb.png,y,axial\n", "'x' for a.png, and so in 1 rows"),
         ("path,tumor,plane\n,glioma,coronal\n", "Received none in row 1 after the header"),
         ("path,tumor,plane\n../a.png,glioma,coronal\n", r"Received '\.\./a\.png'"),
