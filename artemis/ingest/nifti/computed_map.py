@@ -34,6 +34,10 @@ greys of a picture 0.01 to 0.16 have been seen where unequal neighbours are far 
 _OWN_OF_FEW: Final = 0.5
 """The same where there are fewer values than a picture has: 0.14 to 0.41 in narrow windows."""
 
+_GLANCED_ROWS: Final = 8
+_OWN_AT_A_GLANCE: Final = 0.1
+"""Share of equal neighbours in every so many-th row below which nothing else is looked at."""
+
 _OF_VOXELS: Final = 0.9
 _OF_VALUES: Final = 0.75
 _FURTHER: Final = 5
@@ -92,6 +96,8 @@ def refuse_map(
 
 
 def _is_of_labels(tables: Sequence[NDArray[Any]], min_grey_levels: int) -> bool:
+    if not _has_equal_neighbours([table[::_GLANCED_ROWS] for table in tables]):
+        return False
     codes, count = _coded(tables)
     if not 1 < count <= _MOST_LABELS:
         return False
@@ -120,6 +126,21 @@ def _is_of_labels(tables: Sequence[NDArray[Any]], min_grey_levels: int) -> bool:
         and (few or (far >= _FAR_STEPS * unequal and way >= _MEAN_STEP * count * unequal))
         and further[found].mean() >= _OWN_FURTHER
     )
+
+
+def _has_equal_neighbours(tables: Sequence[NDArray[Any]]) -> bool:
+    """Return whether a few rows may be of labels: of most pictures they tell at once."""
+    if not tables:
+        return False
+    values, counts = np.unique(np.concatenate(tables, axis=0), return_counts=True)
+    background = values[counts.argmax()]
+    equal = found = 0
+    for table in tables:
+        one, other = table[:, 1:], table[:, :-1]
+        both = (one != background) & (other != background)
+        equal += int(np.count_nonzero((one == other) & both))
+        found += int(np.count_nonzero(both))
+    return equal >= _OWN_AT_A_GLANCE * found
 
 
 def _without(background: int, pairs: Iterable[_Pair]) -> _Pair:
