@@ -33,6 +33,7 @@ from artemis.batches.classify import conclude_chunk, ingest_chunk, predict_chunk
 from artemis.batches.engine import Engine
 from artemis.batches.mirror import mirror_of
 from artemis.batches.readers import READERS, Readers
+from artemis.batches.scratch import at_work, removal_words, remove_abandoned
 from artemis.errors import StoreError
 from artemis.ingest.shards import Shard
 from artemis.models.registry import MODEL_NAMES, forget_models
@@ -197,13 +198,15 @@ def classify_batch(
     """
     share_heaps()
     settings = load_settings(Path(workspace) if workspace else None)
+    if removed := remove_abandoned(settings.workspace):
+        get_run_logger().warning(removal_words(removed))
     run, record = start_run(
         Path(batch), settings, models or list(MODEL_NAMES), command, str(runtime.flow_run.id), store
     )
     mirror = mirror_of(run, record)
     if mirror is not None:
         mirror.begin(run)
-    with recording_failure(run), ExitStack() as stack:
+    with at_work(run), recording_failure(run), ExitStack() as stack:
         if mirror is not None:
             mirror.establish_identity()
         workers = None

@@ -9,6 +9,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from artemis.batches.scratch import tell_removed
 from artemis.runs import check_workspace, run_folders
 from artemis.settings import Settings
 from artemis.system.signals import ending_by_signal, interruption
@@ -33,6 +34,7 @@ def classify_until_signal(
     from flows.server import LOOPBACK, PrefectApi
 
     check_workspace(settings.workspace)
+    tell_removed(settings.workspace, quiet=quiet)
     before = run_folders(settings.workspace)
     host = LOOPBACK if address is None else this_machine_towards(address)
     with ending_by_signal():

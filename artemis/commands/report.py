@@ -75,6 +75,9 @@ def report(
     if (labels or no_labels) and (compare or form != "html" or (labels and no_labels)):
         raise typer.BadParameter("--labels: expected one RUN and its page. Leave the other out.")
     with workspace_of(workspace) as (settings, mirror):
+        from artemis.batches.scratch import tell_removed
+
+        tell_removed(settings.workspace)
         named = [str(run), *([against] if against else [])] if compare is None else compare
         folders = [run_folder(settings, mirror, each) for each in named]
         if compare is not None:

@@ -17,6 +17,7 @@ from artemis.errors import ModelError
 from artemis.predictions import read_run, read_table
 from artemis.runs import read_record
 from flows.server import PrefectApi
+from tests.batches.test_scratch import killed_run
 
 pytestmark = pytest.mark.slow(seconds=120)
 
@@ -285,6 +286,17 @@ def test_step_that_fails_names_its_own_error(
     assert record.error == "ModelError: model.tflite: expected a network. Received a fault."
     assert record.finished is not None
     assert not (tmp_path / "runs" / record.run_id / "tensors").exists()
+
+
+def test_a_batch_removes_the_scratch_of_one_that_was_killed(
+    api: PrefectApi, samples: Path, tmp_path: Path
+) -> None:
+    from flows.classify import classify_batch
+
+    killed = killed_run(samples, tmp_path)
+    run = classify_batch(str(samples), str(tmp_path), ["baseline"], limit=1)
+    assert not killed.tensors.exists()
+    assert {path.name for path in (tmp_path / "runs").iterdir()} == {killed.run_id, run.run_id}
 
 
 def test_what_artemis_writes_is_not_part_of_the_batch(
