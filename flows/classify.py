@@ -81,8 +81,20 @@ class _Workers(ThreadPoolTaskRunner[Any]):
         super().__exit__(kind, error, traceback)
 
 
-@task(name="ingest", task_run_name="ingest-{chunk}", **_STEP)
-def ingest(run_dir: str, chunk: int) -> dict[str, int]:
+def _named(step: str) -> Any:  # Prefect's own type of it cannot be met by a function
+    """Return what names a step's task runs by what Prefect's page may show: no path is in it."""
+
+    def name(parameters: dict[str, Any]) -> str:
+        run_id = parameters.get("run_id") or Path(parameters["run_dir"]).name
+        chunk = parameters.get("chunk")
+        place = "" if chunk is None else f" chunk {chunk + 1}/{parameters['chunks']}"
+        return f"{step.format_map(parameters)}{place} of {run_id}"
+
+    return name
+
+
+@task(name="ingest", task_run_name=_named("ingest"), **_STEP)
+def ingest(run_dir: str, chunk: int, chunks: int) -> dict[str, int]:
     """Read a chunk's files once, for all models."""
     run, record = _open_run(run_dir)
     sides = sorted({model.side for model in record.models})
@@ -92,43 +104,43 @@ def ingest(run_dir: str, chunk: int) -> dict[str, int]:
     return ingest_chunk(run, record, chunk, sides).model_dump()
 
 
-@task(name="predict", task_run_name="{model}-{chunk}", **_STEP)
-def predict(run_dir: str, chunk: int, model: str) -> int:
+@task(name="predict", task_run_name=_named("classify-{model}"), **_STEP)
+def predict(run_dir: str, chunk: int, chunks: int, model: str) -> int:
     """Classify a chunk with one model."""
     run, record = _open_run(run_dir)
     folder = next(m.folder for m in record.models if m.name == model)
     return predict_chunk(run, record, chunk, model, folder)
 
 
-@task(name="conclude", task_run_name="conclude-{chunk}", **_STEP)
-def conclude(run_dir: str, chunk: int) -> int:
+@task(name="conclude", task_run_name=_named("conclude"), **_STEP)
+def conclude(run_dir: str, chunk: int, chunks: int) -> int:
     """Write a chunk's predictions of all models."""
     run, record = _open_run(run_dir)
     readers = READERS.get()
     return conclude_chunk(run, record, chunk) if readers is None else readers.conclude(run, chunk)
 
 
-@task(name="push", task_run_name="push-{chunk}", **_STEP)
-def push(run_dir: str, chunk: int) -> None:
+@task(name="push", task_run_name=_named("push"), **_STEP)
+def push(run_dir: str, chunk: int, chunks: int) -> None:
     """Put a chunk's parts into the store."""
     run, record = _open_run(run_dir)
     if mirror := mirror_of(run, record):
         mirror.push_chunk(run, record, chunk)
 
 
-@task(name="classify-chunk", task_run_name="chunk-{chunk}", **_STEP)
-def whole_chunk(run_dir: str, chunk: int) -> dict[str, int]:
+@task(name="classify-chunk", task_run_name=_named("classify"), **_STEP)
+def whole_chunk(run_dir: str, chunk: int, chunks: int) -> dict[str, int]:
     """Do all of a chunk's steps at once, on a machine that shares only folders with this one."""
     return classify_chunk(*_open_run(run_dir), chunk).model_dump()
 
 
-@task(name="classify-chunk", task_run_name="chunk-{chunk}", **_STEP)
-def stored_chunk(store: str, run_id: str, chunk: int) -> dict[str, int]:
+@task(name="classify-chunk", task_run_name=_named("classify"), **_STEP)
+def stored_chunk(store: str, run_id: str, chunk: int, chunks: int) -> dict[str, int]:
     """Do all of a chunk's steps at once, on a machine that shares only the store with this one."""
     return classify_stored_chunk(store, worker_folder(), run_id, chunk).model_dump()
 
 
-@task(name="studies", **_STEP)
+@task(name="studies", task_run_name=_named("studies"), **_STEP)
 def studies(run_dir: str) -> int:
     """Write one answer for each series and study of several slices."""
     run, record = _open_run(run_dir)
@@ -137,7 +149,7 @@ def studies(run_dir: str) -> int:
     return write_studies(run, record)
 
 
-@task(name="report", **_STEP)
+@task(name="report", task_run_name=_named("report"), **_STEP)
 def report(run_dir: str) -> str:
     """Write the run's HTML report and the list of runs."""
     run, record = _open_run(run_dir)
@@ -284,15 +296,16 @@ def _run_chunks(run: RunPaths, record: RunRecord, chunks: int, total: int) -> Co
     in_flight: deque[_Chunk] = deque()
     report_progress("classifying", 0, total)
     for chunk in range(chunks):
-        ingested = ingest.submit(run_dir, chunk)
+        place = (run_dir, chunk, chunks)
+        ingested = ingest.submit(*place)
         predicted = [
-            predict.submit(run_dir, chunk, model.name, wait_for=[ingested], return_state=False)
+            predict.submit(*place, model.name, wait_for=[ingested], return_state=False)
             for model in record.models
         ]
-        concluded = conclude.submit(run_dir, chunk, wait_for=predicted, return_state=False)
+        concluded = conclude.submit(*place, wait_for=predicted, return_state=False)
         pushed = []
         if record.store:
-            pushed = [push.submit(run_dir, chunk, wait_for=[concluded], return_state=False)]
+            pushed = [push.submit(*place, wait_for=[concluded], return_state=False)]
         in_flight.append((ingested, predicted, concluded, pushed))
         if len(in_flight) >= (record.settings.chunks_in_flight or chunks_at_a_time() + _WAITING):
             counts = _collect(in_flight, counts, total)
@@ -322,7 +335,7 @@ def _send_chunks(
     place = {"run_dir": run_dir}
     if record.store:
         place = {"store": record.store, "run_id": record.run_id}
-    numbered = [{**place, "chunk": chunk} for chunk in range(chunks)]
+    numbered = [{**place, "chunk": chunk, "chunks": chunks} for chunk in range(chunks)]
     for done in workers.results(stored_chunk if record.store else whole_chunk, numbered):
         counts += Counts(**done)
         report_progress("classifying", counts.slices, total)

@@ -43,7 +43,7 @@ def collect(arguments: dict[str, Any]) -> str:
     return retraining.collect(_inputs(arguments))
 
 
-@task(name="audit", **_STEP)
+@task(name="audit", task_run_name="audit of {retraining_id}", **_STEP)
 def audit(arguments: dict[str, Any], retraining_id: str) -> str:
     """Say what is wrong with the data, before anyone trains on it."""
     from artemis.training import retraining
@@ -54,7 +54,7 @@ def audit(arguments: dict[str, Any], retraining_id: str) -> str:
     return str(build_audit_page(folder, page))
 
 
-@task(name="train", task_run_name="train-{model}", **_STEP)
+@task(name="train", task_run_name="train-{model} of {retraining_id}", **_STEP)
 def train(arguments: dict[str, Any], retraining_id: str, model: str) -> str:
     """Train one model, or find it trained; its card is written as a page too."""
     from artemis.training import retraining
@@ -65,7 +65,7 @@ def train(arguments: dict[str, Any], retraining_id: str, model: str) -> str:
     return version
 
 
-@task(name="judge", task_run_name="judge-{model}", **_STEP)
+@task(name="judge", task_run_name="judge-{model} of {retraining_id}", **_STEP)
 def judge(arguments: dict[str, Any], retraining_id: str, model: str) -> str:
     """Compare a model with the champion; promote it if the gate lets it pass."""
     from artemis.training.judging import judge as decide
@@ -73,7 +73,7 @@ def judge(arguments: dict[str, Any], retraining_id: str, model: str) -> str:
     return str(decide(_inputs(arguments), retraining_id, model).decision.verdict)
 
 
-@task(name="report", **_STEP)
+@task(name="report", task_run_name="report of {retraining_id}", **_STEP)
 def report(arguments: dict[str, Any], retraining_id: str) -> str:
     """Write the retraining's HTML report."""
     settings = _inputs(arguments).settings

@@ -165,7 +165,10 @@ def test_prefect_has_every_task_run_and_the_outcome(sample_run) -> None:
     assert flow_run.state.type == "COMPLETED"
     assert len(task_runs) == record.tasks == 5 * (2 + 2) + 2
     assert {run.state.type for run in task_runs} == {"COMPLETED"}
-    assert sum(run.name.startswith("baseline-") for run in task_runs) == 5
+    steps = ("ingest", "classify-mobilenet_v2", "classify-baseline", "conclude")
+    names = {f"{step} chunk {chunk}/5 of {run_dir.name}" for step in steps for chunk in range(1, 6)}
+    names |= {f"{step} of {run_dir.name}" for step in ("studies", "report")}
+    assert {run.name for run in task_runs} == names
 
 
 def test_prefect_shows_the_run_and_its_artifact(sample_run) -> None:
