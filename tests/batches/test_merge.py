@@ -332,6 +332,11 @@ def test_a_file_that_a_shard_split_is_whole_again_in_the_plan(
     run = RunPaths(tmp_path, merge(tmp_path, [shard]).run_id)
     together = [read_plan(part) for part in sorted(run.plan.iterdir())]
     assert together == list(plan_chunks(batch, settings_of(tmp_path)))
+    tables = ShardTables(RunPaths(tmp_path, shard.name), ["baseline"])
+    rows = [tables.take(stop)["slices"] for stop in range(1, sum(e.n_frames for e in split) + 1)]
+    assert [one["path"].to_pylist() for one in rows] == [
+        [entry.display_path] for entry in split for _ in range(entry.n_frames)
+    ]
 
 
 def test_parts_are_read_when_their_rows_are_wanted_and_not_before(
