@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from artemis.answers.studies import write_studies
@@ -302,13 +303,14 @@ def test_a_slice_that_two_shards_hold_is_refused_though_it_is_the_last(
         merge(tmp_path, [full, again])
 
 
+@pytest.mark.parametrize("table", ["slices", "thumbnails", "predictions/model=baseline"])
 def test_a_part_that_lacks_rows_fails_the_merge_and_its_record_says_so(
-    shards: list[Path], tmp_path: Path
+    shards: list[Path], tmp_path: Path, table: str
 ) -> None:
     other = shutil.copytree(shards[1], tmp_path / "elsewhere" / shards[1].name)
-    part = other / "predictions" / "model=baseline" / "part-00000.parquet"
-    pd.read_parquet(part, partitioning=None).iloc[1:].to_parquet(part)
-    with pytest.raises(MergeError, match=r"model=baseline/part-00000\.parquet: expected the rows"):
+    part = other / table / "part-00000.parquet"
+    pq.write_table(pq.ParquetFile(part).read().slice(1), part)
+    with pytest.raises(MergeError, match=rf"{table}/part-00000\.parquet: expected the rows that"):
         merge(tmp_path, [shards[0], other, shards[2]])
     [run] = (tmp_path / "runs").iterdir()
     record = read_record(run)
