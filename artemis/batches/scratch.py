@@ -15,7 +15,7 @@ from typing import Final
 from artemis.errors import BusyError
 from artemis.runs import RunPaths
 from artemis.said import counted
-from artemis.system.locks import exclusive
+from artemis.system.locks import exclusive, was_held_here
 
 _LOCK: Final = ".at-work"
 
@@ -36,7 +36,8 @@ def at_work(run: RunPaths) -> Iterator[None]:
 def remove_abandoned(workspace: Path) -> list[str]:
     """Remove the scratch of the workspace's runs whose processes are gone.
 
-    A run without the file of a lock is left alone: nothing says that nobody is at work on it.
+    A run without the file of a lock is left alone, and so is one of another machine: nothing says
+    that nobody is at work on it.
 
     Returns
     -------
@@ -46,7 +47,7 @@ def remove_abandoned(workspace: Path) -> list[str]:
     removed = []
     for scratch in sorted((workspace / "runs").glob("*/tensors")):
         lock = scratch.parent / _LOCK
-        if not lock.is_file():
+        if not lock.is_file() or not was_held_here(lock):
             continue
         # Of another user, or just taken up by another command: it is not ours to remove.
         with suppress(BusyError, OSError), exclusive(lock, "the removal of a killed run's scratch"):

@@ -131,6 +131,15 @@ def _held_by_presence(path: Path, note: str) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
+def was_held_here(path: Path) -> bool:
+    """Return whether it was a process of this machine that held a lock last, or holds it.
+
+    A file system may keep the locks of each machine to itself (``local_lock`` of NFS,
+    ``localflock`` of Lustre): another machine's may be had here though it is held.
+    """
+    return _read(path).split(" ")[1:2] == [socket.gethostname()]
+
+
 def _remove_if_still(path: Path, note: str) -> None:
     """Remove a lock that was left behind, unless another process has replaced it just now."""
     aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")

@@ -76,6 +76,18 @@ def test_scratch_goes_with_the_next_command_once_its_process_was_killed(
     assert remove_abandoned(tmp_path) == []
 
 
+def test_scratch_of_another_machine_is_left_to_it_whatever_its_lock_says_here(
+    samples: Path, tmp_path: Path
+) -> None:
+    run = killed_run(samples, tmp_path)
+    lock = run.root / ".at-work"
+    pid, host, rest = lock.read_text().split(" ", 2)
+    lock.write_text(f"{pid} {host}-2 {rest}")
+    before = files(run.root)
+    assert remove_abandoned(tmp_path) == []
+    assert files(run.root) == before
+
+
 def test_scratch_of_a_run_that_ends_by_itself_is_its_own_business(
     samples: Path, tmp_path: Path
 ) -> None:
