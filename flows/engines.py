@@ -281,6 +281,7 @@ def describe_worker(
     """
     from artemis.batches.alike import differences
 
+    _tell_events_to(api)
     return {
         "version": __version__,
         "unlike": differences(made) if made else "",
@@ -288,6 +289,20 @@ def describe_worker(
         "store": _unreached(store),
         "reaches": answers(api),
     }
+
+
+def _tell_events_to(api: str) -> None:
+    """Let this worker's process record tasks at this API, though it met another one before.
+
+    Prefect keeps one way to a server for a process, whatever the task that comes says: of commands
+    with servers of their own, the first alone would have its tasks recorded.
+    """
+    from prefect.events.clients import PrefectEventsClient
+    from prefect.events.worker import EventsWorker
+    from prefect.settings import PREFECT_CLOUD_API_URL
+
+    if api and not api.startswith(PREFECT_CLOUD_API_URL.value()):
+        EventsWorker.set_client_override(PrefectEventsClient, api_url=api)
 
 
 def _unreached(store: str | None) -> str:

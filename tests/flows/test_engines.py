@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from artemis.batches.engine import Engine
 from artemis.errors import EngineError, MissingExtraError
 from flows.engines import check_engine, this_machine_towards
+from tests.conftest import ROOT
 
 
 def test_address_needs_dask() -> None:
@@ -33,3 +36,24 @@ def test_loopback_scheduler_is_reached_from_loopback() -> None:
 def test_name_that_does_not_resolve_is_named() -> None:
     with pytest.raises(EngineError, match=r"Received 'tcp://no\.such\.invalid:8786': "):
         this_machine_towards("tcp://no.such.invalid:8786")
+
+
+@pytest.mark.slow(seconds=3)
+def test_a_worker_records_tasks_at_the_server_of_the_last_command_that_asked() -> None:
+    apis = ["http://127.0.0.1:9/api", "http://127.0.0.1:10/api"]
+    code = (
+        "import os\nfrom flows.engines import describe_worker\n"
+        "from prefect.events.worker import EventsWorker\n"
+        f"for api in {apis}:\n"
+        "    describe_worker(api, [], None, {})\n"
+        "    print(dict(EventsWorker.instance().client_options)['api_url'], flush=True)\n"
+        "os._exit(0)"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PREFECT_API_URL": apis[0]},
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert answer.stdout.splitlines() == apis, answer.stderr
