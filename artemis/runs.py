@@ -39,7 +39,8 @@ class ModelRecord(BaseModel):
     `ece` is its expected calibration error, None where that was not measured: how finely its
     confidence may be printed. `set_thresholds` make its prediction sets, see
     `artemis.models.conformal`. `trained_on` counts the training slices by category, and `seen`
-    says how far they lie from each other, None where the model's manifest does not.
+    says how far they lie from each other, None where the model's manifest does not. `public_data`
+    says whether all of them are of the public data, whose limits are known.
     """
 
     name: str
@@ -56,6 +57,7 @@ class ModelRecord(BaseModel):
     evidence_maps: bool = False
     trained_on: dict[str, int] = {}
     seen: SeenSlices | None = None
+    public_data: bool = True
 
 
 class Counts(BaseModel):

@@ -22,6 +22,7 @@ from artemis.errors import RunRecordError, StoreError
 from artemis.ingest.identity import IdentityKey
 from artemis.ingest.plan import Chunks, PlanEntry, list_batch, write_plan
 from artemis.ingest.shards import Shard
+from artemis.models.card.sources import of_public_data
 from artemis.models.evidence_map import gives_evidence
 from artemis.models.manifest import Interval, load_manifest
 from artemis.models.network import runtime_for
@@ -274,6 +275,7 @@ def model_records(workspace: Path, models: Sequence[str]) -> list[ModelRecord]:
                 evidence_maps=gives_evidence(manifest.outputs),
                 trained_on=manifest.training.per_category,
                 seen=manifest.out_of_distribution.seen,
+                public_data=of_public_data(manifest),
             )
         )
     return records

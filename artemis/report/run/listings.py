@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from artemis.ingest.reasons import REMEDIES
 from artemis.labels import PLANES, TUMORS
-from artemis.models.card.limits import KNOWN_LIMITS, rarely_seen
+from artemis.models.card.limits import known_limits, rarely_seen
 from artemis.report.run import limits
 from artemis.report.run.data import RunData
 from artemis.report.run.evidence import EVIDENCE_READING, evidence_legend, evidence_words
@@ -182,6 +182,7 @@ def cards_view(data: RunData) -> dict[str, Any]:
         name = visible(fields.pop("name"))
         del fields["folder"]  # of the machine; the hash says which model it was
         del fields["seen"], fields["trained_on"]  # the distributions draw what is compared
+        del fields["public_data"]  # the limits below are said accordingly
         fields |= {key: _rounded(fields[key], 3) for key in ("accuracy", "macro_f1", "ece")}
         fields["ood_threshold"] = _rounded(model.ood_threshold, 2)
         fields["set_thresholds"] = ", ".join(
@@ -190,7 +191,8 @@ def cards_view(data: RunData) -> dict[str, Any]:
         )
         rows = [(_FIELD_WORDS.get(key, key), _plain(value)) for key, value in fields.items()]
         cards.append((name, rows, rarely_seen(model.trained_on)))
-    return {"cards": cards, "limits": KNOWN_LIMITS}
+    public = all(model.public_data for model in data.record.models)
+    return {"cards": cards, "limits": known_limits(public)}
 
 
 def provenance_view(data: RunData) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from jinja2 import UndefinedError
 from artemis import RESEARCH_USE
 from artemis.errors import RunRecordError
 from artemis.ingest.reasons import REMEDIES, Reason
-from artemis.models.card.limits import KNOWN_LIMITS
+from artemis.models.card.limits import KNOWN_LIMITS, known_limits
 from artemis.report.page import render_page
 from artemis.report.run.build import build_report
 from artemis.report.run.sections import SECTIONS
@@ -242,6 +242,19 @@ def test_known_limits_stand_once_and_what_was_seen_rarely_with_its_model(
     said = "Trained on fewer than 50 images: no tumour, coronal; glioma, coronal. Their figures say"
     models = [text(model) for model in cards.findall(".//div[@class='model']")]
     assert [said in words for words in models] == [True, False]
+
+
+def test_limits_of_a_model_of_other_data_speak_of_no_public_collections(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    run = make_run()
+    record = read_record(run)
+    first = record.models[0].model_copy(update={"public_data": False})
+    changed = record.model_copy(update={"models": [first, *record.models[1:]]})
+    (run / "run.json").write_text(changed.model_dump_json(), encoding="utf-8")
+    cards = Page(build_report(run, tmp_path / "index.html")).by_id("cards")
+    assert [text(item) for item in cards.findall(".//li")] == [*known_limits(public=False)]
+    assert "public" not in text(cards)
 
 
 @pytest.mark.parametrize("frame", [0, 1])
