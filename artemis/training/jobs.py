@@ -35,7 +35,7 @@ OnEpoch = Callable[[Recipe, str, "Epoch"], None]
 """Told the recipe, the stage and each finished epoch."""
 
 PROTOCOLS: Final = ("patient", "official", "random")
-"""Of an evaluation, see `artemis.training.protocols.plan`."""
+"""Of an evaluation, see `artemis.training.folds.plan`."""
 
 AUDITS: Final = "audits"
 """Folder of audits, in a workspace and in the reports."""

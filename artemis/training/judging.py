@@ -31,6 +31,7 @@ from artemis.models.runtime import ClassificationModel
 from artemis.system.files import write_text_atomic
 from artemis.training.figures.evaluate import evaluate
 from artemis.training.figures.out_of_fold import read_frame, write_frame
+from artemis.training.gate.changes import check_changes
 from artemis.training.gate.evidence import (
     Evidence,
     Provenance,
@@ -39,7 +40,6 @@ from artemis.training.gate.evidence import (
 )
 from artemis.training.gate.gate import decide
 from artemis.training.gate.integrity import (
-    check_changes,
     check_labels,
     check_leaks,
     check_locked_whole,

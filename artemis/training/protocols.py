@@ -1,17 +1,9 @@
-"""Protocols of evaluation: which slices train and which test, and what comes of it.
-
-``patient``   whole groups of patients and copies are held out, fold by fold: the honest one.
-``official``  Kaggle's own Training and Testing folders, as they are and without the training
-              images that share a patient or a copy with a test image.
-``random``    the original project's 90/10 by image, three times: it leaks, and is run to
-              measure by how much.
-"""
+"""Protocols of evaluation: the trainings of `artemis.training.folds`, run and measured."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -24,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from artemis.errors import BusyError, TrainingDataError
+from artemis.errors import BusyError
 from artemis.models.architectures import REVISIONS
 from artemis.models.manifest import Evaluation
 from artemis.models.runtime import softmax
@@ -37,8 +29,9 @@ from artemis.training.figures.out_of_fold import PART_SCHEMA, logits_of, read_fr
 from artemis.training.figures.study_figures import study_figures
 from artemis.training.figures.together import together_figures
 from artemis.training.fold_files import EVIDENCE_SCHEMA, FoldFiles, localisation_of, measure_fold
+from artemis.training.folds import DISJOINT, Fold, plan
 from artemis.training.labelled.dataset import TrainingSet
-from artemis.training.labelled.split import content_names, disjoint
+from artemis.training.labelled.split import content_names
 from artemis.training.network.feeds import Samples
 from artemis.training.network.fit import Fitted, fit, rebuild
 from artemis.training.network.recipes import Recipe
@@ -46,31 +39,7 @@ from artemis.training.network.weights import save_weights
 from artemis.training.shortcuts import SHORTCUT_SCHEMA, summarise
 from artemis.training.train import Means, samples_of
 
-RANDOM_SEEDS: Final = (0, 1, 2)
-RANDOM_SHARE: Final = 0.1
-"""Share of images tested in the original project's split."""
-
 _LOOK_AGAIN: Final = 5.0  # seconds until folds that others work at are looked for again
-
-
-@dataclass(frozen=True, slots=True)
-class Fold:
-    """One training of a protocol.
-
-    Attributes
-    ----------
-    number : int
-        Names its part.
-    train, test : ndarray, (n,), bool
-        What it is trained on and what it predicts.
-    words : str
-        What it is, for people.
-    """
-
-    number: int
-    train: NDArray[np.bool_]
-    test: NDArray[np.bool_]
-    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,35 +60,6 @@ class Outcome:
     protocol: str
     predictions: pd.DataFrame
     evaluation: Evaluation
-
-
-def plan(protocol: str, data: TrainingSet) -> list[Fold]:
-    """Return the trainings of a protocol.
-
-    Parameters
-    ----------
-    protocol : {'patient', 'official', 'random'}
-        Which.
-    data : TrainingSet
-        With folds of whole groups, and the official split for ``official``.
-
-    Raises
-    ------
-    TrainingDataError
-        If the data does not have what the protocol needs.
-    """
-    if protocol == "official":
-        folds = _official(data)
-    else:
-        folds = list(_patient(data) if protocol == "patient" else _random(data))
-    for fold in folds:
-        if not fold.train.any():
-            raise TrainingDataError(
-                f"evaluate {protocol}: expected pictures to train on beside the "
-                f"{int(fold.test.sum())} that are tested, {fold.words}. Received none. "
-                f"{_NOTHING_LEFT[protocol]}"
-            )
-    return folds
 
 
 def run(
@@ -158,7 +98,7 @@ def run(
         measure_fold(kept[fold.number], fitted, samples, data, fold.train, fold.test)
     made: dict[str, list[FoldFiles]] = {}
     for fold in folds:
-        variant = f"{protocol}-disjoint" if fold.words == _DISJOINT else protocol
+        variant = f"{protocol}-disjoint" if fold.words == DISJOINT else protocol
         made.setdefault(variant, []).append(kept[fold.number])
     caveats = dict.fromkeys(_DISJOINT_PATIENTS, data.caveat + _divided(data))
     known = frozenset(data.table.loc[data.of_known_patients, "slice_id"])
@@ -246,7 +186,6 @@ def price_of_the_leak(patient: Evaluation, random: Evaluation) -> dict[str, floa
 
 
 _DISJOINT_PATIENTS: Final = ("patient", "official-disjoint")
-_DISJOINT: Final = "without training copies of test images"
 
 _WORDS: Final = {
     "patient": "Patient-disjoint, cross-validated: every slice is predicted by a network that "
@@ -258,56 +197,6 @@ _WORDS: Final = {
     "random": "A random tenth of the images is tested, three times, as in the project's first "
     "version. It leaks: neighbouring slices and near-copies are in both. Compare, do not quote.",
 }
-
-
-_NOTHING_LEFT: Final = {
-    "patient": "Give two folds or more, or leave out `fold` to have five made.",
-    "official": "Every training picture shares a group with a test picture: use another protocol.",
-    "random": "Add pictures.",
-}
-
-
-def _patient(data: TrainingSet) -> Iterator[Fold]:
-    folds = data.table["fold"].to_numpy()
-    for number in sorted(set(folds.tolist())):
-        test = folds == number
-        yield Fold(number, data.training_mask(test), test, f"fold {number}")
-
-
-def _official(data: TrainingSet) -> list[Fold]:
-    official = data.table["official_split"]
-    test = (official == "testing").to_numpy(dtype=bool)
-    train = (official == "training").to_numpy(dtype=bool)
-    if not test.any() or not train.any():
-        raise TrainingDataError(
-            "evaluate official: expected pictures of Kaggle's Training and Testing folders. "
-            f"Received {int(train.sum())} and {int(test.sum())}. Use another protocol."
-        )
-    return [
-        Fold(0, train, test, "as it is"),
-        Fold(1, disjoint(data.table["group"], train, test), test, _DISJOINT),
-    ]
-
-
-def _random(data: TrainingSet) -> Iterator[Fold]:
-    from sklearn.model_selection import train_test_split
-
-    rows, categories = np.arange(len(data.table)), data.table["category"].to_numpy()
-    counts = np.unique(categories, return_counts=True)[1]
-    named, fewest = len(counts), int(min(counts, default=0))
-    if fewest < 2 or math.ceil(RANDOM_SHARE * len(rows)) < named:
-        raise TrainingDataError(
-            f"evaluate random: expected at least 2 pictures of each category, and as many in a "
-            f"tenth as there are categories. Received {len(rows)} pictures of {named} categories, "
-            f"{fewest} of the rarest. Add pictures, or use another protocol."
-        )
-    for seed in RANDOM_SEEDS:
-        _, chosen = train_test_split(
-            rows, test_size=RANDOM_SHARE, random_state=seed, stratify=categories
-        )
-        test = np.zeros(len(rows), dtype=np.bool_)
-        test[chosen] = True
-        yield Fold(seed, ~test, test, f"seed {seed}")
 
 
 def _join(paths: list[Path], schema: pa.Schema) -> pd.DataFrame:

@@ -16,16 +16,11 @@ pytest.importorskip("tensorflow", reason="needs the extra `train`")
 from artemis.errors import TrainingDataError
 from artemis.system.locks import exclusive
 from artemis.training.figures.tables import describe
+from artemis.training.folds import plan
 from artemis.training.labelled.dataset import TrainingSet
 from artemis.training.labelled.manifest_file import BOX_COLUMNS
 from artemis.training.network.memory import keep_freed_memory
-from artemis.training.protocols import (
-    calibrated_across,
-    evaluation_key,
-    is_finished,
-    plan,
-    run,
-)
+from artemis.training.protocols import calibrated_across, evaluation_key, is_finished, run
 from artemis.training.train import Means
 from tests.training.small import SIDE, draw_squares, eagerly, small
 

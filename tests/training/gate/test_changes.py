@@ -10,7 +10,7 @@ from artemis.models.decisions import Verdict
 from artemis.models.manifest import Manifest, load_manifest
 from artemis.models.out_of_fold import read_out_of_fold
 from artemis.models.registry import model_folder
-from artemis.training.gate.integrity import check_changes
+from artemis.training.gate.changes import check_changes
 from artemis.training.gate.policy import load_policy
 
 POLICY = load_policy()
