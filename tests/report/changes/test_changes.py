@@ -11,7 +11,7 @@ from artemis.report.changes.compare import compare_runs
 from artemis.report.changes.page import comparison_page, write_comparison
 from artemis.report.run import limits
 from artemis.report.run.build import build_report
-from tests.report.compared import NEWER, ONE_MODEL, Write, answer, two_runs, writer
+from tests.report.compared import NEWER, ONE_MODEL, Write, answer
 from tests.report.conftest import (
     HOSTILE,
     RUN_ID,
@@ -21,16 +21,6 @@ from tests.report.conftest import (
     typical_tables,
 )
 from tests.report.parsing import Page, text
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Write:
-    return writer(tmp_path)
-
-
-@pytest.fixture
-def runs(write: Write) -> tuple[Path, Path]:
-    return two_runs(write)
 
 
 def test_changes_are_found_by_content_under_another_name_surest_first(runs) -> None:

@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow.parquet as pq
-import pytest
 
 from artemis.labels import CATEGORIES
 from artemis.report.changes.compare import compare_runs
 from artemis.report.changes.page import write_comparison
 from artemis.report.run.kept_truth import keep_truth
-from tests.report.compared import NEWER, Write, two_runs, writer
+from tests.report.compared import NEWER, Write
 from tests.report.conftest import (
     RUN_ID,
     Tables,
@@ -20,16 +19,6 @@ from tests.report.conftest import (
     slice_row,
 )
 from tests.report.parsing import Page, text
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Write:
-    return writer(tmp_path)
-
-
-@pytest.fixture
-def runs(write: Write) -> tuple[Path, Path]:
-    return two_runs(write)
 
 
 def label(run: Path, labels: Mapping[str, str]) -> None:

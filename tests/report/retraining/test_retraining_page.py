@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +10,7 @@ from artemis import RESEARCH_USE
 from artemis.errors import RunRecordError
 from artemis.models.decisions import Action, Verdict
 from artemis.models.retrainings import CHANGED_NAME, RetrainingRecord
-from artemis.report.retraining.data import ChangedAnswer, read_changed
+from artemis.report.retraining.data import read_changed
 from artemis.report.retraining.page import build_retraining_page, write_retraining_report
 from tests.report.conftest import HOSTILE
 from tests.report.parsing import Page, text
@@ -25,24 +24,7 @@ from tests.report.retrained import (
     table,
     write_retraining,
 )
-
-MakePage = Callable[..., Page]
-
-
-@pytest.fixture
-def make_page(tmp_path: Path) -> MakePage:
-    """Return a function that makes and parses the page of a record."""
-
-    def make(
-        of: RetrainingRecord | None = None, changed: list[ChangedAnswer] | None = None
-    ) -> Page:
-        of = of or record()
-        path = tmp_path / "page.html"
-        rows = all_changed() if changed is None else changed
-        path.write_text(build_retraining_page(of, rows), encoding="utf-8")
-        return Page(path)
-
-    return make
+from tests.report.retraining.conftest import MakePage
 
 
 def verdicts(page: Page) -> list[str]:

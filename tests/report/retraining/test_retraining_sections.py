@@ -1,38 +1,16 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from artemis.models.retrainings import RetrainingRecord
 from artemis.report.retraining import changed as retraining_changed
-from artemis.report.retraining.data import ChangedAnswer
-from artemis.report.retraining.page import build_retraining_page
 from artemis.report.retraining.views import audit_address
 from artemis.report.words import confidence_step, percent
-from tests.report.parsing import Page, text
+from tests.report.parsing import text
 from tests.report.retrained import ID, all_changed, epochs, outcome, record, table
-
-MakePage = Callable[..., Page]
-
-
-@pytest.fixture
-def make_page(tmp_path: Path) -> MakePage:
-    """Return a function that makes and parses the page of a record."""
-
-    def make(
-        of: RetrainingRecord | None = None, changed: list[ChangedAnswer] | None = None
-    ) -> Page:
-        of = of or record()
-        path = tmp_path / "page.html"
-        rows = all_changed() if changed is None else changed
-        path.write_text(build_retraining_page(of, rows), encoding="utf-8")
-        return Page(path)
-
-    return make
+from tests.report.retraining.conftest import MakePage
 
 
 def test_figures_stand_side_by_side_with_their_differences(make_page: MakePage) -> None:
