@@ -90,7 +90,9 @@ def show_model(
             }
         )
         return
-    typer.echo(render_card(read_card(folder)), nl=False)
+    from artemis.commands.laid_out import print_markdown
+
+    print_markdown(render_card(read_card(folder)))
     for record in decisions:
         typer.echo(f"\n{record.decided:%Y-%m-%d %H:%M} UTC  {_decision_line(record)}")
 

@@ -131,6 +131,7 @@ def evaluate(
 
     if protocol not in PROTOCOLS:  # before TensorFlow is imported, which takes seconds
         raise typer.BadParameter(f"expected {', '.join(PROTOCOLS)}. Received {protocol!r}.")
+    from artemis.commands.laid_out import print_markdown
     from artemis.console import epoch_lines, progress_bar, talk
     from artemis.settings import load_settings
     from artemis.training.evaluations import evaluate_all
@@ -151,9 +152,9 @@ def evaluate(
         print_json([result.as_dict() for result in evaluated])
         return
     for result in evaluated:
-        typer.echo(describe(result.title, result.outcome.evaluation))
+        print_markdown(describe(result.title, result.outcome.evaluation) + "\n")
         if result.price is not None:
-            typer.echo(price_table(result.price) + "\n")
+            print_markdown(price_table(result.price) + "\n\n")
         elif protocol == "random":
             console.print(_NO_PRICE, soft_wrap=True)
         typer.echo(f"Files: {result.folder}\n")

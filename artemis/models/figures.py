@@ -47,6 +47,7 @@ UNDEFINED: Final = "-"
 """What stands for a figure that is undefined."""
 
 _FEW_GROUPS: Final = 20
+_NAMED_COLUMNS: Final = 6
 _SLICE_DIGITS: Final = 16  # of a slice's name; enough to find it
 _SHUFFLED: Final = {"heads": "those of the heads", "all": "all that were trained"}
 _UNITS: Final = {"patients": "all slices of a patient", "series": "those of one plane"}
@@ -149,12 +150,19 @@ def subset_table(what: str, figures: Mapping[str, SourceFigures]) -> Table:
 def confusion_table(
     names: Sequence[str], confusion: Sequence[Sequence[int]], caption: str = "Confusion"
 ) -> Table:
-    """Return a confusion matrix: a row a truth, a column an answer."""
-    names = [*map(class_words, names)]
+    """Return a confusion matrix: a row a truth, a column an answer.
+
+    Many columns are headed by their numbers, which the rows explain: twelve names are wider
+    than a terminal, and than paper.
+    """
+    rows = heads = [*map(class_words, names)]
+    if len(rows) > _NAMED_COLUMNS:
+        heads = [str(number) for number in range(1, len(rows) + 1)]
+        rows = [f"{number} {name}" for number, name in zip(heads, rows, strict=True)]
     return table_of(
         caption,
-        ("truth / answer", *names),
-        [(name, *row) for name, row in zip(names, confusion, strict=True)],
+        ("truth / answer", *heads),
+        [(name, *row) for name, row in zip(rows, confusion, strict=True)],
     )
 
 
