@@ -126,6 +126,9 @@ def evaluate(
     folders, with and without training copies of test images. random: the original's 90/10,
     which leaks; the price of the leak is printed if `patient` was run before on the same
     data by the same recipe.
+
+    The same command in another shell, or on another machine that shares the workspace, takes
+    folds that nobody works at; each prints the whole.
     """
     from artemis.training.jobs import PROTOCOLS, labelled_data
 

@@ -20,6 +20,7 @@ from artemis.errors import BusyError
 from artemis.models.architectures import REVISIONS
 from artemis.models.manifest import Evaluation
 from artemis.models.runtime import softmax
+from artemis.progress import report_progress
 from artemis.system.locks import exclusive
 from artemis.training.figures.calibrate import cross_fitted
 from artemis.training.figures.confidence import calibration_error
@@ -40,6 +41,7 @@ from artemis.training.shortcuts import SHORTCUT_SCHEMA, summarise
 from artemis.training.train import Means, samples_of
 
 _LOOK_AGAIN: Final = 5.0  # seconds until folds that others work at are looked for again
+_WAITING: Final = "waiting for folds that other processes train"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,7 @@ def _in_turn(folds: list[Fold], kept: Mapping[int, FoldFiles]) -> Iterator[Fold]
             waiting.append(fold)
             passed += 1
             if passed >= len(waiting):
+                report_progress(_WAITING, len(folds) - len(waiting), len(folds))
                 time.sleep(_LOOK_AGAIN)
 
 

@@ -14,13 +14,20 @@ import pytest
 pytest.importorskip("tensorflow", reason="needs the extra `train`")
 
 from artemis.errors import TrainingDataError
+from artemis.progress import Progress, listening
 from artemis.system.locks import exclusive
 from artemis.training.figures.tables import describe
 from artemis.training.folds import plan
 from artemis.training.labelled.dataset import TrainingSet
 from artemis.training.labelled.manifest_file import BOX_COLUMNS
 from artemis.training.network.memory import keep_freed_memory
-from artemis.training.protocols import calibrated_across, evaluation_key, is_finished, run
+from artemis.training.protocols import (
+    Outcome,
+    calibrated_across,
+    evaluation_key,
+    is_finished,
+    run,
+)
 from artemis.training.train import Means
 from tests.training.small import SIDE, draw_squares, eagerly, small
 
@@ -133,21 +140,28 @@ def test_fold_that_another_process_works_at_is_left_to_it_and_waited_for(
     few: TrainingSet, tmp_path: Path
 ) -> None:
     told: list[str] = []
+    waited: list[Progress] = []
     means = Means(None, tmp_path / "c", on_epoch=lambda stage, _: told.append(stage))
+
+    def run_here() -> dict[str, Outcome]:
+        with listening(lambda report: waited.append(report) if "wait" in report.stage else None):
+            return run("official", ONCE, few, tmp_path, means)
+
     with eagerly(), ThreadPoolExecutor(2) as others:
-        run("official", ONCE, few, tmp_path, means)
+        run_here()
         (parts,) = tmp_path.glob("official-*")
         for part in sorted(parts.glob("part-*.parquet")):
             part.rename(part.with_suffix(".away"))
             part.with_suffix(".npz").unlink()
         told.clear()
         with exclusive(parts / "fold-0.lock", "a training in another process"):
-            running = others.submit(run, "official", ONCE, few, tmp_path, means)
-            while len(told) < 1:
+            running = others.submit(run_here)
+            while not waited:
                 time.sleep(0.05)
             (parts / "part-00000.away").rename(parts / "part-00000.parquet")
         outcomes = running.result()
     assert told == ["official without training copies of test images"]
+    assert waited[0] == Progress("waiting for folds that other processes train", 1, 2)
     assert {variant: len(o.predictions) for variant, o in outcomes.items()} == {
         "official": 24,
         "official-disjoint": 24,
