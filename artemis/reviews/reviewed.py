@@ -13,6 +13,7 @@ added. What holds for a slice is worked out on reading (`read_reviewed`):
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,6 +68,8 @@ CONFLICT_COLUMNS: Final = (
 _FACTS: Final = [name for name in LABELS_SCHEMA.names if name != "imported_at"]
 _BAD: Final = ("bad_image", None)
 
+_Label = Mapping[str, Any]
+
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
@@ -117,7 +120,7 @@ def import_labels(file: Path, workspace: Path) -> ImportReport:
     if new:
         _append(workspace, new)
     labels = _stored(workspace)
-    resolved = _resolve(labels)
+    resolved = resolve(labels)
     return ImportReport(
         rows=len(rows),
         added=len(new),
@@ -173,7 +176,7 @@ def read_reviewed(workspace: Path) -> pd.DataFrame:
     LabelsError
         If a part of the labels cannot be read.
     """
-    return _resolve(_stored(workspace))
+    return resolve(_stored(workspace))
 
 
 def _stored(workspace: Path) -> list[dict[str, Any]]:
@@ -245,17 +248,17 @@ def _append(workspace: Path, rows: list[dict[str, Any]]) -> None:
         pq.write_table(table, temporary, compression="zstd")
 
 
-def _by_slice(labels: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
-    of: dict[str, list[dict[str, Any]]] = {}
+def _by_slice(labels: Sequence[_Label]) -> list[tuple[str, list[_Label]]]:
+    of: dict[str, list[_Label]] = {}
     for label in sorted(labels, key=lambda label: (label["slice_id"], label["reviewed_at"])):
         of.setdefault(label["slice_id"], []).append(label)
     return list(of.items())
 
 
-def _in_force(labels: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _in_force(labels: Sequence[_Label]) -> list[_Label]:
     """Return the labels of a slice that count, given all of them by time."""
     settled = max((label["reviewed_at"] for label in labels if label["adjudication"]), default=None)
-    latest: dict[str, dict[str, Any]] = {}
+    latest: dict[str, _Label] = {}
     for label in labels:
         time, settling = label["reviewed_at"], label["adjudication"]
         if settled is None or time > settled or (settling and time == settled):
@@ -264,7 +267,14 @@ def _in_force(labels: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(latest.values())
 
 
-def _resolve(labels: list[dict[str, Any]]) -> pd.DataFrame:
+def resolve(labels: Sequence[_Label]) -> pd.DataFrame:
+    """Return what labels come to, a row a slice, as `read_reviewed` does of a workspace's.
+
+    Parameters
+    ----------
+    labels : sequence of mapping
+        By column of `artemis.reviews.reviewed_file.COLUMNS`, as its `Row.values` are.
+    """
     rows = []
     for slice_id, of in _by_slice(labels):
         counting = _in_force(of)
@@ -286,7 +296,7 @@ def _resolve(labels: list[dict[str, Any]]) -> pd.DataFrame:
     return reviewed.astype({"confidence": "Int8"})
 
 
-def _state(labels: list[dict[str, Any]]) -> tuple[str, str | None, str | None]:
+def _state(labels: Sequence[_Label]) -> tuple[str, str | None, str | None]:
     """Return what the labels in force come to: state, tumour and plane."""
     opinions = {
         _BAD if label["verdict"] == "bad_image" else (label["tumor"], label["plane"])

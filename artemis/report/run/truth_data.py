@@ -13,7 +13,8 @@ import pandas as pd
 from artemis.errors import LabelsError
 from artemis.labels import Category, category_of, parse_category
 from artemis.report.words import counted, visible
-from artemis.reviews.reviewed_file import DECIDING, read_rows
+from artemis.reviews.reviewed import resolve
+from artemis.reviews.reviewed_file import read_rows
 
 FOLDERS: Final = "the names of the folders"
 """The source of a truth that nobody gave."""
@@ -79,10 +80,11 @@ def from_file(file: Path) -> Truth:
     Parameters
     ----------
     file : Path
-        UTF-8, commas. Either a reviewer's export (`artemis.reviews.reviewed_file`), of which slices
-        on which reviewers disagree are left out; or the columns ``path`` (relative to the batch
-        folder, forward slashes), optionally ``frame``, and ``category`` or both ``tumor`` and
-        ``plane``, in any of the spellings of `artemis.labels`.
+        UTF-8, commas. Either a reviewer's export (`artemis.reviews.reviewed_file`), read by the
+        rules of a workspace's labels (`artemis.reviews.reviewed`): slices on which reviewers
+        disagree are left out. Or the columns ``path`` (relative to the batch folder, forward
+        slashes), optionally ``frame``, and ``category`` or both ``tumor`` and ``plane``, in any of
+        the spellings of `artemis.labels`.
 
     Raises
     ------
@@ -133,15 +135,16 @@ def _cells(file: Path) -> pd.DataFrame:
 
 
 def _reviewed(file: Path) -> tuple[Mapping[str, Category], frozenset[str]]:
-    said: dict[str, dict[str, Category | None]] = {}
-    for row in sorted(read_rows(file), key=lambda row: row.values["reviewed_at"]):
-        label = row.values
-        decided = label["verdict"] in DECIDING
-        category = category_of(label["tumor"], label["plane"]) if decided else None
-        said.setdefault(label["slice_id"], {})[label["reviewer"]] = category
-    opinions = {one: {c for c in of.values() if c is not None} for one, of in said.items()}
-    settled = {one: next(iter(of)) for one, of in opinions.items() if len(of) == 1}
-    return settled, frozenset(one for one, of in opinions.items() if len(of) > 1)
+    """Return what holds by the rules of a workspace's labels, and what reviewers disagree on."""
+    found = resolve([row.values for row in read_rows(file)])
+    decided = found[found["tumor"].notna()]
+    settled = {
+        slice_id: category_of(tumor, plane)
+        for slice_id, tumor, plane in zip(
+            decided["slice_id"], decided["tumor"], decided["plane"], strict=True
+        )
+    }
+    return settled, frozenset(found.loc[found["state"] == "conflict", "slice_id"])
 
 
 def _listed(file: Path, cells: pd.DataFrame) -> Mapping[tuple[str, str], Category]:

@@ -9,10 +9,16 @@ import pytest
 from typer.testing import CliRunner
 
 import cli
-from artemis.report.drift.measure import chance_limit, read_side, shifts_from_run, stability_index
+from artemis.report.drift.measure import (
+    chance_limit,
+    read_side,
+    shifts_from_run,
+    shifts_from_training,
+    stability_index,
+)
 from artemis.report.drift.page import write_drift
 from artemis.runs import read_record
-from artemis.seen import SeenSlices
+from artemis.seen import SeenSlices, quantiles_of
 from tests.report.conftest import RUN_ID, Tables, typical_tables, write_run
 from tests.report.parsing import Page, text
 
@@ -104,6 +110,31 @@ def test_a_darker_batch_with_more_refusals_is_told_from_the_run_before(tmp_path:
         "index.html"
     )
     assert "drift/" in (written.page.parents[2] / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_batch_as_sure_as_its_model_was_has_not_moved_where_most_are_nearly_certain(
+    make_run: MakeRun,
+) -> None:
+    rng = np.random.default_rng(5)
+
+    def confidences(slices: int) -> np.ndarray:
+        sure = 1 - 10 ** -rng.uniform(4.5, 7, slices)  # recorded quantiles say 1.0 of these
+        return np.where(rng.random(slices) < 0.3, sure, rng.beta(5, 1, slices))
+
+    tables = typical_tables(400)
+    for rows in tables.predictions.values():
+        for row, confidence in zip(rows, confidences(400), strict=True):
+            row["confidence"] = float(np.float32(confidence))
+    seen = SeenSlices(
+        slices=4000,
+        ood_score=quantiles_of(np.linspace(0.5, 2, 4000)),
+        answered=4000,
+        confidence=quantiles_of(confidences(4000)),
+    )
+    side = read_side(with_record(make_run(tables), seen=seen))
+    moved = {one.key: one for one in shifts_from_training(side) if one.model == "mobilenet_v2"}
+    assert moved["confidence"].counts.sum() == 400
+    assert moved["confidence"].size in ("chance", "small")
 
 
 def test_against_training_distance_confidence_and_categories_are_compared(

@@ -225,6 +225,36 @@ def test_a_review_is_read_as_truth_without_what_reviewers_disagree_on(
     assert data.truth_words.endswith("without 1 slice on which reviewers disagree")
 
 
+def test_a_review_that_a_third_person_settled_is_read_as_the_workspace_reads_it(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    tables = typical_tables(3)
+    settled, bad, after = (row["slice_id"] for row in tables.slices[:3])
+    rows = [
+        (settled, "correct", "glioma", "coronal", "AB", 10, ""),
+        (settled, "correct", "none", "coronal", "CD", 11, ""),
+        (settled, "correct", "none", "coronal", "EF", 12, "yes"),
+        (bad, "correct", "none", "coronal", "AB", 10, ""),
+        (bad, "bad_image", "", "", "CD", 11, ""),
+        (after, "correct", "glioma", "coronal", "EF", 10, "yes"),
+        (after, "correct", "none", "coronal", "AB", 11, ""),
+    ]
+    file = tmp_path / "review.csv"
+    file.write_text(
+        "run_id,slice_id,verdict,tumor,plane,reviewer,confidence,reviewed_at,adjudication\n"
+        + "".join(
+            f"{RUN_ID},{slice_id},{verdict},{tumor},{plane},{who},,2026-03-01T{hour}:00:00Z,{yes}\n"
+            for slice_id, verdict, tumor, plane, who, hour, yes in rows
+        ),
+        encoding="utf-8",
+    )
+    run = make_run(tables)
+    keep_truth(run, file)
+    data = load_run(run)
+    assert [item.truth and item.truth.name for item in data.ok] == ["none_coronal", None, None]
+    assert data.truth_words.endswith("without 2 slices on which reviewers disagree")
+
+
 def test_labels_that_name_no_slice_are_counted_on_the_page(
     make_run: MakeRun, tmp_path: Path
 ) -> None:
