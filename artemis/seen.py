@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 LEVELS: Final = tuple(step / 20 for step in range(21))
 """Shares of the slices that lie below each quantile: 0, 5, …, 100 %."""
 
+_DECIMALS: Final = 4
+
 Quantiles: TypeAlias = Annotated[list[float], Field(min_length=len(LEVELS), max_length=len(LEVELS))]
 
 
@@ -63,8 +65,19 @@ def seen_slices(ood_scores: ArrayLike, out_of_fold: pd.DataFrame) -> SeenSlices:
 
 
 def quantiles_of(values: ArrayLike) -> list[float]:
-    """Return the quantiles of finite values at `LEVELS`, ``(21,)``, to four decimals."""
-    return [round(float(value), 4) for value in np.quantile(np.asarray(values), LEVELS)]
+    """Return the quantiles of finite values at `LEVELS`, ``(21,)``, as `as_recorded` has them."""
+    quantiles: list[float] = as_recorded(np.quantile(np.asarray(values), LEVELS)).tolist()
+    return quantiles
+
+
+def as_recorded(values: ArrayLike) -> NDArray[np.float64]:
+    """Return values to the four decimals that quantiles are kept with.
+
+    To be counted between quantiles: many confidences of 0.99997 lie below a quantile of 1.0 that
+    was one of them.
+    """
+    exact: NDArray[np.float64] = np.asarray(values, dtype=np.float64)
+    return exact.round(_DECIMALS)
 
 
 def shares_between(quantiles: Sequence[float], edges: ArrayLike) -> NDArray[np.float64]:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from artemis.labels import CATEGORY_NAMES
 from artemis.predictions import QUALITY_COLUMNS, read_table
 from artemis.runs import ModelRecord, RunRecord, read_record
-from artemis.seen import quantiles_of, shares_between
+from artemis.seen import as_recorded, quantiles_of, shares_between
 
 SMALL: Final = 0.1
 LARGE: Final = 0.25
@@ -223,12 +223,12 @@ def _against(
     drawn = np.asarray(quantiles, dtype=np.float64)
     inner = np.unique(drawn[:: (len(drawn) - 1) // _BINS][1:-1])
     edges = np.concatenate([[-math.inf], inner, [math.inf]])
-    counts = np.histogram(values, edges)[0].astype(np.float64)
     held: Values
     if isinstance(others, int):
-        held = others * shares_between(quantiles, edges)
+        counted, held = as_recorded(values), others * shares_between(quantiles, edges)
     else:
-        held = np.histogram(others, edges)[0].astype(np.float64)
+        counted, held = values, np.histogram(others, edges)[0].astype(np.float64)
+    counts = np.histogram(counted, edges)[0].astype(np.float64)
     middles = float(np.median(values)), float(drawn[len(drawn) // 2])
     return Shift(key, model, counts, held, middles, values, drawn)
 
