@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,9 +15,11 @@ from artemis.errors import BenchmarkError
 from artemis.labels import PROBABILITY_COLUMNS
 from artemis.predictions import read_table
 from artemis.runs import read_record
+from artemis.settings import PREFIX
 from artemis.system.processes import own_environment, own_python
 
 _WORDS = 400
+_REPORTS = f"{PREFIX}REPORTS"
 
 
 @dataclass
@@ -58,7 +60,7 @@ class WholePath:
                 *("--models", ",".join(self.models), "--json", "--quiet"),
             ],
             capture_output=True,
-            env=own_environment(),
+            env=_without_reports(own_environment()),
             text=True,
             check=False,
         )
@@ -87,3 +89,12 @@ class WholePath:
             ),
             default=0.0,
         )
+
+
+def _without_reports(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment by which reports lie in their workspace, which is removed as a whole.
+
+    Where a user set reports to go they would stay, with pictures of patients, and the list of the
+    user's runs would be one of these.
+    """
+    return {name: value for name, value in environment.items() if name.upper() != _REPORTS}
