@@ -150,6 +150,15 @@ def test_unknown_model_is_wrong_usage() -> None:
     assert "Models: expected one or more of mobilenet_v2, baseline" in answer.stderr
 
 
+def test_a_rollback_of_two_models_is_wrong_usage_and_changes_neither(tmp_path: Path) -> None:
+    options = ["baseline,mobilenet_v2", "--by", "A. Person", "--workspace", str(tmp_path)]
+    answer = CliRunner().invoke(cli.app, ["models", "rollback", *options])
+    assert answer.exit_code == 2
+    said = " ".join(answer.stderr.replace("\u2502", " ").split())
+    assert "NAME: expected one model. Received 'baseline,mobilenet_v2'." in said
+    assert not (tmp_path / "models").exists()
+
+
 def test_unknown_version_is_an_error_that_lists_those_there_are() -> None:
     answer = invoke("models", "show", "resnet")
     assert answer.returncode == 1

@@ -243,9 +243,10 @@ def rollback_model(
     from artemis.models.registry import rollback
     from artemis.settings import load_settings
 
-    record = rollback(
-        load_settings(workspace).workspace, model_names(name)[0], by=by, reason=reason
-    )
+    one, *others = model_names(name)
+    if others:
+        raise typer.BadParameter(f"NAME: expected one model. Received {name!r}.")
+    record = rollback(load_settings(workspace).workspace, one, by=by, reason=reason)
     print_json(record.model_dump(mode="json")) if as_json else typer.echo(_decision_line(record))
 
 
