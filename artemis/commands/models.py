@@ -156,10 +156,11 @@ def measure_model(
     """Add to a model's record how its slices answer together, and what its evidence depends on.
 
     The data are what it was trained on; needs the extra `train`. Manifest and card in the model's
-    folder are written anew; its weights stay as they are.
+    folder are written anew, as Markdown and as a page; its weights stay as they are.
     """
     from artemis.console import progress_bar, talk
     from artemis.models.registry import find_version
+    from artemis.report.model_card import publish_card
     from artemis.settings import load_settings
     from artemis.training.jobs import labelled_data
     from artemis.training.measuring import measure_again
@@ -168,6 +169,7 @@ def measure_model(
     folder = find_version(settings.workspace, version)
     with progress_bar(talk(quiet=quiet), "reading labels"):
         measure_again(folder, labelled_data(data, settings), settings)
+        publish_card(folder, settings)
     typer.echo(folder)
 
 

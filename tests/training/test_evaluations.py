@@ -10,6 +10,9 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="needs the extra `train`")
 
+from typer.testing import CliRunner
+
+import cli
 from artemis.errors import ModelError, TrainingDataError
 from artemis.labels import CATEGORY_NAMES, PROBABILITY_COLUMNS
 from artemis.models.manifest import load_manifest
@@ -76,6 +79,12 @@ def _measure_again(folder: Path, data: Path, settings: Settings) -> None:
     assert (after.patients.studies, after.patients.slices) == (2, 24)
     assert "Several slices together" in (folder / "MODEL_CARD.md").read_text()
     assert "those of one plane | 6 | 24 |" in (folder / "MODEL_CARD.md").read_text()
+    page = folder / "MODEL_CARD.html"
+    page.write_text("as it was before")
+    asked = ["models", "measure", folder.name, "--data", str(data), "--quiet"]
+    told = CliRunner().invoke(cli.app, [*asked, "--workspace", str(settings.workspace)])
+    assert told.stdout == f"{folder}\n"
+    assert "Several slices together" in page.read_text()
     table = pd.read_csv(data / "manifest.csv")
     table.loc[0, "tumor"] = "none" if table.loc[0, "tumor"] == "glioma" else "glioma"
     table[:-1].to_csv(data / "manifest.csv", index=False)
