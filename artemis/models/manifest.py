@@ -329,7 +329,7 @@ def load_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST_NAME
     try:
-        manifest = Manifest.model_validate_json(path.read_text(encoding="utf-8"))
+        manifest = Manifest.model_validate_json(path.read_bytes())
     except OSError as error:
         raise ModelError(
             f"{path}: expected a model's manifest. Received: {error.strerror}. "

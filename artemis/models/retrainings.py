@@ -172,7 +172,7 @@ def read_record(folder: Path) -> RetrainingRecord:
     """
     path = folder / RECORD_NAME
     try:
-        return RetrainingRecord.model_validate_json(path.read_text(encoding="utf-8"))
+        return RetrainingRecord.model_validate_json(path.read_bytes())
     except OSError as error:
         raise RunRecordError(
             f"{path}: expected the record of a retraining. Received: {error.strerror}. "

@@ -108,9 +108,9 @@ def test_model_without_what_it_is_judged_and_started_by_is_refused(
         load_manifest(baseline)
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"format": 2}'])
-def test_other_json_is_refused(baseline: Path, text: str) -> None:
-    (baseline / "manifest.json").write_text(text)
+@pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b'{"format": 2}', b'{"name": "\xff"}'])
+def test_other_json_is_refused(baseline: Path, content: bytes) -> None:
+    (baseline / "manifest.json").write_bytes(content)
     with pytest.raises(ModelError, match="expected a manifest of format 1"):
         load_manifest(baseline)
 

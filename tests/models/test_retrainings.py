@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from artemis.errors import RunRecordError
 from artemis.models.registry import promote, settle
 from artemis.models.retrainings import RetrainingRecord, new_record, unfinished, write_record
 from tests.models.versions import SHIPPED, make_version, verdict_for
@@ -49,3 +50,11 @@ def test_champion_that_a_person_made_is_another_input(tmp_path: Path) -> None:
     assert unfinished(tmp_path, "k", BEGAN | {"baseline": "v2"}) is None
     promote(tmp_path, "baseline", "v1", by="A. Person", reason="It was measured elsewhere.")
     assert unfinished(tmp_path, "k", BEGAN | {"baseline": "v1"}) is None
+
+
+@pytest.mark.parametrize("content", [b"", b'{"id": "\xff"}'])
+def test_a_record_that_is_damaged_is_named(tmp_path: Path, content: bytes) -> None:
+    folder = tmp_path / "retrainings" / ended(tmp_path).id
+    (folder / "retraining.json").write_bytes(content)
+    with pytest.raises(RunRecordError, match=rf"{folder.name}/retraining\.json: expected the rec"):
+        unfinished(tmp_path, "k", BEGAN)
