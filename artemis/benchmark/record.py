@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from datetime import datetime
-from pathlib import Path
 from statistics import median
 from typing import Final
 
-from pydantic import BaseModel, ValidationError
-
-from artemis.errors import RunRecordError
+from pydantic import BaseModel
 
 RECORD_NAME: Final = "benchmark.json"
 
@@ -86,22 +82,3 @@ class BenchmarkRecord(BaseModel):
     start: float
     checks: list[Check]
     left_out: str | None = None
-
-
-def read_benchmark(folder: Path) -> BenchmarkRecord:
-    """Read the record of a benchmark.
-
-    Raises
-    ------
-    RunRecordError
-        If it is missing or of another form.
-    """
-    path = folder / RECORD_NAME
-    try:
-        return BenchmarkRecord.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValidationError) as error:
-        words = os.strerror(error.errno or 0) if isinstance(error, OSError) else "another form"
-        raise RunRecordError(
-            f"{path}: expected the record of a benchmark. Received: {words}. "
-            "Run `artemis-cli benchmark` again."
-        ) from error
