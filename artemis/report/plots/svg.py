@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -23,6 +24,7 @@ _HEIGHT: Final = 128
 _LEFT, _RIGHT, _TOP, _BOTTOM = 34, 12, 18, 22
 _BINS: Final = 20
 _LABEL_WIDTH: Final = 40  # of "1,000", and a gap
+_STEPS: Final = ((1, 2, 5), (1, 3), (1,))  # times powers of ten, on an axis of ratios
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ def ratio_axis(values: NDArray[np.float64]) -> Axis:
     """Return a logarithmic axis that holds all values, labelled at round ones.
 
     The labels are the densest of 1, 2 and 5, of 1 and 3, or of 1 alone, times powers of ten,
-    that do not touch.
+    that do not touch; where fewer than two of these lie on it, at even steps.
 
     Parameters
     ----------
@@ -123,13 +125,17 @@ def ratio_axis(values: NDArray[np.float64]) -> Axis:
         low, high = low / 2, 2 * high + 1
     axis = Axis(low, high, (), log=True)
     powers = [10.0**n for n in range(math.ceil(math.log10(high)) + 1)]
-    for steps in ((1, 2, 5), (1, 3), (1,)):
-        some = [0.0, *(step * power for power in powers for step in steps)]
-        ticks = [value for value in some if low <= value <= high]
-        places = [axis.at(value) for value in ticks]
-        if len(ticks) > 1 and min(np.diff(places)) >= _LABEL_WIDTH:
-            break
-    return replace(axis, ticks=tuple((value, _plain(value)) for value in ticks))
+    series = ([0.0, *(step * power for power in powers for step in steps)] for steps in _STEPS)
+    between = [[value for value in one if low <= value <= high] for one in series]
+    even = _round_values(low, high)
+    between += [even[::every] for every in range(1, len(even))]
+    apart = (ticks for ticks in between if len(ticks) > 1 and _do_not_touch(axis, ticks))
+    return replace(axis, ticks=tuple((value, _plain(value)) for value in next(apart, even[:1])))
+
+
+def _do_not_touch(axis: Axis, ticks: Sequence[float]) -> bool:
+    places = [axis.at(value) for value in ticks]
+    return min(b - a for a, b in pairwise(places)) >= _LABEL_WIDTH
 
 
 def _round_values(low: float, high: float) -> list[float]:

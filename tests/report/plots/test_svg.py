@@ -115,6 +115,30 @@ def test_a_ratio_axis_holds_every_value(values: list[float]) -> None:
     assert 34 <= min(places) <= max(places) <= 328
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "labels"),
+    [
+        (210.0, 480.0, ["250", "300", "350", "400", "450"]),
+        (120.0, 480.0, ["200", "300", "400"]),
+        (101.0, 247.0, ["120", "160", "200", "240"]),
+        (0.0, 0.05, ["0", "0.01", "0.02", "0.03", "0.04", "0.05"]),
+        (1_210.0, 1_212.0, ["1,210", "1,210.5", "1,211", "1,211.5", "1,212"]),
+    ],
+)
+def test_a_ratio_axis_of_less_than_a_decade_is_labelled_all_the_same(
+    low: float, high: float, labels: list[str]
+) -> None:
+    axis = ratio_axis(np.array([low, high]))
+    assert [label for _, label in axis.ticks] == labels
+    assert min(np.diff([axis.at(value) for value, _ in axis.ticks])) >= 40
+
+
+@settings(deadline=None)
+@given(st.floats(0, 1e6), st.floats(1.001, 1e3))
+def test_a_ratio_axis_has_two_labels_or_more(low: float, times: float) -> None:
+    assert len(ratio_axis(np.array([low, low * times + 1e-3])).ticks) >= 2
+
+
 def test_stacked_series_stand_on_each_other() -> None:
     one = np.full(2, 0.55)
     markup = histogram([Series("a", one), Series("b", one)], percent_axis(), "words")
