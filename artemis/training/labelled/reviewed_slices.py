@@ -13,15 +13,15 @@ import pandas as pd
 
 from artemis.batches.inbox import batch_now
 from artemis.errors import RunRecordError
-from artemis.predictions import read_table
+from artemis.predictions import plain_rows, read_table
 from artemis.runs import read_record
 from artemis.system.files import printable_path, raw_path, sha256_file
 from artemis.training.labelled.manifest_file import BOX_COLUMNS, LABEL_COLUMNS
 from artemis.training.labelled.pictures import Source
 
 REVIEWED_SOURCE: Final = "reviewed"
-Run = tuple[Path, dict[str, dict[str, Any]]]
-"""Batch folder of a run, and the rows of its slices by `slice_id`."""
+Run = tuple[Path, dict[str, list[dict[str, Any]]]]
+"""Batch folder of a run, and the rows of its slices by `slice_id`: several of copies."""
 
 _PATIENT_KEYS: Final = ("patient_key", "study_key", "series_key", "file_sha256")
 """What holds slices together, the surest first.
@@ -106,18 +106,26 @@ def usable(reviewed: pd.DataFrame) -> pd.DataFrame:
 def _find(
     workspace: Path, slice_id: str, run_ids: list[str], runs: dict[str, Run]
 ) -> tuple[str, Source, str, bool] | None:
-    """Return the newest run that has a slice's file, the file, what it belongs to, if a patient."""
+    """Return the newest run that has a slice's file, the file, what it belongs to, if a patient.
+
+    Of copies in that run it is the one that says most surely to whom it belongs.
+    """
     for run_id in sorted(run_ids, reverse=True):
         if run_id not in runs:
             runs[run_id] = _read(workspace / "runs" / run_id)
         batch, slices = runs[run_id]
-        row = slices.get(slice_id)
-        if row is not None and _is_there(batch, row):
-            by = next(name for name in _PATIENT_KEYS if isinstance(row[name], str))
-            name = os.fsdecode(raw_path(row["path"]))
-            source = Source(batch, name, int(row["frame"]))
-            return run_id, source, row[by], by == _PATIENT_KEYS[0]
+        for row in sorted(slices.get(slice_id, []), key=_sureness):
+            if _is_there(batch, row):
+                place = _sureness(row)
+                name = os.fsdecode(raw_path(row["path"]))
+                source = Source(batch, name, int(row["frame"]))
+                return run_id, source, row[_PATIENT_KEYS[place]], place == 0
     return None
+
+
+def _sureness(row: dict[str, Any]) -> int:
+    """Return the place among `_PATIENT_KEYS` of the first that a row of `slices` has."""
+    return next(place for place, name in enumerate(_PATIENT_KEYS) if isinstance(row[name], str))
 
 
 def _read(run: Path) -> Run:
@@ -126,9 +134,12 @@ def _read(run: Path) -> Run:
         batch = batch_now(Path(read_record(run).batch))
     except RunRecordError:
         return run, {}
-    slices = read_table(run, "slices")
-    rows: list[dict[str, Any]] = slices[slices["status"] == "ok"].to_dict("records")  # type: ignore[assignment]
-    return batch, {row["slice_id"]: row for row in rows}
+    columns = ("slice_id", "path", "frame", "status", *_PATIENT_KEYS)
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in plain_rows(read_table(run, "slices", columns)):
+        if row["status"] == "ok":
+            found.setdefault(row["slice_id"], []).append(row)
+    return batch, found
 
 
 def _is_there(batch: Path, row: dict[str, Any]) -> bool:

@@ -115,6 +115,31 @@ def test_reviewed_slices_of_runs_are_added_while_their_file_is_as_it_was(house: 
     assert loaded.pictures[32].shape == (7, 32, 32)
 
 
+def test_of_copies_in_a_run_any_whose_file_is_there_is_taken(house: House) -> None:
+    for name in ("a.png", "b.png", "c.png"):
+        Image.fromarray(slice_of(100)).save(house.batch / name)
+    house.run()
+    house.review({"path": "b.png"})
+    for gone in ("a.png", "c.png"):
+        (house.batch / gone).unlink()
+    loaded = house.load()
+    assert loaded.unavailable == 0
+    assert loaded.table.iloc[6:]["path"].tolist() == [f"{house.run_id}/b.png"]
+
+
+def test_of_copies_in_a_run_one_that_names_its_patient_is_taken(house: House) -> None:
+    pixels = slice_of(100).astype(np.uint16) * 16
+    save(house.batch / "a.dcm", mr(pixels, PatientID="P4"))
+    save(house.batch / "z.dcm", mr(pixels, PatientID="", PatientName=""))
+    house.run()
+    assert house.slices["a.dcm", 0] == house.slices["z.dcm", 0]
+    house.review({"path": "z.dcm"})
+    table = house.load().table
+    assert table.iloc[6:]["path"].tolist() == [f"{house.run_id}/a.dcm"]
+    assert table.iloc[6:]["patient_known"].tolist() == [True]
+    assert table["group"].iloc[6] == table["group"].iloc[4]
+
+
 def test_doubtful_labels_change_no_label_and_bad_images_leave(house: House) -> None:
     for number in range(3):
         Image.open(house.set / f"{number}.png").save(house.batch / f"{number}.tif")
