@@ -73,7 +73,7 @@ def studies_view(data: RunData) -> dict[str, Any]:
         cards.append(
             StudyCard(
                 entry=entry,
-                title=_title(data, entry),
+                title=_title(entry, members),
                 where=members[0].path,
                 strip=_strip(entry, members),
                 trace=None if whole else _trace(entry, members, steps),
@@ -104,16 +104,14 @@ def _members(
     return of_study, of_series
 
 
-def _title(data: RunData, entry: StudyEntry) -> str:
+def _title(entry: StudyEntry, members: list[SliceItem]) -> str:
     study = f"Study {visible(entry.study_key[:_KEY_DIGITS])}" if entry.study_key else ""
     if entry.series_key is None:
-        others = sum(
-            one.study_key == entry.study_key and one.series_key is not None for one in data.studies
-        )
-        return f"{study}, all {others} series" if others else study
+        series = len({item.series_key for item in members} - {None})
+        return f"{study}, all {series} series" if series > 1 else study
     is_file = entry.series_key.startswith("file-")
-    series = "volume" if is_file else f"series {visible(entry.series_key[:_KEY_DIGITS])}"
-    return ", ".join(part for part in (study, series) if part) if study else sentence(series)
+    one = "volume" if is_file else f"series {visible(entry.series_key[:_KEY_DIGITS])}"
+    return f"{study}, {one}" if study else sentence(one)
 
 
 def _strip(entry: StudyEntry, members: list[SliceItem]) -> list[tuple[SliceItem, str]]:

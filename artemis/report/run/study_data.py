@@ -90,18 +90,18 @@ def study_entries(
 ) -> tuple[StudyEntry, ...]:
     """Return the entries of a table `studies` in its order, models in that of the run.
 
-    Of a study with one series only that series has an entry, since it says the same.
+    Of a study whose slices are all of one series only that series has an entry, since it says
+    the same.
     """
     grouped: dict[tuple[str | None, str | None], dict[str, Mapping[str, Any]]] = {}
     for row in rows:
         grouped.setdefault((row["study_key"], row["series_key"]), {})[row["model"]] = row
-    series: dict[str | None, int] = {}
-    for study_key, series_key in grouped:
-        series[study_key] = series.get(study_key, 0) + (series_key is not None)
+    entries = [_entry(*keys, by_model, models) for keys, by_model in grouped.items()]
+    whole = {(one.study_key, one.slices) for one in entries if one.series_key is not None}
     return tuple(
-        _entry(study_key, series_key, by_model, models)
-        for (study_key, series_key), by_model in grouped.items()
-        if series_key is not None or series[study_key] != 1
+        one
+        for one in entries
+        if one.series_key is not None or (one.study_key, one.slices) not in whole
     )
 
 

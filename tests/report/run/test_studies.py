@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -37,14 +38,18 @@ def with_studies(
         if number in far:
             strange = {"needs_review": True, "review_reasons": ["out_of_distribution"]}
             next(iter(tables.predictions.values()))[number] |= strange
+    tables.studies = studies_of(tables)
+    return tables
+
+
+def studies_of(tables: Tables) -> list[dict[str, Any]]:
     predictions = [row for rows in tables.predictions.values() for row in rows]
     rows = study_rows(
         pd.DataFrame(tables.slices, columns=SLICES_SCHEMA.names),
         pd.DataFrame(predictions, columns=PREDICTIONS_SCHEMA.names),
         ReviewSettings(),
     )
-    tables.studies = [row | {"run_id": RUN_ID} for row in rows]
-    return tables
+    return [row | {"run_id": RUN_ID} for row in rows]
 
 
 @pytest.fixture
@@ -159,6 +164,21 @@ def test_a_study_of_one_series_is_shown_once(make_run: MakeRun, tmp_path: Path) 
     run = make_run(with_studies(typical_tables(30), series=1))
     section = Page(build_report(run, tmp_path / "index.html")).by_id("studies")
     assert [text(h) for h in section.iter("h3")] == ["Study 5afe5afe, series 00000000"]
+
+
+def test_a_study_that_holds_more_than_its_one_series_of_slices_is_shown_too(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    tables = with_studies(typical_tables(30), series=1)
+    single = tables.slices[10] | {"study_key": "5afe" * 4, "series_key": f"{9:016x}"}
+    tables.slices[10] = single
+    for model, rows in tables.predictions.items():
+        rows[10] = prediction_row(single, model, 3, 0.9)
+    tables.studies = studies_of(tables)
+    page = Page(build_report(make_run(tables), tmp_path / "index.html"))
+    titles = [text(h) for h in page.by_id("studies").iter("h3")]
+    assert titles == ["Study 5afe5afe, all 2 series", "Study 5afe5afe, series 00000000"]
+    assert text(page.by_id("study-1").find(".//p")).startswith("11 slices, 11 classified")
 
 
 def test_every_reason_of_a_study_has_words() -> None:
