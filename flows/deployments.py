@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from artemis.errors import PrefectServerError, SettingsError
 from artemis.runs import check_workspace
-from artemis.settings import ScheduleSettings, Settings, load_settings
+from artemis.settings import Settings, load_settings
 from flows.server import LOOPBACK, SERVER_ENVIRONMENT, PrefectApi, without_proxy
 
 if TYPE_CHECKING:
@@ -148,6 +148,7 @@ def to_deployments(settings: Settings) -> list[RunnerDeployment]:
     schedule = settings.schedule
     # Absolute, since another process that serves the same deployments may stand elsewhere.
     workspace = str(settings.workspace.resolve())
+    data = str(schedule.retrain_data.resolve()) if schedule.retrain_data else None
     alone = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
     try:
         by_interval = Interval(schedule.inbox_interval, timezone=schedule.time_zone)
@@ -167,7 +168,7 @@ def to_deployments(settings: Settings) -> list[RunnerDeployment]:
                 "retraining",
                 entrypoint_type=EntrypointType.MODULE_PATH,
                 schedule=by_cron,
-                parameters={"workspace": workspace, "data": _retrain_data(schedule)},
+                parameters={"workspace": workspace, "data": data},
                 tags=["artemis", "retraining"],
                 concurrency_limit=alone,
             ),
@@ -193,7 +194,7 @@ def values_for_deploy() -> dict[str, Any]:
         "inbox_cron": interval_as_cron(schedule.inbox_interval),
         "retrain_cron": schedule.retrain_cron,
         "time_zone": schedule.time_zone,
-        "retrain_data": _retrain_data(schedule),
+        "retrain_data": str(schedule.retrain_data) if schedule.retrain_data else None,
     }
 
 
@@ -223,10 +224,6 @@ def interval_as_cron(seconds: int) -> str:
         f"minute, an hour or a day. Received {seconds}. Take another, such as 60 or 300, or use "
         "`artemis-cli serve`, which takes any."
     )
-
-
-def _retrain_data(schedule: ScheduleSettings) -> str | None:
-    return str(schedule.retrain_data) if schedule.retrain_data else None
 
 
 def _check_not_shadowed(folder: Path) -> None:
