@@ -47,7 +47,7 @@ class ClassificationModel:
         Folder of the model; every file's hash is checked.
     threads : int
         Threads that work on it at the same time; 0 for all cores.
-    runtime : {'litert', 'openvino', 'auto'}
+    runtime : {'litert', 'openvino', 'tensorflow', 'auto'}
         What runs its network, see `artemis.models.network`.
 
     Raises

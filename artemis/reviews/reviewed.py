@@ -208,7 +208,7 @@ def _check_slices(file: Path, rows: list[Row], workspace: Path) -> None:
         run_id, slice_id = row.values["run_id"], row.values["slice_id"]
         if run_id not in known:
             run = workspace / "runs" / run_id
-            known[run_id] = set(read_table(run, "slices")["slice_id"].dropna())
+            known[run_id] = set(read_table(run, "slices", ("slice_id",))["slice_id"].dropna())
         if not known[run_id]:
             problems.append((row.line, f"expected a run of {workspace}. Received {run_id!r}"))
         elif slice_id not in known[run_id]:

@@ -44,7 +44,7 @@ SHORTCUT_SCHEMA: Final = pa.schema(
 
 _CHANGED: Final = ("blanked", "control", "only_box")
 _PROBED: Final = ("none", "glioma")
-_MIN_PROBED: Final = 8  # slices of a source that a probe needs to be trained and tested
+_MIN_PROBED: Final = 8  # groups of each source that a probe needs to be trained and tested
 _PROBE_FOLDS: Final = 3
 _MARGIN: Final = 0.1  # of the box's edges; the blank must not be the outline of the tumour
 
