@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import tempfile
@@ -80,6 +81,12 @@ def examine_models(settings: Settings) -> list[Check]:
             model = ClassificationModel(model_folder(settings.workspace, name), settings.threads)
         except ModelError as error:
             checks.append(Check(f"Model {name}", "fail", str(error)))
+        except OSError as error:
+            finding = (
+                f"{settings.workspace / 'models'}: expected a folder that can be looked into. "
+                f"Received: {os.strerror(error.errno or 0).lower()}."
+            )
+            checks.append(Check(f"Model {name}", "fail", finding))
         else:
             manifest = model.manifest
             side = manifest.input.side
@@ -91,11 +98,11 @@ def examine_models(settings: Settings) -> list[Check]:
 
 def examine_workspace(settings: Settings) -> list[Check]:
     """Check that the workspace can be written, by writing there, and has space."""
-    folder = _existing(settings.workspace.resolve())
     try:
         check_workspace(settings.workspace)
     except WorkspaceError as error:
         return [Check("Workspace", "fail", str(error))]
+    folder = _existing(settings.workspace.resolve())
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(bytes(_BLOCK))

@@ -21,6 +21,19 @@ def test_doctor_says_how_to_mend_a_damaged_model(tmp_path: Path) -> None:
     assert "Delete the file to use the shipped model" in failed[0].finding
 
 
+def test_doctor_names_a_workspace_that_no_path_can_lead_to(tmp_path: Path) -> None:
+    settings = Settings(workspace=tmp_path / ("w" * 300))
+    checks = [*examine_models(settings), *examine_workspace(settings)]
+    assert [(check.name, check.verdict) for check in checks] == [
+        ("Model mobilenet_v2", "fail"),
+        ("Model baseline", "fail"),
+        ("Workspace", "fail"),
+    ]
+    for check in checks:
+        assert check.finding.startswith(f"{settings.workspace}")
+        assert "Received: file name too long" in check.finding
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of a process are POSIX's")
 def test_doctor_finds_out_that_a_workspace_takes_no_more(tmp_path: Path) -> None:
     assert examine_workspace(Settings(workspace=tmp_path))[0].verdict != "fail"
