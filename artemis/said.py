@@ -80,12 +80,17 @@ def percent(share: float, step: int = 1) -> str:
     step : int
         Per cent between the values that are told apart; divides 100.
     """
-    rounded = step * math.floor(100 * share / step + 0.5) if step > 1 else round(100 * share)
+    rounded = in_steps(share, step)
     if rounded >= 100 and share < 1:
         return f">{100 - step}%"
     if rounded <= 0 and share > 0:
         return f"<{step}%"
     return f"{rounded}%"
+
+
+def in_steps(share: float, step: int) -> int:
+    """Return a share in [0, 1] as the nearest multiple of `step` per cent, wherever it is said."""
+    return step * math.floor(100 * share / step + 0.5) if step > 1 else round(100 * share)
 
 
 def confidence_step(ece: float | None) -> int:

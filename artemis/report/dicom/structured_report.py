@@ -38,6 +38,7 @@ from artemis.report.dicom.originals import SourceSlice, Study
 from artemis.report.dicom.uids import derived_uid
 from artemis.report.words import confidence_step, visible
 from artemis.runs import ModelRecord, RunRecord
+from artemis.said import in_steps
 
 SERIES_NUMBER: Final = 9301
 
@@ -211,7 +212,7 @@ def certainty_percent(confidence: float, step: int) -> int:
     step : int
         See `artemis.report.words.confidence_step`.
     """
-    return min(max(step * round(100 * confidence / step), step), 100 - step)
+    return min(max(in_steps(confidence, step), step), 100 - step)
 
 
 def _review(answer: Mapping[str, Any]) -> list[QualitativeEvaluation]:

@@ -231,7 +231,15 @@ def test_the_command_prints_what_it_wrote(copy: Path) -> None:
 
 @pytest.mark.parametrize(
     ("confidence", "step", "percent"),
-    [(0.934, 1, 93), (0.934, 5, 95), (0.999, 1, 99), (1.0, 10, 90), (0.001, 5, 5)],
+    [
+        (0.934, 1, 93),
+        (0.934, 5, 95),
+        (0.625, 5, 65),  # half way between two steps, as the page rounds it
+        (0.75, 10, 80),
+        (0.999, 1, 99),
+        (1.0, 10, 90),
+        (0.001, 5, 5),
+    ],
 )
 def test_certainty_is_no_finer_than_it_deserves_and_never_certain(
     confidence: float, step: int, percent: int
