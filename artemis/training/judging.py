@@ -314,10 +314,28 @@ def _agreement(
             of = np.sort(fair.slice_ids[sure & (fair.categories == category)])
             chosen += of[:_GOLDEN_PER_CATEGORY].tolist()
         write_text_atomic(path, json.dumps({"slice_ids": sorted(chosen)}, indent=1) + "\n")
-    golden = json.loads(path.read_text(encoding="utf-8"))["slice_ids"]
-    rows = np.flatnonzero(data.table["slice_id"].isin(golden).to_numpy() & split.test)
+    golden = data.table["slice_id"].isin(golden_slices(path)).to_numpy()
+    rows = np.flatnonzero(golden & split.test)
     pictures = {side: stack[rows] for side, stack in data.pictures.items()}
     return compare_answers(challenger.model, champion.model, pictures).agreement
+
+
+def golden_slices(path: Path) -> list[str]:
+    """Return the ids of the slices of a golden set.
+
+    Raises
+    ------
+    ModelError
+        If the file is damaged: it would otherwise end every retraining without a name.
+    """
+    try:
+        return [*map(str, json.loads(path.read_bytes())["slice_ids"])]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"{path}: expected the golden set as Artemis writes it. Received: "
+            f"{type(error).__name__}. Restore it from a backup, or delete it to have one made of "
+            "today's champion."
+        ) from error
 
 
 def _figures(evidence: Evidence, caveat: str) -> Evaluation:
