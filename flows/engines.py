@@ -255,8 +255,8 @@ def _check_workers(
             continue
         raise EngineError(
             f"{worker}: expected a worker with Artemis {__version__} and its extra `dask`, with "
-            "the same versions as here, that sees the batch and the workspace under the same "
-            "paths, or reaches the store, and reaches Prefect's API. Received: "
+            "the same code and versions as here, that sees the batch and the workspace under the "
+            "same paths, or reaches the store, and reaches Prefect's API. Received: "
             f"{received}. Install it there, mount the folders, give it AWS's variables, or set "
             "PREFECT_API_URL to a server that all machines reach, and start again."
         )

@@ -1,4 +1,4 @@
-"""What decides a run's rows beside its files, its models and its settings: the machine's versions.
+"""What decides a run's rows beside its files, models and settings: the machine's code and versions.
 
 Rows of one run must be made alike, whether by several workers or by several shards.
 """
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import cast
 
-from artemis.batches.batch import versions
+from artemis.batches.versions import versions
 from artemis.errors import EngineError
 from artemis.models.network import choose_runtime
 from artemis.runs import RunRecord
@@ -50,8 +50,8 @@ def check_alike(record: RunRecord) -> None:
     if found := differences(made_with(record)):
         raise EngineError(
             f"{platform.node()}: expected a machine that makes rows as the others of "
-            f"{record.run_id} do. Received a difference in {found}. Install the same versions on "
-            "every machine, and start the batch again."
+            f"{record.run_id} do. Received a difference in {found}. Install the same code and "
+            "versions on every machine, and start the batch again."
         )
 
 

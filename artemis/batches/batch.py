@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import platform
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
-from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel
 
-from artemis import __version__
 from artemis.batches.mirror import mirror_of
 from artemis.batches.own import own_outputs, passed_over
+from artemis.batches.versions import versions
 from artemis.errors import RunRecordError, StoreError
 from artemis.ingest.identity import IdentityKey
 from artemis.ingest.plan import Chunks, PlanEntry, list_batch, write_plan
@@ -43,19 +40,8 @@ from artemis.runs import (
     reports_root,
     write_record,
 )
-from artemis.settings import Runtime, Settings
+from artemis.settings import Settings
 from artemis.system.ending import end
-
-_VERSIONED: Final = (
-    "ai-edge-litert",
-    "nibabel",
-    "numpy",
-    "pandas",
-    "pillow",
-    "prefect",
-    "pyarrow",
-    "pydicom",
-)
 
 
 def plan_chunks(
@@ -279,16 +265,6 @@ def model_records(workspace: Path, models: Sequence[str]) -> list[ModelRecord]:
             )
         )
     return records
-
-
-def versions(runtime: Runtime = "litert") -> dict[str, str]:
-    """Return the versions of Artemis, of Python, and of what decides an outcome."""
-    also = () if runtime == "litert" else (runtime,)  # it reads the networks' files in any case
-    return {
-        "artemis-mri": __version__,
-        "python": platform.python_version(),
-        **{name: version(name) for name in (*_VERSIONED, *also)},
-    }
 
 
 def _rounded(figure: Interval | None) -> float | None:

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from artemis.answers.overlay import overlay_jpeg
-from artemis.batches.batch import model_records, versions, write_plans
+from artemis.batches.batch import model_records, write_plans
 from artemis.batches.classify import conclude_chunk, ingest_chunk, predict_chunk
+from artemis.batches.versions import versions
 from artemis.errors import NothingUsableError
 from artemis.ingest.identity import IdentityKey
 from artemis.ingest.plan import PlanEntry

@@ -16,7 +16,8 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from artemis.batches.batch import model_records, plan_chunks, versions
+from artemis.batches.batch import model_records, plan_chunks
+from artemis.batches.versions import versions
 from artemis.benchmark.path import WholePath
 from artemis.benchmark.peer_process import PeerProcess
 from artemis.benchmark.record import BenchmarkRecord, Check, Timing

@@ -20,6 +20,7 @@ def test_the_machine_that_began_a_run_makes_rows_like_it(record: RunRecord) -> N
     made = made_with(record)
     assert made["runtime"] == "litert in f32"
     assert {"version of artemis-mri", "version of pillow", "version of pydicom"} < made.keys()
+    assert made["version of artemis-mri sources"] == record.versions["artemis-mri sources"]
     assert differences(made) == ""
     check_alike(record)
 
@@ -37,5 +38,6 @@ def test_another_version_or_precision_is_named(record: RunRecord) -> None:
     assert (
         "Received a difference in runtime: litert in bf16 in the run, litert in f32 here; version "
         f"of pillow: 1.0 in the run, {record.versions['pillow']} here; version of seventh: 7 in "
-        "the run, none here. Install the same versions on every machine, and start the batch again."
+        "the run, none here. Install the same code and versions on every machine, and start the "
+        "batch again."
     ) in str(caught.value)

@@ -190,6 +190,10 @@ def _set(*path: str | int, to: Any) -> Callable[[dict[str, Any]], None]:
         (_set("settings", "review", "max_set_size", to=2), r"settings\.review\.max_set_size: 1"),
         (_set("versions", "pillow", to="1.0"), "version of pillow: .*, 1.0 in"),
         (
+            lambda record: record["versions"].update({"artemis-mri sources": "0" * 12}),
+            "version of artemis-mri sources: [0-9a-f]{12} in .*, 0{12} in",
+        ),
+        (
             _set("runtime", to="openvino in bf16, chosen"),
             "litert in f32 in .*, openvino in bf16 in",
         ),

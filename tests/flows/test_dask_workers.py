@@ -38,12 +38,12 @@ CHUNKS = {"ARTEMIS_CHUNK_SLICES": "4"}
 
 @contextmanager
 def dask(
-    command: str, folder: Path, *options: str, inside: Sequence[str] = ()
+    command: str, folder: Path, *options: str, inside: Sequence[str] = (), code: Path = ROOT
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a scheduler or a worker as a process of its own, in a working directory of its own."""
     folder.mkdir()
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
-    environment |= {"PYTHONPATH": str(ROOT), "PREFECT_HOME": str(folder), "DO_NOT_TRACK": "1"}
+    environment |= {"PYTHONPATH": str(code), "PREFECT_HOME": str(folder), "DO_NOT_TRACK": "1"}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [*inside, sys.executable, "-m", f"distributed.cli.dask_{command}", *options],
@@ -60,9 +60,9 @@ def dask(
 
 
 @contextmanager
-def worker(address: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+def worker(address: str, folder: Path, code: Path = ROOT) -> Iterator[subprocess.Popen[bytes]]:
     options = ["--host=127.0.0.1", "--nthreads=1", "--no-nanny", "--no-dashboard"]
-    with dask("worker", folder, address, *options) as process:
+    with dask("worker", folder, address, *options, code=code) as process:
         wait_until(lambda: b"Registered to" in (folder / "log").read_bytes(), process)
         yield process
 
@@ -306,6 +306,29 @@ def test_worker_with_other_versions_is_named(api: PrefectApi, cluster: str, tmp_
     words = r"tcp://\S+: .* one that makes rows otherwise: version of pillow: 1\.0 in the run, \d"
     with pytest.raises(EngineError, match=words), dask_workers(cluster, [tmp_path], None, made):
         pass
+
+
+def test_worker_with_other_code_of_the_same_version_is_named(
+    api: PrefectApi, pictures: Path, tmp_path: Path
+) -> None:
+    code = tmp_path / "code"
+    for name in ("artemis", "flows"):
+        shutil.copytree(ROOT / name, code / name, ignore=shutil.ignore_patterns("__pycache__"))
+    with (code / "artemis" / "preprocess.py").open("a") as module:
+        module.write("# a line more\n")
+    with (
+        start_scheduler(tmp_path / "scheduler") as address,
+        worker(address, tmp_path / "worker", code),
+    ):
+        workspace = tmp_path / "workspace"
+        answer = classify(pictures, workspace, "--engine", "dask", "--address", address)
+    assert answer.returncode == 1
+    words = (
+        r"makes rows otherwise: version of artemis-mri sources: (\w{12}) in the run, (\w{12}) he"
+    )
+    found = re.search(words, " ".join(answer.stderr.split()))
+    assert found is not None, answer.stderr
+    assert found[1] != found[2]
 
 
 def test_lack_of_workers_and_their_death_at_one_chunk_are_told_apart(
