@@ -30,7 +30,7 @@ from artemis.models.card.measured import (
     studies,
 )
 from artemis.models.card.outlines import outlines
-from artemis.models.card.sources import of_public_data, sources_table
+from artemis.models.card.sources import groups_of, of_public_data, sources_table
 from artemis.models.figures import figure, table_of
 from artemis.models.manifest import CROSS_VALIDATED, Manifest, load_manifest
 from artemis.said import class_words, confidence_step, percent
@@ -82,10 +82,11 @@ def cross_validated(manifest: Manifest) -> bool:
 
 
 def _summary(manifest: Manifest) -> str:
+    evaluation = manifest.evaluation
     return (
         f"Sorts a single slice of brain MRI into one of {len(manifest.categories)} categories, "
         f"{len(TUMORS)} tumour types by {len(PLANES)} planes. Measured on "
-        f"{manifest.evaluation.images:,} slices of {manifest.evaluation.groups:,} patient groups "
+        f"{evaluation.images:,} slices of {groups_of(manifest, evaluation.groups)} "
         "that whoever answered had not been trained on."
     )
 
@@ -154,9 +155,9 @@ def _data(manifest: Manifest) -> Section:
     training = manifest.training
     blocks = (
         Paragraph(
-            f"{training.images:,} images of {training.groups:,} patient groups were trained on. "
-            f"{training.label_corrections} labels of the whole set were corrected by the tumour "
-            "that the picture's own source gives."
+            f"{training.images:,} images of {groups_of(manifest, training.groups)} "
+            f"were trained on. {training.label_corrections} labels of the whole set were "
+            "corrected by the tumour that the picture's own source gives."
         ),
         Figures(sources_table(manifest), text=True),
         Figures(

@@ -15,7 +15,7 @@ from artemis.models.card.blocks import (
     Reliability,
     Section,
 )
-from artemis.models.card.sources import of_public_data
+from artemis.models.card.sources import groups_of, of_public_data
 from artemis.models.evidence_map import CAPTION, gives_evidence
 from artemis.models.figures import (
     class_table,
@@ -67,10 +67,10 @@ def figures(manifest: Manifest) -> Section:
     evaluation = manifest.evaluation
     blocks = (
         Paragraph(
-            f"{evaluation.images:,} images of {evaluation.groups:,} patient groups; every figure "
-            "with its 95% interval by bootstrap over the groups. A class that is never missed has "
-            "an interval from 1 to 1: that is all that the method can say of few slices, and no "
-            f"certainty.{few_groups(evaluation.groups)}",
+            f"{evaluation.images:,} images of {groups_of(manifest, evaluation.groups)}; every "
+            "figure with its 95% interval by bootstrap over the groups. A class that is never "
+            "missed has an interval from 1 to 1: that is all that the method can say of few "
+            f"slices, and no certainty.{few_groups(evaluation.groups)}",
             note=True,
         ),
         Figures(metrics_table(evaluation.metrics, _RIGHT)),

@@ -51,6 +51,13 @@ def of_public_data(manifest: Manifest) -> bool:
     return "cheng" in sources and sources <= _PUBLIC
 
 
+def groups_of(manifest: Manifest, count: int) -> str:
+    """Return a number of groups in words, which claim no more patients than are known."""
+    if of_public_data(manifest):
+        return f"{count:,} patient groups"
+    return f"{count:,} groups (patients, as far as they are known)"
+
+
 def sources_table(manifest: Manifest) -> Table:
     """Return each source with its images, what it is, and its licence."""
     training, measured = manifest.training.per_source, manifest.evaluation.per_source

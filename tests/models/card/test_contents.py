@@ -62,10 +62,27 @@ def test_a_card_of_other_data_says_nothing_of_the_public_ones(
     assert "Figures are of public data" not in card_page(card)
 
 
+def test_a_card_of_other_data_claims_no_more_patients_than_are_known(full: Manifest) -> None:
+    """Pictures may have come without patients; then groups are copies and slices of one file."""
+    training = full.training.model_copy(update={"per_source": {"ward 7": 60}})
+    card = build_card(full.model_copy(update={"training": training}))
+    assert card.summary.endswith(
+        "Measured on 240 slices of 60 groups (patients, as far as they are known) that whoever "
+        "answered had not been trained on."
+    )
+    told = f"{training.groups:,} groups (patients, as far as they are known) were trained on."
+    assert told in words(section(card, "data"))
+    assert "240 images of 60 groups (patients, as f" in words(section(card, "figures"))
+    outlined = tables(section(card, "outlines"))["CLAIM, update of 2024 (Tejani et al.), 44 items"]
+    (disjoint,) = (row for row in outlined if row[0] == "19, 20")
+    assert disjoint[2:] == ("yes", "Protocol: by patient, as far as patients are known")
+
+
 def test_a_card_of_the_public_data_names_them(shipped: Path) -> None:
     card = read_card(shipped)
     assert KNOWN_LIMITS[0] in str(section(card, "limits"))
     assert "the public collections hold no such record" in str(section(card, "outlines"))
+    assert "of 564 patient groups that whoever answered" in card.summary
     assert "Figures are of public data" in card_page(card)
 
 
