@@ -22,8 +22,6 @@ from artemis.models.manifest import Evaluation
 from artemis.models.runtime import softmax
 from artemis.progress import report_progress
 from artemis.system.locks import exclusive
-from artemis.training.figures.calibrate import cross_fitted
-from artemis.training.figures.confidence import calibration_error
 from artemis.training.figures.evaluate import evaluate
 from artemis.training.figures.localisation import summarise as summarise_maps
 from artemis.training.figures.out_of_fold import PART_SCHEMA, logits_of, read_frame
@@ -38,7 +36,7 @@ from artemis.training.network.fit import Fitted, fit, rebuild
 from artemis.training.network.recipes import Recipe
 from artemis.training.network.weights import save_weights
 from artemis.training.shortcuts import SHORTCUT_SCHEMA, summarise
-from artemis.training.train import Means, samples_of
+from artemis.training.train import Means, samples_of, temperature_of
 
 _LOOK_AGAIN: Final = 5.0  # seconds until folds that others work at are looked for again
 _WAITING: Final = "waiting for folds that other processes train"
@@ -238,16 +236,18 @@ def _measure(
 
 
 def calibrated_across(predictions: pd.DataFrame) -> NDArray[np.float32]:
-    """Return probabilities, ``(n, 12)``, each fold's at a temperature fitted on the others.
+    """Return probabilities, ``(n, 12)``, each fold's at a temperature chosen on the others.
 
-    As a model is served: where that makes the calibration error worse than no temperature, there
-    is none.
+    As a model is served: where the likeliest is not seen to help there, there is none. A single
+    fold has no others, so it stays as it is.
     """
-    logits, categories = logits_of(predictions), predictions["category"].to_numpy()
-    crossed = cross_fitted(logits, categories, predictions["fold"].to_numpy())
-    plain = softmax(logits)
-    worse = calibration_error(crossed, categories) > calibration_error(plain, categories)
-    return plain if worse else crossed
+    scaled = logits_of(predictions).copy()  # of one block, pandas gives its own
+    folds = predictions["fold"].to_numpy()
+    for fold in set(folds.tolist()):
+        mine = folds == fold
+        if not mine.all():
+            scaled[mine] /= np.float32(temperature_of(predictions[~mine]).value)
+    return softmax(scaled)
 
 
 def measured_together(outcomes: Mapping[str, Outcome], weight: float) -> dict[str, Outcome] | None:

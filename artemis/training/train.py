@@ -17,7 +17,12 @@ from artemis.models.manifest import CROSS_VALIDATED, Evaluation
 from artemis.models.ood import fit_reference
 from artemis.models.runtime import softmax
 from artemis.progress import report_progress
-from artemis.training.figures.calibrate import choose_temperature, cross_fitted, group_parts
+from artemis.training.figures.calibrate import (
+    Temperature,
+    choose_temperature,
+    cross_fitted,
+    group_parts,
+)
 from artemis.training.figures.conformal import fit_sets
 from artemis.training.figures.out_of_fold import (
     PART_SCHEMA,
@@ -273,7 +278,7 @@ def calibrate_on(predictions: pd.DataFrame, words: str) -> Calibration:
     categories = predictions["category"].to_numpy()
     logits, parts = logits_of(predictions), parts_of(predictions)
     groups, scores = _dealt_groups(predictions), predictions["ood_score"].to_numpy(np.float32)
-    temperature = choose_temperature(logits, categories, parts)
+    temperature = temperature_of(predictions)
     return Calibration(
         temperature=temperature.value,
         threshold=distance_limit(scores),
@@ -289,6 +294,12 @@ def calibrate_on(predictions: pd.DataFrame, words: str) -> Calibration:
             words,
         ),
     )
+
+
+def temperature_of(predictions: pd.DataFrame) -> Temperature:
+    """Return what `choose_temperature` says of out-of-fold predictions."""
+    categories = predictions["category"].to_numpy()
+    return choose_temperature(logits_of(predictions), categories, parts_of(predictions))
 
 
 def parts_of(predictions: pd.DataFrame) -> NDArray[np.int64]:

@@ -14,8 +14,10 @@ import pytest
 pytest.importorskip("tensorflow", reason="needs the extra `train`")
 
 from artemis.errors import TrainingDataError
+from artemis.models.runtime import softmax
 from artemis.progress import Progress, listening
 from artemis.system.locks import exclusive
+from artemis.training.figures.out_of_fold import LOGIT_COLUMNS
 from artemis.training.figures.tables import describe
 from artemis.training.folds import plan
 from artemis.training.labelled.dataset import TrainingSet
@@ -97,6 +99,30 @@ def test_random_split_tests_a_tenth_of_the_images_three_times(squares: TrainingS
     assert [int(fold.test.sum()) for fold in folds] == [24, 24, 24]
     assert all((fold.train ^ fold.test).all() for fold in folds)
     assert not (folds[0].test == folds[1].test).all()
+
+
+@pytest.mark.parametrize("folds", [2, 5])
+def test_a_fold_is_served_as_the_others_say_whatever_is_true_of_it(folds: int) -> None:
+    random = np.random.default_rng(2)
+    logits = random.normal(size=(2000, 12)) * 2
+    right = (logits + random.gumbel(size=logits.shape)).argmax(axis=1)  # drawn as likely as said
+    predictions = pd.DataFrame((logits / 2).astype(np.float32), columns=LOGIT_COLUMNS)
+    predictions["slice_id"] = [f"{k:064x}" for k in range(2000)]
+    predictions["group"] = [f"g{k // 20}" for k in range(2000)]
+    predictions["fold"] = np.arange(2000) // 20 % folds
+    mine = predictions["fold"] == 0
+    wrong = np.where(mine, logits.argmin(axis=1), right)
+    ours = calibrated_across(predictions.assign(category=right))
+    assert ours.max(axis=1).mean() == pytest.approx(softmax(logits).max(axis=1).mean(), abs=0.02)
+    theirs = calibrated_across(predictions.assign(category=wrong))
+    assert np.array_equal(ours[mine], theirs[mine])
+
+
+def test_a_single_fold_is_served_without_a_temperature() -> None:
+    logits = np.eye(12, dtype=np.float32)
+    predictions = pd.DataFrame(logits, columns=LOGIT_COLUMNS)
+    predictions = predictions.assign(category=np.arange(12), group="g", slice_id="0", fold=0)
+    assert np.array_equal(calibrated_across(predictions), softmax(logits))
 
 
 def test_patient_protocol_measures_every_slice_once_and_is_not_run_twice(
