@@ -36,6 +36,12 @@ def test_pictures_and_links_exist() -> None:
         assert (ROOT / target).is_file(), target
 
 
+def test_every_column_that_a_manifest_may_have_is_named() -> None:
+    from artemis.training.labelled.manifest_file import LABEL_COLUMNS
+
+    assert {name for name in LABEL_COLUMNS if f"`{name}`" not in README} == {"study"}  # of headers
+
+
 def test_commands_named_exist() -> None:
     import cli
 
