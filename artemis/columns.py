@@ -89,7 +89,9 @@ STUDIES: Final[Mapping[str, str]] = {
 }
 
 THUMBNAILS: Final[Mapping[str, str]] = {
-    "slice_id": "as in `slices`",
+    "slice_id": "as in `slices`; copies share one, and may be shown otherwise, by another window",
+    "path": _PATH,
+    "frame": _FRAME,
     "jpeg": "the whole slice, small, as JPEG",
     "overlay": "the same with the evidence of the first model that maps it",
     "view_jpeg": "what the models see of it, larger, of slices to be looked at first",

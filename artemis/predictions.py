@@ -1,7 +1,7 @@
 """The Parquet tables of a run: their schemas, an atomic writer, and a reader.
 
 `slices` holds a row for every slice found, also those refused or failed;
-`predictions` a row for every classified slice and model; `thumbnails` the small
+`predictions` a row for every classified slice and model; `thumbnails` its small
 pictures that reports show, those with the evidence of the first model that maps it, and larger
 ones of what a human should look at first; `studies` a row for every series and study of several
 slices, and model; `truth` the labels that a report was given. Column names are the public
@@ -89,6 +89,8 @@ PREDICTIONS_SCHEMA: Final = pa.schema(
 THUMBNAILS_SCHEMA: Final = pa.schema(
     [
         pa.field("slice_id", pa.string(), nullable=False),
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("frame", pa.int32(), nullable=False),
         pa.field("jpeg", pa.binary(), nullable=False),
         pa.field("overlay", pa.binary()),
         pa.field("view_jpeg", pa.binary()),

@@ -112,7 +112,7 @@ def ingest_chunk(
     entries = read_plan(run.plan / part_name(chunk))
     identity = IdentityKey.load_or_create(run.workspace / IDENTITY_KEY)
     rows: list[dict[str, Any]] = []
-    thumbnails: dict[str, dict[str, Any]] = {}
+    thumbnails: list[dict[str, Any]] = []
     inputs: dict[int, list[NDArray[np.uint8]]] = {side: [] for side in sides}
     settings = record.settings.ingest
     for found in read_chunk(Path(record.batch), entries, settings, identity, may_read):
@@ -122,10 +122,8 @@ def ingest_chunk(
             box = square_box(found.pixels)
             for side in sides:
                 inputs[side].append(model_input(found.pixels, side, box))
-            slice_id = found.row["slice_id"]
-            thumbnails[slice_id] = thumbnail_row(
-                slice_id, found.pixels, box, record.settings.thumbnail_side
-            )
+            side_shown = record.settings.thumbnail_side
+            thumbnails.append(thumbnail_row(found.row, found.pixels, box, side_shown))
     classifiable = [row for row in rows if row["status"] == "ok"]
     scratch = ChunkPaths.of(run, chunk)
     for side, pictures in inputs.items():
@@ -134,7 +132,7 @@ def ingest_chunk(
             np.save(stream, stacked, allow_pickle=False)
     with atomic_path(scratch.rows) as temporary:
         temporary.write_text(json.dumps(classifiable), encoding="utf-8")
-    keep_thumbnails(scratch.thumbnails, list(thumbnails.values()))
+    keep_thumbnails(scratch.thumbnails, thumbnails)
     write_part(run.slices / part_name(chunk), rows, SLICES_SCHEMA)
     return count_slices(rows)
 
@@ -194,8 +192,8 @@ def conclude_chunk(run: RunPaths, record: RunRecord, chunk: int) -> int:
     outputs = {model.name: _read_outputs(scratch, model) for model in record.models}
     parts = {model.name: _predictions(record, model, rows, outputs) for model in record.models}
     first = next(iter(parts.values()), [])
-    views = _views(scratch, record, rows, doubtful_slices(first))
-    thumbnails = finished_thumbnails(scratch.thumbnails, _evidence(scratch, record, rows), views)
+    views = _views(scratch, record, doubtful_slices(first))
+    thumbnails = finished_thumbnails(scratch.thumbnails, _evidence(scratch, record), views)
     write_part(run.thumbnails / part_name(chunk), thumbnails, THUMBNAILS_SCHEMA)
     for name, part in parts.items():
         write_part(run.predictions(name) / part_name(chunk), part, PREDICTIONS_SCHEMA)
@@ -223,26 +221,23 @@ def _predictions(
 
 
 def _views(
-    scratch: ChunkPaths, record: RunRecord, rows: list[dict[str, Any]], wanted: Sequence[str]
-) -> dict[str, NDArray[np.uint8]]:
-    """Return the largest model inputs of some slices, by slice id; none where all are small."""
+    scratch: ChunkPaths, record: RunRecord, wanted: Sequence[int]
+) -> dict[int, NDArray[np.uint8]]:
+    """Return the largest model inputs of some slices, by place; none where all are small."""
     side = max((model.side for model in record.models), default=0)
     if not wanted or side <= record.settings.thumbnail_side:
         return {}
     pictures = np.load(scratch.pictures(side), mmap_mode="r", allow_pickle=False)
-    places = {row["slice_id"]: index for index, row in enumerate(rows)}
-    return {slice_id: np.array(pictures[places[slice_id]]) for slice_id in wanted}
+    return {place: np.array(pictures[place]) for place in wanted}
 
 
-def _evidence(
-    scratch: ChunkPaths, record: RunRecord, rows: list[dict[str, Any]]
-) -> dict[str, NDArray[np.float32]]:
-    """Return the evidence of the first model that maps it, by slice id."""
+def _evidence(scratch: ChunkPaths, record: RunRecord) -> Sequence[NDArray[np.float32]]:
+    """Return the evidence of the first model that maps it, slice by slice; nothing if none does."""
     model = next((model.name for model in record.models if model.evidence_maps), None)
     if model is None:
-        return {}
+        return []
     with np.load(scratch.outputs(model), allow_pickle=False) as arrays:
-        return {row["slice_id"]: one for row, one in zip(rows, arrays["evidence"], strict=True)}
+        return [*arrays["evidence"]]
 
 
 @dataclass(frozen=True, slots=True)

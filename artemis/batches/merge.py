@@ -14,7 +14,7 @@ from typing import Any, Final
 from artemis.answers.studies import write_studies
 from artemis.batches.alike import made_with
 from artemis.batches.batch import conclude_run, recording_failure, write_plans
-from artemis.batches.merge_tables import SLICES, THUMBNAILS, ShardTables, first_of_each, joined
+from artemis.batches.merge_tables import SLICES, THUMBNAILS, ShardTables, joined
 from artemis.errors import MergeError
 from artemis.ingest.identity import IdentityKey
 from artemis.ingest.plan import Chunks, PlanEntry
@@ -285,6 +285,6 @@ def _write_chunk(
         return joined([tables[name] for tables in taken], run.run_id)
 
     write_table(run.slices / part, of_all(SLICES))
-    write_table(run.thumbnails / part, first_of_each(of_all(THUMBNAILS)))
+    write_table(run.thumbnails / part, of_all(THUMBNAILS))
     for model in record.models:
         write_table(run.predictions(model.name) / part, of_all(model.name))

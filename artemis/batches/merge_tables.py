@@ -58,7 +58,7 @@ class ShardTables:
         """Return what is left of the rows of slices before `stop`, a position in the batch.
 
         By ``slices``, ``thumbnails``, and a model's name for its predictions; each with the
-        column `POSITION`. Of thumbnails there is a row for every classified slice.
+        column `POSITION`.
 
         Raises
         ------
@@ -91,18 +91,20 @@ class ShardTables:
         loaded = {SLICES: _placed(slices, positions)}
         for model in self._models:
             path = self.run.predictions(model) / part
-            predictions = read_part(path, PREDICTIONS_SCHEMA)
-            self._check(path, predictions["slice_id"].to_pylist(), ok["slice_id"].to_pylist())
-            loaded[model] = _placed(predictions, ok_positions)
+            loaded[model] = self._of_each(path, PREDICTIONS_SCHEMA, ok, ok_positions)
         path = self.run.thumbnails / part
-        thumbnails = read_part(path, THUMBNAILS_SCHEMA)
-        # One for several slices of the same pixels; each gets its own, to be divided anew.
-        found = pc.index_in(ok["slice_id"], value_set=thumbnails["slice_id"].combine_chunks())
-        self._check(path, found.null_count, 0)
-        loaded[THUMBNAILS] = _placed(thumbnails.take(found), ok_positions)
+        loaded[THUMBNAILS] = self._of_each(path, THUMBNAILS_SCHEMA, ok, ok_positions)
         for name, table in loaded.items():
             held = self._held.get(name)
             self._held[name] = table if held is None else pa.concat_tables([held, table])
+
+    def _of_each(
+        self, path: Path, schema: pa.Schema, ok: pa.Table, positions: NDArray[np.int64]
+    ) -> pa.Table:
+        """Return a part that has a row for each classified slice."""
+        table = read_part(path, schema)
+        self._check(path, table["slice_id"].to_pylist(), ok["slice_id"].to_pylist())
+        return _placed(table, positions)
 
     def _check(self, path: Path, received: Any, expected: Any) -> None:
         if received != expected:
@@ -137,9 +139,3 @@ def joined(tables: Sequence[pa.Table], run_id: str) -> pa.Table:
         field = table.schema.field(at)
         table = table.set_column(at, field, pa.array([run_id] * len(table), type=field.type))
     return table
-
-
-def first_of_each(thumbnails: pa.Table) -> pa.Table:
-    """Return a row for each slice id, the first, in order."""
-    _, first = np.unique(thumbnails["slice_id"].to_pylist(), return_index=True)
-    return thumbnails.take(pa.array(np.sort(first)))

@@ -28,9 +28,12 @@ VIEWS: Final = 40
 As many as a report shows in full: the most doubtful of a run are among those of its chunks.
 """
 
+_OF_SLICE: Final = ("slice_id", "path", "frame")
 _SCRATCH_SCHEMA: Final = pa.schema(
     [
         pa.field("slice_id", pa.string(), nullable=False),
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("frame", pa.int32(), nullable=False),
         pa.field("jpeg", pa.binary(), nullable=False),
         pa.field("width", pa.int32(), nullable=False),
         *(pa.field(name, pa.int32(), nullable=False) for name in ("left", "top", "side")),
@@ -39,14 +42,14 @@ _SCRATCH_SCHEMA: Final = pa.schema(
 
 
 def thumbnail_row(
-    slice_id: str, pixels: NDArray[np.uint8], box: SquareBox, side: int
+    slice_row: Mapping[str, Any], pixels: NDArray[np.uint8], box: SquareBox, side: int
 ) -> dict[str, Any]:
     """Return what is kept of a slice until its evidence is known.
 
     Parameters
     ----------
-    slice_id : str
-        Of the slice.
+    slice_row : mapping
+        The slice's row of `slices`.
     pixels : ndarray, (h, w), uint8
         Grey picture.
     box : SquareBox
@@ -57,7 +60,7 @@ def thumbnail_row(
     image = Image.fromarray(pixels)
     image.thumbnail((side, side), Image.Resampling.BILINEAR)
     return {
-        "slice_id": slice_id,
+        **{name: slice_row[name] for name in _OF_SLICE},
         "jpeg": jpeg_bytes(image),
         "width": pixels.shape[1],
         "left": box.left,
@@ -71,48 +74,52 @@ def keep_thumbnails(target: Path, rows: list[dict[str, Any]]) -> None:
     write_part(target, rows, _SCRATCH_SCHEMA)
 
 
-def doubtful_slices(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the ids of the `VIEWS` most doubtful slices that need review, each once.
+def doubtful_slices(rows: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Return the places of the `VIEWS` most doubtful slices that need review, copies once.
 
     Parameters
     ----------
     rows : sequence of mapping
         A chunk's predictions of the run's first model.
     """
-    doubtful = sorted((row for row in rows if row["needs_review"]), key=lambda row: -row["doubt"])
-    return list(dict.fromkeys(row["slice_id"] for row in doubtful))[:VIEWS]
+    doubtful = [place for place, row in enumerate(rows) if row["needs_review"]]
+    first: dict[str, int] = {}
+    for place in sorted(doubtful, key=lambda place: -rows[place]["doubt"]):
+        first.setdefault(rows[place]["slice_id"], place)
+    return [*first.values()][:VIEWS]
 
 
 def finished_thumbnails(
     kept: Path,
-    evidence: Mapping[str, NDArray[np.float32]],
-    views: Mapping[str, NDArray[np.uint8]],
+    evidence: Sequence[NDArray[np.float32]],
+    views: Mapping[int, NDArray[np.uint8]],
 ) -> list[dict[str, Any]]:
     """Return the rows of the table `thumbnails`.
 
     `jpeg` is the whole slice, small, and `overlay` the same with its evidence. `view_jpeg` is
     what the models see of it, larger, and `view_evidence` a PNG of the evidence alone, to be
-    laid over that; both are missing for slices without a view.
+    laid over that; both are missing for slices without a view. Every slice has a row: what has
+    the same pixels may be shown otherwise, by another window.
 
     Parameters
     ----------
     kept : Path
         Written by `keep_thumbnails`.
-    evidence : mapping of str to ndarray, (h, w), float32
-        By slice id, see `artemis.models.evidence_map.tumor_evidence`; a slice without it, or
-        without any place above zero, has no overlay.
-    views : mapping of str to ndarray, (side, side), uint8
-        Model inputs of the slices that get a larger picture, by slice id.
+    evidence : sequence of ndarray, (h, w), float32
+        Of each row, see `artemis.models.evidence_map.tumor_evidence`, or empty where no model
+        maps it; a slice without any place above zero has no overlay.
+    views : mapping of int to ndarray, (side, side), uint8
+        Model inputs of the slices that get a larger picture, by the place of their row.
     """
-    some = {slice_id: one for slice_id, one in evidence.items() if one.max() > 0}
+    some = {place: one for place, one in enumerate(evidence) if one.max() > 0}
     return [
         {
-            "slice_id": row["slice_id"],
+            **{name: row[name] for name in _OF_SLICE},
             "jpeg": row["jpeg"],
-            "overlay": _overlay(row, some.get(row["slice_id"])),
-            **_view(views.get(row["slice_id"]), some.get(row["slice_id"])),
+            "overlay": _overlay(row, some.get(place)),
+            **_view(views.get(place), some.get(place)),
         }
-        for row in pq.ParquetFile(kept).read().to_pylist()
+        for place, row in enumerate(pq.ParquetFile(kept).read().to_pylist())
     ]
 
 

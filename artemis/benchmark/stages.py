@@ -40,6 +40,7 @@ REPORT: Final = "report"
 SPREADABLE: Final = (DECODE, PREPROCESS, PARQUET, REPORT)
 """Stages that all cores could share, each measured on one; reading is part of decoding."""
 
+_NO_SLICE: Final = {"slice_id": "", "path": "", "frame": 0}
 _RUNTIMES_ALIKE: Final = {"f32": 1e-2, "bf16": 0.25}
 """Largest difference of a probability by what a runtime calculates with; bfloat16 has 8 bits."""
 
@@ -117,7 +118,7 @@ class Stages:
             box = square_box(pixels)
             for side in sides:
                 inputs[side].append(model_input(pixels, side, box))
-            thumbnail_row("", pixels, box, self.settings.thumbnail_side)
+            thumbnail_row(_NO_SLICE, pixels, box, self.settings.thumbnail_side)
         self._inputs = {side: np.stack(pictures) for side, pictures in inputs.items()}
 
     def predict(self, model: ModelRecord, runtime: Runtime | None = None) -> None:

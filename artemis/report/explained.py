@@ -84,7 +84,7 @@ def _look(item: SliceItem) -> str:
 
 def pictures(explanation: Explanation, data: RunData, item: SliceItem) -> list[Picture]:
     """Return the picture as it is, then each overlay."""
-    plain = data.thumbnails[item.slice_id]
+    plain = data.thumbnails[item.picture]
     return [
         Picture(
             "The slice as it was read, before it is cut to the head.",

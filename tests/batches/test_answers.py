@@ -81,7 +81,7 @@ def concluded_run(tmp_path: Path) -> RunPaths:
     seen = np.arange(3, dtype=np.uint8)[:, None, None] * np.ones((160, 160), dtype=np.uint8) * 60
     np.save(scratch.pictures(160), seen)
     box = SquareBox(0, 0, 256)
-    small = [thumbnail_row(f"{k}", np.zeros((256, 256), np.uint8), box, 112) for k in range(3)]
+    small = [thumbnail_row(row, np.zeros((256, 256), np.uint8), box, 112) for row in rows]
     keep_thumbnails(scratch.thumbnails, small)
     assert conclude_chunk(run, record, 0) == 2
     return run

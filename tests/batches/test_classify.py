@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import shutil
+from base64 import b64encode
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,13 @@ from PIL import Image
 from artemis.answers.studies import write_studies
 from artemis.labels import CATEGORY_NAMES, PROBABILITY_COLUMNS
 from artemis.predictions import read_studies, read_table
-from artemis.report.run.build import report_page
+from artemis.report.run.build import build_report, report_page
 from artemis.report.run.data import load_run
 from artemis.settings import Runtime
 from tests.classified import classify
 from tests.exported import export_mapping_model
+from tests.ingest.builders import head, mr, save
+from tests.report.parsing import Page, shots
 
 
 @pytest.fixture
@@ -101,6 +104,31 @@ def test_the_samples_hold_a_series_and_a_volume(samples: Path, tmp_path: Path) -
     page = report_page(data)
     assert page.count('class="study"') == 2
     assert "Probability of" in page
+
+
+def test_files_of_the_same_pixels_and_other_windows_are_each_shown_as_classified(
+    tmp_path: Path,
+) -> None:
+    batch = tmp_path / "batch"
+    pixels = head(128)
+    for name, centre in {"1_dim": 8000, "2_copy_of_dim": 8000, "3_bright": 1000}.items():
+        window = {"WindowCenter": centre, "WindowWidth": 2 * centre}
+        save(batch / f"{name}.dcm", mr(pixels, SeriesInstanceUID=None, **window))
+    run, _ = classify(batch, tmp_path / "workspace", ["baseline"])
+    table = read_table(run.root, "thumbnails")
+    assert table["slice_id"].nunique() == 1
+    assert table["path"].tolist() == ["1_dim.dcm", "2_copy_of_dim.dcm", "3_bright.dcm"]
+    greys = [np.asarray(Image.open(io.BytesIO(one))).mean() for one in table["jpeg"]]
+    assert greys[0] == greys[1] < 0.7 * greys[2]
+
+    page = Page(build_report(run.root, tmp_path / "index.html"))
+    rows = page.by_id("table-slices").findall("./tbody/tr")
+    shown = [[one.get("href") for one in row.iter("use")] for row in rows]
+    embedded = [page.by_id(one[0][1:]).get("href") if one else "" for one in shown]
+    expected = [b64encode(one).decode() for one in table["jpeg"]]
+    assert embedded[0].endswith(expected[0])
+    assert embedded[2].endswith(expected[2])
+    assert not shots(rows[1])  # the same as the first
 
 
 @pytest.mark.slow

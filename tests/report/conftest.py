@@ -83,7 +83,8 @@ def slice_row(path: str, frame: int = 0, **values: Any) -> dict[str, Any]:
 
 def thumbnail_row(slice_id: str, small: bytes, **values: Any) -> dict[str, Any]:
     """Return a row of ``thumbnails``; a picture not given is missing."""
-    row = dict.fromkeys(THUMBNAILS_SCHEMA.names) | {"slice_id": slice_id, "jpeg": small}
+    row: dict[str, Any] = dict.fromkeys(THUMBNAILS_SCHEMA.names)
+    row.update(slice_id=slice_id, path=f"{slice_id}.png", frame=0, jpeg=small)
     return row | values
 
 
@@ -142,7 +143,7 @@ def typical_tables(ok: int, models: Sequence[str] = MODELS, *, rejected: bool = 
             sharpness=float(rng.gamma(4, 60)),
         )
         tables.slices.append(row)
-        tables.thumbnails.append(thumbnail_row(slice_id, jpeg(index % 50)))
+        tables.thumbnails.append(thumbnail_row(slice_id, jpeg(index % 50), path=row["path"]))
         for order, model in enumerate(models):
             tables.predictions[model].append(_typical_prediction(row, model, order, index, ok))
     if rejected:

@@ -272,5 +272,5 @@ def _unmatched(run: str, mine: _Side, other: _Side) -> list[dict[str, Any]]:
 def _thumbnails(run_dirs: Sequence[Path], wanted: set[str]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for run_dir in run_dirs:
-        found |= take(stored_pictures(run_dir)["jpeg"], wanted - found.keys())
+        found |= take(stored_pictures(run_dir).columns["jpeg"], wanted - found.keys())
     return found

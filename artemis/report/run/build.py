@@ -105,7 +105,7 @@ def slice_page_texts(
     """
     for index, page in enumerate(pages):
         thumbnails = embedded_thumbnails(data, rows=page.rows)
-        pictured = {item.slice_id for item in page.rows if item.slice_id in data.thumbnails}
+        pictured = {item.picture for item in page.rows if item.picture in data.thumbnails}
         text = render_page(
             "slices.html.j2",
             page=page,
@@ -137,7 +137,7 @@ def page_frame(
         "limits": limit_facts(),
         "thumbnails": thumbnails,
         "card_pictures": shown or {},
-        "pictures": {slice_id: f"p{n}" for n, slice_id in enumerate(thumbnails, start=1)},
+        "pictures": {name: f"p{n}" for n, name in enumerate(thumbnails, start=1)},
         "thumbnails_left_out": len(data.thumbnails) - len(thumbnails),
         "no_picture": _NO_PICTURE,
         "pages": pages,

@@ -43,7 +43,7 @@ class CardPicture:
 def card_pictures(
     data: RunData, cards: Sequence[SliceItem], characters: int
 ) -> dict[str, CardPicture]:
-    """Return the pictures of the cards by slice id, in their order, as many as fit.
+    """Return the pictures of the cards by `SliceItem.picture`, in their order, as many as fit.
 
     Larger ones for the first `VIEWS` at most.
 
@@ -56,21 +56,21 @@ def card_pictures(
     characters : int
         Largest sum of the lengths of all addresses.
     """
-    ids = list(dict.fromkeys(item.slice_id for item in cards))
-    views, evidence = take(data.views, ids[:VIEWS]), take(data.view_evidence, ids[:VIEWS])
-    overlays = take(data.overlays, (slice_id for slice_id in ids if slice_id not in views))
+    names = list(dict.fromkeys(item.picture for item in cards))
+    views, evidence = take(data.views, names[:VIEWS]), take(data.view_evidence, names[:VIEWS])
+    overlays = take(data.overlays, (name for name in names if name not in views))
     chosen: dict[str, CardPicture] = {}
     left = characters
-    for number, slice_id in enumerate(ids, start=1):
+    for number, name in enumerate(names, start=1):
         one = CardPicture(
             number,
-            view=_address("jpeg", views.get(slice_id)),
-            evidence=_address("png", evidence.get(slice_id)) if slice_id in views else None,
-            overlay=_address("jpeg", overlays.get(slice_id)),
+            view=_address("jpeg", views.get(name)),
+            evidence=_address("png", evidence.get(name)) if name in views else None,
+            overlay=_address("jpeg", overlays.get(name)),
         )
         if one.characters > left:
             break
-        chosen[slice_id] = one
+        chosen[name] = one
         left -= one.characters
     return chosen
 

@@ -43,8 +43,8 @@ def contact_view(data: RunData) -> dict[str, Any]:
             continue
         once: dict[str, SliceItem] = {}
         for item in sorted(items, key=lambda item: (-item.doubt, item.number)):
-            if item.slice_id in pictured:
-                once.setdefault(item.slice_id, item)
+            if item.picture in pictured:
+                once.setdefault(item.picture, item)
         groups.append(Group(sentence(words), len(items), list(once.values())))
     return {"groups": groups, "empty": listed(empty, "or")}
 

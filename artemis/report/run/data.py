@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -45,11 +45,11 @@ class RunData:
     items : tuple of SliceItem
         Every slice found, in the order of the chunks.
     thumbnails : mapping of str to bytes
-        JPEG files by slice id.
+        JPEG files by `SliceItem.picture`.
     overlays : mapping of str to bytes
-        JPEG files with the evidence of `mapping_model`, by slice id.
+        JPEG files with the evidence of `mapping_model`, by the same.
     views, view_evidence : mapping of str to bytes
-        Larger pictures of the most doubtful slices, as the models see them, by slice id: JPEG
+        Larger pictures of the most doubtful slices, as the models see them, by the same: JPEG
         files, and PNG files with the evidence alone to be laid over them.
     studies : tuple of StudyEntry
         Answers for series and studies of several slices.
@@ -91,21 +91,23 @@ class RunData:
         )
 
     @cached_property
-    def copies(self) -> dict[str, list[int]]:
-        """Numbers of the slices of the same pixels, ascending, by slice id."""
-        numbers: dict[str, list[int]] = {}
+    def copies(self) -> dict[str, list[SliceItem]]:
+        """Slices of the same pixels, in the run's order, by slice id."""
+        copies: dict[str, list[SliceItem]] = {}
         for item in self.items:
-            numbers.setdefault(item.slice_id, []).append(item.number)
-        return numbers
+            copies.setdefault(item.slice_id, []).append(item)
+        return copies
 
     def copy_words(self, item: SliceItem) -> str | None:
         """Return which slices are of the same pixels, ``same picture as slices 4 and 9``."""
-        others = [str(number) for number in self.copies[item.slice_id] if number != item.number]
-        if not others:
-            return None
-        more = len(others) - _COPIES_NAMED
-        named = others[:_COPIES_NAMED] + ([f"{more} more"] if more > 0 else [])
-        return f"same picture as slice{'s' * (len(others) > 1)} {joined(named)}"
+        others = [one for one in self.copies[item.slice_id] if one.number != item.number]
+        alike = [one for one in others if one.picture == item.picture]
+        otherwise = [one for one in others if one.picture != item.picture]
+        words = [
+            *([f"same picture as {_named(alike)}"] if alike else []),
+            *([f"same pixels in another window as {_named(otherwise)}"] if otherwise else []),
+        ]
+        return ", ".join(words) or None
 
     @cached_property
     def framed(self) -> frozenset[str]:
@@ -157,11 +159,11 @@ def load_run(run_dir: Path) -> RunData:
     return RunData(
         record=record,
         models=tuple(models),
-        items=tuple(_items(run_dir, answers, tuple(models), truth)),
-        thumbnails=pictures["jpeg"],
-        overlays=pictures["overlay"],
-        views=pictures["view_jpeg"],
-        view_evidence=pictures["view_evidence"],
+        items=tuple(_items(run_dir, answers, tuple(models), truth, pictures.other_looks)),
+        thumbnails=pictures.columns["jpeg"],
+        overlays=pictures.columns["overlay"],
+        views=pictures.columns["view_jpeg"],
+        view_evidence=pictures.columns["view_evidence"],
         studies=study_entries([*plain_rows(read_studies(run_dir))], tuple(models)),
         truth_words=truth.words,
     )
@@ -198,7 +200,11 @@ def _answers(run_dir: Path, steps: Mapping[str, int]) -> tuple[_AnswersBySlice, 
 
 
 def _items(
-    run_dir: Path, answers: _AnswersBySlice, models: tuple[str, ...], truth: Truth
+    run_dir: Path,
+    answers: _AnswersBySlice,
+    models: tuple[str, ...],
+    truth: Truth,
+    other_looks: Mapping[tuple[str, int], str],
 ) -> Iterator[SliceItem]:
     anchors = Anchors()
     for number, row in enumerate(table_rows(run_dir, "slices"), start=1):
@@ -208,6 +214,7 @@ def _items(
             number=number,
             anchor=anchors.next(slice_id),
             slice_id=slice_id,
+            picture=other_looks.get((row["path"], row["frame"]), slice_id),
             path=visible(row["path"]),
             frame=row["frame"],
             study_key=row["study_key"],
@@ -231,6 +238,14 @@ def _reason(path: str, reason: str | None) -> str | None:
         return None
     name = message_name(raw_path(path))
     return visible(reason.removeprefix(f"{name}: "))
+
+
+def _named(items: Sequence[SliceItem]) -> str:
+    """Return the numbers of slices in words, ``slices 4 and 9``."""
+    more = len(items) - _COPIES_NAMED
+    numbers = [str(item.number) for item in items[:_COPIES_NAMED]]
+    named = numbers + ([f"{more} more"] if more > 0 else [])
+    return f"slice{'s' * (len(items) > 1)} {joined(named)}"
 
 
 @lru_cache(256)  # one text for the many slices of a size

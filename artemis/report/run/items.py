@@ -86,6 +86,9 @@ class SliceItem:
     anchor : str
         Identifier of the slice's row on the page; the same in every report on the same
         files, as it is made of the slice's hash and a count of its copies.
+    picture : str
+        Names its picture: the slice's id, and how it is shown where that differs from the first
+        of the same pixels, see `artemis.report.run.stored_pictures`.
     path : str
         Relative to the batch folder, hidden characters made visible.
     answers : mapping of str to Answer
@@ -97,6 +100,7 @@ class SliceItem:
     number: int
     anchor: str
     slice_id: str
+    picture: str
     path: str
     frame: int
     study_key: str | None

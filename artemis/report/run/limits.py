@@ -171,7 +171,7 @@ def embedded_thumbnails(
     characters: int | None = None,
     rows: Sequence[SliceItem] | None = None,
 ) -> dict[str, str]:
-    """Return ``data:`` addresses of the thumbnails to embed, by slice id.
+    """Return ``data:`` addresses of the thumbnails to embed, by `SliceItem.picture`.
 
     Parameters
     ----------
@@ -188,22 +188,22 @@ def embedded_thumbnails(
     Returns
     -------
     dict of str to str
-        Slice id to ``data:image/jpeg;base64,...``; one entry for all copies of a slice.
+        To ``data:image/jpeg;base64,...``; one entry for all copies of a slice that look alike.
     """
     chosen: dict[str, str] = {}
     cards = review_pictures(data).values() if rows is None else ()
     larger = sum(card.characters for card in cards)
     left = _room(data, rows) - larger if characters is None else characters
     most = THUMBNAILS if limit is None else limit
-    claims = _claims(data) if rows is None else (item.slice_id for item in rows)
-    pictured = (slice_id for slice_id in dict.fromkeys(claims) if slice_id in data.thumbnails)
-    ids = list(islice(pictured, most))
-    jpegs = take(data.thumbnails, ids)
-    for slice_id in ids:
-        encoded = b64encode(jpegs[slice_id]).decode("ascii")
+    claims = _claims(data) if rows is None else (item.picture for item in rows)
+    pictured = (name for name in dict.fromkeys(claims) if name in data.thumbnails)
+    names = list(islice(pictured, most))
+    jpegs = take(data.thumbnails, names)
+    for name in names:
+        encoded = b64encode(jpegs[name]).decode("ascii")
         if len(encoded) > left:
             break
-        chosen[slice_id] = f"data:image/jpeg;base64,{encoded}"
+        chosen[name] = f"data:image/jpeg;base64,{encoded}"
         left -= len(encoded)
     return chosen
 
@@ -244,11 +244,11 @@ def shown_studies(data: RunData) -> list[StudyEntry]:
 
 
 def _claims(data: RunData) -> Iterator[str]:
-    """Yield the slices to be pictured: those shown in full, the studies' strips, the rest."""
-    yield from (item.slice_id for item in review_cards(data))
+    """Yield the pictures wanted: of slices shown in full, of the studies' strips, of the rest."""
+    yield from (item.picture for item in review_cards(data))
     for entry in shown_studies(data):
         yield from next(iter(entry.answers.values())).supporting
-    yield from (item.slice_id for item in by_urgency(data))
+    yield from (item.picture for item in by_urgency(data))
 
 
 def review_cards(data: RunData) -> list[SliceItem]:

@@ -113,7 +113,7 @@ def table_view(data: RunData, rows: Sequence[SliceItem] | None = None) -> dict[s
     rows = limits.table_items(data) if rows is None else rows
     first_of: dict[str, SliceItem] = {}
     for item in rows:
-        first_of.setdefault(item.slice_id, item)
+        first_of.setdefault(item.picture, item)
     return {
         "rows": rows,
         "style": _table_style(rows),

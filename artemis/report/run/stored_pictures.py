@@ -7,8 +7,10 @@ in the order of the parts, so that few of these need to be held.
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -19,10 +21,11 @@ import pyarrow.compute as pc
 from artemis.predictions import THUMBNAILS_SCHEMA, read_part
 
 _PARTS_HELD: Final = 2
+_PICTURES: Final = [field.name for field in THUMBNAILS_SCHEMA if pa.types.is_binary(field.type)]
 
 
 class StoredPictures(Mapping[str, bytes]):
-    """Files by slice id: one column of the table `thumbnails`, where it has a value.
+    """Files by the names of pictures: one column of the table `thumbnails`, where it has a value.
 
     Parameters
     ----------
@@ -42,29 +45,29 @@ class StoredPictures(Mapping[str, bytes]):
         Parameters
         ----------
         places : sequence of tuple
-            Slice id and place of each row; the columns share them, for they are many.
+            Name and place of each row's picture; the columns share them, for they are many.
         table : pyarrow.Table
             The part.
         """
         rows = pc.indices_nonzero(pc.is_valid(table[self._column]))
         self._places.update(places[row] for row in rows.to_pylist())
 
-    def __getitem__(self, slice_id: str) -> bytes:
-        part, row = self._places[slice_id]
+    def __getitem__(self, name: str) -> bytes:
+        part, row = self._places[name]
         picture: bytes = self._read(part)[self._column][row].as_py()
         return picture
 
-    def take(self, slice_ids: Iterable[str]) -> dict[str, bytes]:
-        """Return the files of some slices, in no order, each part read once; see `take`."""
+    def take(self, names: Iterable[str]) -> dict[str, bytes]:
+        """Return the files of some pictures, in no order, each part read once; see `take`."""
         rows: defaultdict[Path, dict[str, int]] = defaultdict(dict)
-        for slice_id in slice_ids:
-            if slice_id in self._places:
-                part, row = self._places[slice_id]
-                rows[part][slice_id] = row
+        for name in names:
+            if name in self._places:
+                part, row = self._places[name]
+                rows[part][name] = row
         return {
-            slice_id: self._read(part)[self._column][row].as_py()
+            name: self._read(part)[self._column][row].as_py()
             for part in sorted(rows)
-            for slice_id, row in rows[part].items()
+            for name, row in rows[part].items()
         }
 
     def __iter__(self) -> Iterator[str]:
@@ -74,23 +77,42 @@ class StoredPictures(Mapping[str, bytes]):
         return len(self._places)
 
 
-def take(pictures: Mapping[str, bytes], slice_ids: Iterable[str]) -> dict[str, bytes]:
-    """Return the pictures of some slices, those that there are.
+@dataclass(frozen=True)
+class RunPictures:
+    """A run's pictures by their names.
+
+    A slice's picture is named by its slice id, which all of the same pixels share. Where such a
+    one is shown otherwise than the first of them, by another window, its picture is another.
+
+    Attributes
+    ----------
+    columns : mapping of str to StoredPictures
+        ``jpeg``, ``overlay``, ``view_jpeg``, ``view_evidence``.
+    other_looks : mapping of (str, int) to str
+        Names by path and frame, of slices whose picture is not named by their slice id.
+    """
+
+    columns: Mapping[str, StoredPictures]
+    other_looks: Mapping[tuple[str, int], str]
+
+
+def take(pictures: Mapping[str, bytes], names: Iterable[str]) -> dict[str, bytes]:
+    """Return some pictures, those that there are.
 
     Parameters
     ----------
     pictures : mapping of str to bytes
-        By slice id; of those stored in a run's parts, each part is read once.
-    slice_ids : iterable of str
+        By name; of those stored in a run's parts, each part is read once.
+    names : iterable of str
         Which.
     """
     if isinstance(pictures, StoredPictures):
-        return pictures.take(slice_ids)
-    return {slice_id: pictures[slice_id] for slice_id in slice_ids if slice_id in pictures}
+        return pictures.take(names)
+    return {name: pictures[name] for name in names if name in pictures}
 
 
-def stored_pictures(run_dir: Path) -> dict[str, StoredPictures]:
-    """Return a run's pictures by column: ``jpeg``, ``overlay``, ``view_jpeg``, ``view_evidence``.
+def stored_pictures(run_dir: Path) -> RunPictures:
+    """Return where the pictures of a run lie.
 
     Raises
     ------
@@ -102,12 +124,28 @@ def stored_pictures(run_dir: Path) -> dict[str, StoredPictures]:
     def read(part: Path) -> pa.Table:
         return read_part(part, THUMBNAILS_SCHEMA)
 
-    columns = [name for name in THUMBNAILS_SCHEMA.names if name != "slice_id"]
-    pictures = {column: StoredPictures(column, read) for column in columns}
+    pictures = {column: StoredPictures(column, read) for column in _PICTURES}
+    looks = _Looks()
+    others: dict[tuple[str, int], str] = {}
     for part in sorted((run_dir / "thumbnails").rglob("part-*.parquet")):
         table = read(part)
         ids = table["slice_id"].to_pylist()
-        places = [(slice_id, (part, row)) for row, slice_id in enumerate(ids)]
+        names = [looks.name(*one) for one in zip(ids, table["jpeg"], strict=True)]
         for stored in pictures.values():
-            stored.add(places, table)
-    return pictures
+            stored.add([(name, (part, row)) for row, name in enumerate(names)], table)
+        slices = zip(table["path"].to_pylist(), table["frame"].to_pylist(), strict=True)
+        named = zip(slices, names, ids, strict=True)
+        others |= {one: name for one, name, slice_id in named if name != slice_id}
+    return RunPictures(pictures, others)
+
+
+class _Looks:
+    """Names pictures: of those of one slice id, the first by it and others by their look too."""
+
+    def __init__(self) -> None:
+        self._first: dict[str, bytes] = {}
+
+    def name(self, slice_id: str, jpeg: pa.BinaryScalar) -> str:
+        look = hashlib.blake2b(jpeg.as_buffer(), digest_size=8).digest()
+        same = self._first.setdefault(slice_id, look) == look
+        return slice_id if same else f"{slice_id}-{look.hex()}"

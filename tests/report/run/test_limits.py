@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,14 @@ from artemis.report.run.build import build_report
 from artemis.report.run.data import load_run
 from artemis.report.run.kept_truth import keep_truth
 from tests.report.browsing import BROWSER_TEST, HELD, RELEASED, OpenPage
-from tests.report.conftest import Tables, jpeg, slice_row, typical_tables, write_run
+from tests.report.conftest import (
+    Tables,
+    jpeg,
+    slice_row,
+    thumbnail_row,
+    typical_tables,
+    write_run,
+)
 from tests.report.parsing import Page, shots, text
 
 MakeRun = Callable[..., Path]
@@ -89,6 +97,28 @@ def test_copies_share_one_picture(make_run: MakeRun, tmp_path: Path) -> None:
     rows = page.rows("table-slices")
     assert [row[1] for row in rows] == ["", "", "same as 2"]
     assert len(shots(page.by_id("table-slices"))) == 2
+
+
+def test_the_same_pixels_in_another_window_have_a_picture_of_their_own_and_say_so(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    tables = typical_tables(2, rejected=False)
+    for path, small in {"alike.dcm": jpeg(0), "dim.dcm": jpeg(7)}.items():
+        row = dict(tables.slices[0], path=path)  # of the first, which is to review
+        tables.slices.append(row)
+        tables.thumbnails.append(thumbnail_row(row["slice_id"], small, path=path))
+        for rows in tables.predictions.values():
+            rows.append(dict(rows[0], path=path, doubt=0.9 if small == jpeg(7) else 0.1))
+    page = Page(build_report(make_run(tables), tmp_path / "index.html"))
+    assert [row[1] for row in page.rows("table-slices")] == ["", "", "same as 1", ""]
+    [card] = page.all("li", class_="card")
+    [shown] = [one.get("href") for one in shots(card)[0].iter("use")]
+    assert page.by_id(shown[1:]).get("href") == as_address(jpeg(7))  # of the most doubtful
+    assert "same pixels in another window as slices 1 and 3" in text(card)
+
+
+def as_address(file: bytes) -> str:
+    return f"data:image/jpeg;base64,{b64encode(file).decode()}"
 
 
 def test_the_queue_counts_pictures_and_says_how_many_slices_they_are(
