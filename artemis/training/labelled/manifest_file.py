@@ -48,7 +48,8 @@ SPLIT_NAMES: Final = {
 """What folders and cells may call the two halves of an official split."""
 
 _REQUIRED: Final = ("path", "tumor", "plane")
-_READ: Final = frozenset({*LABEL_COLUMNS, "box"}) - {"study"}
+READ_COLUMNS: Final = frozenset({*LABEL_COLUMNS, "box"}) - {"study"}
+"""Columns that a manifest may have; others are not read."""
 _NOT_KNOWN: Final = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "none", "null"})
 """What R, pandas and spreadsheets write for a missing value, in small letters."""
 _LITERAL: Final = frozenset({"path", "tumor", "source_tumor"})
@@ -144,7 +145,7 @@ def _parquet_cells(file: Path) -> pd.DataFrame:
         cells = {
             name: pd.array(
                 table.column(place).cast(pa.string()).to_pylist()
-                if name in _READ
+                if name in READ_COLUMNS
                 else [None] * len(table),
                 "string",
             )
@@ -158,9 +159,10 @@ def _parquet_cells(file: Path) -> pd.DataFrame:
 def _column_names(file: Path, given: Sequence[object]) -> list[str]:
     """Return the names of columns; those that are read without space and capitals."""
     names = [
-        plain if (plain := str(name).strip().lower()) in _READ else str(name) for name in given
+        plain if (plain := str(name).strip().lower()) in READ_COLUMNS else str(name)
+        for name in given
     ]
-    twice = [name for name in names if name in _READ and names.count(name) > 1]
+    twice = [name for name in names if name in READ_COLUMNS and names.count(name) > 1]
     if twice:
         raise TrainingDataError(
             f"{file}: expected every column once. Received {twice[0]!r} {names.count(twice[0])} "
@@ -169,11 +171,16 @@ def _column_names(file: Path, given: Sequence[object]) -> list[str]:
     return names
 
 
+def names_patients(column: str) -> bool:
+    """Return whether a column's name says that patients stand in it."""
+    return _LIKE_PATIENT.fullmatch(column.strip().lower()) is not None
+
+
 def _check_patients(file: Path, cells: pd.DataFrame) -> None:
     """Raise if patients seem to be given where nothing reads them: their slices would leak."""
     known = [name for name in ("patient", "group") if _optional(cells, name).notna().any()]
-    unread = [str(name) for name in cells if name not in _READ]
-    like = [name for name in unread if _LIKE_PATIENT.fullmatch(name.strip().lower())]
+    unread = [str(name) for name in cells if name not in READ_COLUMNS]
+    like = [name for name in unread if names_patients(name)]
     if like and not known:
         raise TrainingDataError(
             f"{file}: expected patients in a column `patient`. Received none there, but a column "

@@ -23,6 +23,7 @@ from artemis.training.labelled.manifest_file import (
     SPLIT_NAMES,
     UNKNOWN_SOURCE,
 )
+from artemis.training.labelled.unread_tables import told_columns
 
 _LITTER: Final = frozenset({"thumbs.db", "desktop.ini"})
 _NAMED: Final = 5
@@ -36,6 +37,7 @@ class _Tree:
     odd_folders: dict[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     loose: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
 
 
 def read_tree(root: Path, settings: IngestSettings) -> pd.DataFrame:
@@ -45,7 +47,8 @@ def read_tree(root: Path, settings: IngestSettings) -> pd.DataFrame:
     twelve (``glioma_coronal`` ... ``none_transverse``) or a tumour alone (``glioma``), in any
     spelling of `artemis.labels`, such as ``no_coronal`` or ``no_tumor``; a split is
     ``Training`` or ``Testing``. Hidden files and those that systems leave in folders are
-    passed over, as are files outside the categories that are no pictures.
+    passed over, as are files outside the categories that are neither pictures nor tables of
+    labels or patients.
 
     Parameters
     ----------
@@ -62,8 +65,9 @@ def read_tree(root: Path, settings: IngestSettings) -> pd.DataFrame:
     Raises
     ------
     TrainingDataError
-        If a folder with files in it is no category, a picture lies outside them, something
-        cannot be listed or has a name that is no text, or there are no pictures.
+        If a folder with files in it is no category, a picture or a table of labels or patients
+        lies outside them, something cannot be listed or has a name that is no text, or there are
+        no pictures.
     """
     tree = _Tree()
     for found in walk(root):
@@ -95,8 +99,9 @@ def _place(tree: _Tree, root: Path, name: str, settings: IngestSettings) -> None
     split = SPLIT_NAMES.get(folders[0].strip().lower()) if folders else None
     rest = folders[1:] if split else folders
     if not rest:
-        seen = probe(root / name, settings)
-        if seen.format is not None:
+        if columns := told_columns(root / name):
+            tree.unread.append(f"{name} (with {', '.join(columns)})")
+        elif probe(root / name, settings).format is not None:
             tree.loose.append(name)
         return
     tumor, plane = _meaning(rest[0])
@@ -117,6 +122,12 @@ def _refuse_what_is_wrong(tree: _Tree, root: Path) -> None:
         raise TrainingDataError(
             f"{root}: expected folders and files that can be read. Received "
             f"{_first(tree.problems)}. Rename or remove them."
+        )
+    if tree.unread:
+        raise TrainingDataError(
+            f"{root}: expected no table of labels or patients beside folders named by category, of "
+            f"which the names alone are read. Received {_first(tree.unread)}. Give that file "
+            "itself in place of the folder, or move it away."
         )
     known = f"{', '.join(CATEGORY_NAMES)}, or a tumour alone: {', '.join(TUMORS)}"
     if tree.odd_folders:
