@@ -30,6 +30,7 @@ from artemis.datasets.findings import (
     shown_findings,
     write_table,
 )
+from artemis.datasets.frames import frames_of, held_by_file, picture_names
 from artemis.datasets.pair_checks import (
     Labelled,
     copy_findings,
@@ -73,7 +74,7 @@ def audit_dataset(
     root : Path
         Folder that the paths are relative to.
     labels : pandas.DataFrame
-        ``path``, ``tumor``, ``plane``; optionally ``plane_predicted``, ``patient``,
+        ``path``, ``tumor``, ``plane``; optionally ``frame``, ``plane_predicted``, ``patient``,
         ``study``, ``source``, ``official_split``, ``group`` and ``fold``, as
         `artemis.training.labelled.sources.read_labels` returns them. Other columns are not looked
         at, ``source_tumor`` among them: the labels are taken as given.
@@ -103,7 +104,9 @@ def audit_dataset(
         If imagehash or scikit-learn is not installed.
     """
     labels = _checked(root, labels)
-    evidence = read_evidence(root, labels["path"].tolist(), model, settings or IngestSettings())
+    places = [*zip(labels["path"], frames_of(labels), strict=True)]
+    labels["path"] = picture_names(labels)
+    evidence = read_evidence(root, places, model, settings or IngestSettings())
     if not len(evidence.readable):
         raise NothingUsableError(
             f"{root}: expected a picture that can be read. Received {len(labels)} refused or "
@@ -145,11 +148,11 @@ def _checked(root: Path, labels: pd.DataFrame) -> pd.DataFrame:
             f"{root}: expected labels with the columns {', '.join(_REQUIRED)}. Received "
             f"{len(labels)} rows without {', '.join(missing) or 'any picture'}."
         )
-    twice = labels["path"].duplicated()
-    if twice.any():
+    names = pd.Series(picture_names(labels))
+    twice = names[names.duplicated()]
+    if len(twice):
         raise TrainingDataError(
-            f"{root}: expected every picture once. Received {labels.loc[twice, 'path'].iat[0]} "
-            "again. Remove a row."
+            f"{root}: expected every picture once. Received {twice.iat[0]} again. Remove a row."
         )
     planes = labels["plane"].isin(PLANES)
     if "plane_predicted" in labels:  # of what cannot be read no plane was predicted
@@ -166,9 +169,10 @@ def _checked(root: Path, labels: pd.DataFrame) -> pd.DataFrame:
 
 def _labelled(labels: pd.DataFrame, evidence: Evidence) -> Labelled:
     table = labels.iloc[evidence.readable].reset_index(drop=True)
-    content = [evidence.rows[position]["slice_id"] for position in evidence.readable]
-    copies = find_copies(evidence.prints, content)
-    links = [copies[["first", "second"]]]
+    rows = [evidence.rows[position] for position in evidence.readable]
+    copies = find_copies(evidence.prints, [row["slice_id"] for row in rows])
+    files = pd.Series([row["file_sha256"] for row in rows]).where(held_by_file(table))
+    links = [copies[["first", "second"]], linked(files)]
     links += [linked(table[name]) for name in ("patient", "study", "group") if name in table]
     groups = join_copies(len(table), pd.concat(links, ignore_index=True))
     return Labelled(table, copies, groups, evidence.prints)

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from artemis.datasets.copies import Fingerprints, fingerprint
+from artemis.datasets.frames import frame_problem, picture_name
 from artemis.errors import TrainingDataError
+from artemis.ingest.border import message_name
 from artemis.ingest.identity import IdentityKey
 from artemis.ingest.plan import PlanEntry
 from artemis.ingest.probe import probe
@@ -26,6 +28,9 @@ from artemis.preprocess import model_input, square_box
 from artemis.progress import report_progress
 from artemis.settings import IngestSettings
 from artemis.system.ending import check_goes_on
+
+Place = tuple[str, int | None]
+"""A file, and a frame of it, from 0; None where it is to hold one picture."""
 
 STAGE: Final = "reading pictures"
 """Stage of the progress reports."""
@@ -69,7 +74,7 @@ class Evidence:
 
 
 def read_evidence(
-    root: Path, paths: Sequence[str], model: ClassificationModel, settings: IngestSettings
+    root: Path, places: Sequence[Place], model: ClassificationModel, settings: IngestSettings
 ) -> Evidence:
     """Read pictures and ask a model of them, 256 at a time: of those read while others are read.
 
@@ -80,9 +85,10 @@ def read_evidence(
     ----------
     root : Path
         Folder that the paths are relative to.
-    paths : sequence of str
-        Pictures, forward slashes; one that is missing, refused or unreadable, or that holds
-        several frames, becomes a row that says so.
+    places : sequence of (str, int or None)
+        Files, forward slashes, and their frames from 0, or None where a file is to hold one
+        picture. One that is missing, refused or unreadable, that holds several frames of which
+        none is named, or not the one that is, becomes a row that says so.
     model : ClassificationModel
         Needs no TensorFlow.
     settings : IngestSettings
@@ -95,7 +101,7 @@ def read_evidence(
     MissingExtraError
         If imagehash is not installed.
     """
-    for path in paths:
+    for path, _ in places:
         _check_inside(root, path)
     fingerprint(np.empty((0, _PRINT_SIDE, _PRINT_SIDE), dtype=np.uint8))  # before a long reading
     rows: list[dict[str, Any]] = []
@@ -103,11 +109,11 @@ def read_evidence(
     thumbnails: list[bytes] = []
     asked: list[Future[_Part]] = []
     with ThreadPoolExecutor(1) as asking:
-        for start in range(0, len(paths) or 1, _PART):
+        for start in range(0, len(places) or 1, _PART):
             check_goes_on()
-            report_progress(STAGE, start, len(paths))
+            report_progress(STAGE, start, len(places))
             pictures = []
-            for found in _read(root, paths[start : start + _PART], settings):
+            for found in _read(root, places[start : start + _PART], settings):
                 if found.pixels is not None:
                     readable.append(len(rows))
                     pictures.append(found.pixels)
@@ -117,7 +123,7 @@ def read_evidence(
                 asked[-1].result()  # no more than two parts of pictures are held
             asked.append(asking.submit(_ask, pictures, model))
         parts = [part.result() for part in asked]
-    report_progress(STAGE, len(paths), len(paths))
+    report_progress(STAGE, len(places), len(places))
     return Evidence(
         rows=rows,
         readable=np.array(readable, dtype=np.int64),
@@ -161,19 +167,24 @@ def _stack(pictures: list[NDArray[np.uint8]], boxes: list[Any], side: int) -> ND
     return stacked
 
 
-def _read(root: Path, paths: Sequence[str], settings: IngestSettings) -> Iterator[IngestedSlice]:
-    for path in paths:
+def _read(root: Path, places: Sequence[Place], settings: IngestSettings) -> Iterator[IngestedSlice]:
+    for path, frame in places:
         seen = probe(root / path, settings)
         code = seen.problem.reason_code if seen.problem else None
         reason = str(seen.problem) if seen.problem else None
-        if code is None and seen.frames != 1:
-            code = Reason.TOO_MANY_FRAMES
-            reason = (
-                f"expected a file of one picture. Received {seen.frames} frames. "
-                "Write each frame to a file of its own, since each has a label of its own."
-            )
-        entry = PlanEntry(os.fsencode(path), seen.format, reason_code=code, reason=reason)
-        yield from read_chunk(root, [entry], settings, _NO_IDENTITY)
+        wrong = frame_problem(frame, seen.frames)
+        if code is None and wrong is not None:
+            code = Reason.TOO_MANY_FRAMES if frame is None else Reason.UNREADABLE_FILE
+            reason = wrong
+        entry = PlanEntry(
+            os.fsencode(path), seen.format, frame or 0, reason_code=code, reason=reason
+        )
+        for found in read_chunk(root, [entry], settings, _NO_IDENTITY):
+            if found.pixels is None:  # its reason names the file alone
+                file = message_name(entry.path)
+                words = found.row["reason"].removeprefix(file)
+                found.row["reason"] = picture_name(file, frame) + words
+            yield found
 
 
 def _check_inside(root: Path, path: str) -> None:

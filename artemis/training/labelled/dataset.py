@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from artemis.datasets.copies import THUMB_SIDE, Fingerprints, find_copies
+from artemis.datasets.frames import frames_of, held_by_file, picture_names
 from artemis.ingest.identity import IdentityKey
 from artemis.labels import category_of
 from artemis.reviews.reviewed import read_reviewed
@@ -69,13 +70,14 @@ class TrainingSet:
     Attributes
     ----------
     table : pandas.DataFrame
-        A row a picture: ``path``, ``slice_id``, ``category`` (index), ``group``, ``fold``,
-        ``source``, ``official_split`` (``training``, ``testing`` or missing), and the flags
-        ``patient_known``, ``group_known`` (its patient or its group is given; not where copies,
-        a study or a file alone hold it together with others), ``plane_predicted`` (by a model),
-        ``reviewed`` (label by a reviewer), ``locked`` (never to be trained on), ``disputed``
-        (reviewers disagree: not to be trained on until that is settled) and ``crossing`` (its
-        group lies in several of the given folds, by near copies).
+        A row a picture: ``path`` (with ``#<frame>`` where one is named), ``slice_id``,
+        ``category`` (index), ``group``, ``fold``, ``source``, ``official_split`` (``training``,
+        ``testing`` or missing), and the flags ``patient_known``, ``group_known`` (its patient or
+        its group is given; not where copies, a study or a file alone hold it together with
+        others), ``plane_predicted`` (by a model), ``reviewed`` (label by a reviewer), ``locked``
+        (never to be trained on), ``disputed`` (reviewers disagree: not to be trained on until
+        that is settled) and ``crossing`` (its group lies in several of the given folds, by near
+        copies).
     pictures : dict of int to ndarray, (n, side, side), uint8
         Model inputs by edge, in the order of `table`.
     corrected : int
@@ -239,7 +241,10 @@ def load_training_set(
     """
     labels = read_labels(root, settings, cache=cache, on_read=on_read)
     corrected = _correct_labels(labels)
-    sources = [Source(labels_root(root), path) for path in labels["path"]]
+    folder = labels_root(root)
+    places = zip(labels["path"], frames_of(labels), strict=True)
+    sources = [Source(folder, *place) for place in places]
+    labels["path"] = picture_names(labels)
     pictures = load_pictures(sources, sides, cache, settings, on_read)
     labels["slice_id"], labels["reviewed"] = pictures.slice_ids, False
     labels["patient_known"], labels["disputed"] = labels["patient"].notna(), False
@@ -250,6 +255,8 @@ def load_training_set(
             labels[column] = _keyed(labels[column], identity)
     # What holds slices together where their patient is not known; see `reviewed_slices`.
     labels["patient"] = labels["patient"].fillna(labels["study"])
+    files = pd.Series(pictures.files, index=labels.index, dtype="string")
+    labels["patient"] = labels["patient"].mask(held_by_file(labels), files)
     if workspace is not None:
         reviewed = read_reviewed(workspace)
         labels, sources, unavailable, bad = _review(labels, sources, reviewed, workspace)

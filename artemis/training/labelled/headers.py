@@ -43,9 +43,11 @@ def with_header_patients(
         With ``patient`` as far as headers name one, and ``study`` of the headers that do not:
         whose other studies are that person's is not known.
     """
+    unknown = labels["patient"].isna()
+    asked = {path: belonging(root / path, settings) for path in labels["path"][unknown].unique()}
     of = [
-        belonging(root / path, settings) if pd.isna(patient) else _NOBODY
-        for path, patient in zip(labels["path"], labels["patient"], strict=True)
+        asked[path] if nobody else _NOBODY
+        for path, nobody in zip(labels["path"], unknown, strict=True)
     ]
     patients = pd.Series([one.patient for one in of], index=labels.index, dtype="string")
     studies = pd.Series([one.study for one in of], index=labels.index, dtype="string")

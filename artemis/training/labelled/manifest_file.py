@@ -12,12 +12,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from artemis.datasets.frames import picture_name
 from artemis.errors import TrainingDataError
 from artemis.labels import PLANES, TUMORS, canonical_plane, canonical_tumor
 
 BOX_COLUMNS: Final = ("box_x0", "box_y0", "box_x1", "box_y1")
 LABEL_COLUMNS: Final = (
     "path",
+    "frame",
     "tumor",
     "plane",
     "plane_predicted",
@@ -57,6 +59,8 @@ _LITERAL: Final = frozenset({"path", "tumor", "source_tumor"})
 _LIKE_PATIENT: Final = re.compile(
     r"(patient|subject|participant|case|person)s?([ _.-]?(id|ids|no|nr|number|name|key))?|pid|mrn"
 )
+_MOST: Final = 1 << 31
+"""No fold and no frame of a file has this number."""
 _TRUTHS: Final = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -68,11 +72,11 @@ def read_manifest(file: Path) -> pd.DataFrame:
     file : Path
         ``.parquet``, or CSV (UTF-8, commas) of any other name. Required columns: ``path``
         (relative to the manifest's folder, forward slashes), ``tumor``, ``plane``. Optional:
-        ``patient``, ``source``, ``source_tumor``, ``official_split``, ``group``, ``fold``
-        (the last two in every row or in none), ``plane_predicted``, and a tumour box in
-        fractions of the picture's width and height: ``box_x0`` to ``box_y1``, or one
-        column ``box`` with ``x0 y0 x1 y1``. Names of columns may be written in capitals. Other
-        columns are not read.
+        ``frame`` (of a file of several, from 0), ``patient``, ``source``, ``source_tumor``,
+        ``official_split``, ``group``, ``fold`` (the last two in every row or in none),
+        ``plane_predicted``, and a tumour box in fractions of the picture's width and height:
+        ``box_x0`` to ``box_y1``, or one column ``box`` with ``x0 y0 x1 y1``. Names of columns may
+        be written in capitals. Other columns are not read.
 
     Returns
     -------
@@ -95,6 +99,8 @@ def read_manifest(file: Path) -> pd.DataFrame:
         )
     _check_patients(file, cells)
     labels = pd.DataFrame({"path": _paths(file, cells)})
+    labels["frame"] = _numbers(file, cells, "frame", _optional(cells, "frame"))
+    _check_once(file, labels)
     labels["tumor"] = _known(file, cells, "tumor", canonical_tumor, TUMORS)
     labels["plane"] = _known(file, cells, "plane", canonical_plane, PLANES)
     labels["plane_predicted"] = _known(
@@ -113,7 +119,7 @@ def read_manifest(file: Path) -> pd.DataFrame:
         ("training", "testing"),
     )
     labels["group"] = _whole(_all_or_none(file, cells, "group"))
-    labels["fold"] = _folds(file, cells)
+    labels["fold"] = _numbers(file, cells, "fold", _all_or_none(file, cells, "fold"))
     labels[list(BOX_COLUMNS)] = _boxes(file, cells)
     return labels[list(LABEL_COLUMNS)]
 
@@ -223,13 +229,19 @@ def _paths(file: Path, cells: pd.DataFrame) -> pd.Series[str]:
             f"{file}: expected paths relative to its folder, that stay in it. "
             f"Received {leaving[0]!r}. Move the pictures below {file.parent}."
         )
-    paths = pd.Series([str(p) for p in pure], index=cells.index, dtype="string")
-    if paths.duplicated().any():
+    return pd.Series([str(p) for p in pure], index=cells.index, dtype="string")
+
+
+def _check_once(file: Path, labels: pd.DataFrame) -> None:
+    # A file of one picture has frame 0, whether it is named or not.
+    twice = labels.fillna({"frame": 0}).duplicated(["path", "frame"])
+    if twice.any():
+        path, frame = labels.loc[twice, ["path", "frame"]].iloc[0]
         raise TrainingDataError(
-            f"{file}: expected every picture once. "
-            f"Received {paths[paths.duplicated()].iloc[0]} again. Remove one of its rows."
+            f"{file}: expected every picture once. Received "
+            f"{picture_name(path, None if pd.isna(frame) else frame)} again. "
+            "Remove one of its rows."
         )
-    return paths
 
 
 def _known(
@@ -273,14 +285,15 @@ def _all_or_none(file: Path, cells: pd.DataFrame, column: str) -> pd.Series[str]
     return given
 
 
-def _folds(file: Path, cells: pd.DataFrame) -> pd.Series[int]:
-    given = _all_or_none(file, cells, "fold")
+def _numbers(file: Path, cells: pd.DataFrame, column: str, given: pd.Series[str]) -> pd.Series[int]:
+    """Return a column of whole numbers as Int64."""
     numbers = pd.to_numeric(given, errors="coerce").astype("Float64")
-    wrong = given.notna() & ~((numbers >= 0) & (numbers % 1 == 0)).fillna(False)
+    whole = (numbers >= 0) & (numbers < _MOST) & (numbers % 1 == 0)
+    wrong = given.notna() & ~whole.fillna(False)
     if wrong.any():
         raise TrainingDataError(
-            f"{file}: expected whole numbers from 0 as folds. Received {given[wrong].iloc[0]!r} "
-            f"for {cells['path'][wrong].iloc[0]}."
+            f"{file}: expected whole numbers from 0 as {column}s. Received "
+            f"{given[wrong].iloc[0]!r} for {cells['path'][wrong].iloc[0]}."
         )
     return numbers.astype("Int64")
 

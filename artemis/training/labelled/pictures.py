@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from artemis.datasets.copies import THUMB_SIDE, Fingerprints, fingerprint
+from artemis.datasets.frames import frame_problem, picture_name
 from artemis.errors import TrainingDataError
 from artemis.ingest.identity import IdentityKey
 from artemis.ingest.plan import PlanEntry
@@ -71,6 +72,8 @@ class Pictures:
     ----------
     slice_ids : list of str
         SHA-256 of the decoded pixels and frame.
+    files : list of str
+        SHA-256 of the file of each.
     inputs : dict of int to ndarray, (n, side, side), uint8
         Model inputs by edge.
     squares : ndarray, (n, 5), int64
@@ -81,6 +84,7 @@ class Pictures:
     """
 
     slice_ids: list[str]
+    files: list[str]
     inputs: dict[int, NDArray[np.uint8]]
     squares: NDArray[np.int64]
     prints: Fingerprints
@@ -115,14 +119,15 @@ def load_pictures(
     Raises
     ------
     TrainingDataError
-        If files are missing, refused, cannot be read, or hold several frames. Of those that are
-        there, all are known when it is raised, and the first are named.
+        If files are missing, refused, cannot be read, hold several frames of which none is named,
+        or not the one that is. Of those that are there, all are known when it is raised, and the
+        first are named.
     """
     limits = hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:8]
     folder = cache / f"{PREPROCESSING_ID}-{_PRINT_ID}-{limits}"
     about = ArrayStore(folder / "about", _ABOUT)
     stores = {side: ArrayStore(folder / f"side-{side}", "u1", (side, side)) for side in sides}
-    keys = [content_key(source) for source in sources]
+    keys = content_keys(sources)
     lacking = {
         key: source
         for key, source in zip(keys, sources, strict=True)
@@ -139,6 +144,7 @@ def load_pictures(
     known = about.gather(keys)
     return Pictures(
         slice_ids=[name.decode() for name in known["slice_id"].tolist()],
+        files=[key.partition("-")[0] for key in keys],
         inputs={side: store.gather(keys) for side, store in stores.items()},
         squares=np.stack(
             [known[name] for name in ("left", "top", "side", "width", "height")], axis=1
@@ -149,22 +155,32 @@ def load_pictures(
     )
 
 
-def content_key(source: Source) -> str:
-    """Return what a frame is cached by: its file's SHA-256, and its number or only.
+def content_keys(sources: Sequence[Source]) -> list[str]:
+    """Return what frames are cached by: their file's SHA-256, and their number or only.
+
+    Each file is read once, however many of its frames there are.
 
     Raises
     ------
     TrainingDataError
-        If the file is missing or cannot be read.
+        If a file is missing or cannot be read.
     """
-    path = source.root / source.path
+    paths = [source.root / source.path for source in sources]
+    files = {path: _sha256(path) for path in dict.fromkeys(paths)}
+    return [
+        f"{files[path]}-{'only' if source.frame is None else source.frame}"
+        for path, source in zip(paths, sources, strict=True)
+    ]
+
+
+def _sha256(path: Path) -> str:
     try:
         if not path.is_file():
             raise TrainingDataError(
                 f"{path}: expected a picture to train on. Received no file of that name. "
                 "Remove it from the labels, or bring it back."
             )
-        return f"{sha256_file(path)}-{'only' if source.frame is None else source.frame}"
+        return sha256_file(path)
     except OSError as error:
         raise TrainingDataError(
             f"{path}: expected a picture that can be read. Received: {error.strerror}. "
@@ -233,11 +249,9 @@ def _add(store: ArrayStore, waiting: Sequence[tuple[str, Source]], values: NDArr
 def _read(source: Source, settings: IngestSettings) -> tuple[IngestedSlice, NDArray[np.uint8]]:
     path = source.root / source.path
     seen = probe(path, settings)
-    if source.frame is None and seen.frames != 1:
-        raise TrainingDataError(
-            f"{path}: expected a file of one picture. Received {seen.frames} frames. "
-            "Write each frame to a file of its own, since each has a label of its own."
-        )
+    wrong = frame_problem(source.frame, seen.frames)
+    if wrong is not None and seen.problem is None:
+        raise TrainingDataError(f"{path}: {wrong}")
     entry = PlanEntry(
         path=os.fsencode(source.path),
         format=seen.format,
@@ -248,7 +262,7 @@ def _read(source: Source, settings: IngestSettings) -> tuple[IngestedSlice, NDAr
     (found,) = read_chunk(source.root, [entry], settings, _NO_IDENTITY)
     if found.pixels is None:
         raise TrainingDataError(
-            f"{path}: expected a picture to train on. "
+            f"{picture_name(str(path), source.frame)}: expected a picture to train on. "
             f"Received: {found.row['reason']} Remove it, or its row of the manifest."
         )
     return found, found.pixels

@@ -15,7 +15,7 @@ from artemis.labels import CATEGORIES, PLANES
 from artemis.models.registry import PRETRAINED, load_model, model_folder
 from artemis.settings import IngestSettings
 from artemis.training.labelled.arrays import ArrayStore
-from artemis.training.labelled.pictures import Source, content_key, load_pictures
+from artemis.training.labelled.pictures import Source, content_keys, load_pictures
 
 _MODEL: Final = "mobilenet_v2"
 _CHUNK: Final = 512
@@ -41,7 +41,7 @@ def predict_planes(
     Parameters
     ----------
     sources : sequence of Source
-        Files of one frame each.
+        Frames.
     cache, settings, on_read
         See `artemis.training.labelled.pictures.load_pictures`.
 
@@ -56,7 +56,7 @@ def predict_planes(
     model = load_model(model_folder(PRETRAINED, _MODEL))
     side = model.manifest.input.side
     answers = ArrayStore(cache / f"plane-{model.manifest.sha256[:16]}", "u1")
-    keys = [content_key(source) for source in sources]
+    keys = content_keys(sources)
     asked = {key: s for key, s in zip(keys, sources, strict=True) if key not in answers}
     waiting = list(asked.items())
     for start in range(0, len(waiting), _CHUNK):

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from artemis.batches.inbox import batch_now
+from artemis.datasets.frames import picture_name
 from artemis.errors import RunRecordError
 from artemis.predictions import plain_rows, read_table
 from artemis.runs import read_record
@@ -83,12 +84,10 @@ def find_slices(workspace: Path, reviewed: pd.DataFrame, known: Collection[str])
             continue
         run_id, source, patient, known_patient = found
         sources.append(source)
-        path = f"{run_id}/{printable_path(source.path)}" + (
-            f"#{source.frame}" if source.frame else ""
-        )
+        path = f"{run_id}/{printable_path(source.path)}"
         rows.append(
             {
-                "path": path,
+                "path": picture_name(path, source.frame or None),
                 "tumor": tumor,
                 "plane": plane,
                 "patient": patient,
@@ -157,7 +156,7 @@ def _labels(rows: list[dict[str, Any]]) -> pd.DataFrame:
     labels = pd.DataFrame(rows, columns=[*LABEL_COLUMNS, "patient_known"])
     labels["plane_predicted"] = False
     labels["source"] = REVIEWED_SOURCE
-    labels["fold"] = labels["fold"].astype("Int64")
+    labels = labels.astype({"frame": "Int64", "fold": "Int64"})
     labels[list(BOX_COLUMNS)] = np.nan
     texts = ["path", "patient", "study", "source", "source_tumor", "official_split", "group"]
     return labels.astype(dict.fromkeys(texts, "string") | {"patient_known": np.bool_})

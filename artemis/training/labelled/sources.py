@@ -10,6 +10,7 @@ from typing import Final
 
 import pandas as pd
 
+from artemis.datasets.frames import frames_of
 from artemis.errors import TrainingDataError
 from artemis.settings import IngestSettings
 from artemis.training.labelled.headers import with_header_patients
@@ -53,8 +54,9 @@ def read_labels(
     Returns
     -------
     pandas.DataFrame
-        A row a picture: ``path`` (relative to `labels_root`, forward slashes), ``tumor``,
-        ``plane``, ``plane_predicted`` (bool: by a model, to be corrected by a person),
+        A row a picture: ``path`` (relative to `labels_root`, forward slashes), ``frame`` (Int64,
+        from 0; missing where the file is to hold one picture), ``tumor``, ``plane``,
+        ``plane_predicted`` (bool: by a model, to be corrected by a person),
         ``patient`` (as given, else as a DICOM header has it) and ``study`` (of a DICOM header
         that names no patient), never to be shown or stored, ``source``, ``source_tumor``,
         ``official_split`` (``training`` or ``testing``), ``group``, ``fold`` (Int64), and
@@ -84,7 +86,9 @@ def read_labels(
     _check_present(path, root, labels)
     unknown = labels["plane"].isna()
     if unknown.any():
-        sources = [Source(root, name) for name in labels.loc[unknown, "path"]]
+        asked = labels[unknown]
+        pictures = zip(asked["path"], frames_of(asked), strict=True)
+        sources = [Source(root, *picture) for picture in pictures]
         with tempfile.TemporaryDirectory(prefix="artemis-planes-") as scratch:
             planes = predict_planes(sources, cache or Path(scratch), settings, on_read)
         labels.loc[unknown, "plane"] = planes
@@ -93,7 +97,7 @@ def read_labels(
 
 
 def _check_present(path: Path, root: Path, labels: pd.DataFrame) -> None:
-    missing = [name for name in labels["path"] if not (root / name).is_file()]
+    missing = [name for name in labels["path"].unique() if not (root / name).is_file()]
     if missing:
         of_windows = any(_OF_WINDOWS.search(name) for name in missing)
         raise TrainingDataError(

@@ -85,7 +85,7 @@ def read_tree(root: Path, settings: IngestSettings) -> pd.DataFrame:
     labels = pd.DataFrame(tree.rows, columns=list(LABEL_COLUMNS))
     labels["plane_predicted"] = False
     labels["source"] = UNKNOWN_SOURCE
-    labels["fold"] = labels["fold"].astype("Int64")
+    labels = labels.astype({"frame": "Int64", "fold": "Int64"})
     labels[list(BOX_COLUMNS)] = np.nan
     texts = ["path", "patient", "study", "source", "source_tumor", "official_split", "group"]
     return labels.astype(dict.fromkeys(texts, "string"))
