@@ -19,25 +19,17 @@ from typing import Any, Final
 
 from artemis.errors import StoreError
 from artemis.system.files import atomic_path
+from artemis.system.store_errors import said_by_store
 
 _LIKE_AN_ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _NAME: Final = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9!_.*'()=+-]+"
 _ADDRESS: Final = re.compile(rf"s3://[a-z0-9][a-z0-9.-]+[a-z0-9](?:/{_NAME})*")
-_SAID: Final = re.compile(r"AWS Error (\w+).*? during (\w+) operation: (.*?)(?: \(Request ID.*)?$")
 _KINDS: Final = {
     ".html": "text/html; charset=utf-8",
     ".json": "application/json",
     ".pdf": "application/pdf",
 }
 """Of what a browser opens from the store."""
-
-_ADVICE: Final = {
-    "NETWORK_CONNECTION": "Check AWS_ENDPOINT_URL, and that the server answers.",
-    "NO_SUCH_BUCKET": "Make the bucket, or correct its name.",
-}
-_RIGHTS: Final = (
-    "Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile, and what they may do."
-)
 
 
 def is_address(workspace: str | PurePath) -> bool:
@@ -213,12 +205,9 @@ class Store:
         except FileNotFoundError:
             raise
         except (OSError, ArrowInvalid) as error:
-            said = _SAID.search(str(error).replace("\n", " "))
-            code, operation, words = said.groups() if said else ("", "", str(error))
             raise StoreError(
                 f"{self.address_of(key)}: expected a store where this can be {done}. Received "
-                f"{code + ' from ' + operation + ': ' if code else ''}{words.strip().rstrip('.')}. "
-                f"{_ADVICE.get(code, _RIGHTS)}"
+                f"{said_by_store(error)}"
             ) from error
 
 
