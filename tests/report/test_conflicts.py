@@ -217,6 +217,27 @@ class TestInTheBrowser:
         states = dict(read_reviewed(workspace)[["slice_id", "state"]].itertuples(index=False))
         assert sorted(states.values()) == ["agreed", "agreed", "bad_image"]
 
+    def test_on_a_telephone_no_reviewer_s_answer_lies_beyond_the_edge(
+        self, open_page: OpenPage, workspace: Path, tmp_path: Path
+    ) -> None:
+        target = write_conflicts(workspace, tmp_path / "reports").page
+        page = open_page(target, viewport={"width": 390, "height": 844})
+        fits = "one => one.scrollWidth <= one.clientWidth"
+        assert page.locator(".scroll:has(#table-slices)").evaluate(fits)
+        page.get_by_role("button", name="Settle slice 1").click()
+        page.keyboard.type("zz")
+        page.keyboard.press("Enter")
+        page.keyboard.press("1")
+        row = page.locator("#table-slices tr[data-id]").first
+        assert [cell.split("\n")[0] for cell in row.locator("td").all_inner_texts()] == [
+            "1", "", "patient_0/slice_00000.png",
+            "Glioma, coronal", "65%", "Meningioma, coronal", "35%",
+            "bad image", "AB: bad image; CD: glioma, coronal; GH: glioma, coronal",
+        ]  # fmt: skip
+        assert row.locator("td").evaluate_all("all => all.map(one => one.dataset.h)")[2:] == [
+            "File", "mobilenet_v2", "Confidence", "baseline", "Confidence", "Settled", "Reviewers",
+        ]  # fmt: skip
+
     def test_another_workspace_of_the_same_slices_has_a_store_of_its_own(
         self, open_page: OpenPage, workspace: Path, tmp_path: Path
     ) -> None:
