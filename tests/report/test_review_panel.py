@@ -12,6 +12,7 @@ from artemis.report.run.build import build_report
 from artemis.reviews.reviewed_file import COLUMNS
 from tests.report.browsing import BROWSER_TEST, OpenPage
 from tests.report.conftest import RUN_ID, typical_tables, write_run
+from tests.report.run.test_truth import labelled
 
 pytestmark = BROWSER_TEST
 
@@ -53,6 +54,27 @@ def test_what_a_slice_without_a_card_lacks_is_said(open_page: OpenPage, report: 
     page.locator("[data-d=name]").focus()
     page.keyboard.press("j")
     assert "mobilenet_v2: Glioma, sagittal, 91%, trained on this picture" in panel.inner_text()
+
+
+def test_the_truth_is_not_shown_to_who_judges_until_the_panel_is_closed(
+    open_page: OpenPage, tmp_path: Path
+) -> None:
+    tables = labelled()
+    tables.predictions["mobilenet_v2"][0] |= {
+        "needs_review": True,
+        "review_reasons": ["low_confidence"],
+    }
+    run = write_run(tmp_path / "data", tables).root
+    page = open_page(build_report(run, tmp_path / "index.html"))
+    cells = page.locator("#table-slices tr[data-id] td:last-child")
+    assert cells.nth(0).inner_text() == "In truth glioma, coronal. Low confidence (mobilenet_v2)"
+    begin(page)
+    assert page.locator("[data-d=why]").inner_text() == "Low confidence (mobilenet_v2)"
+    page.keyboard.press("j")  # to a slice without a card: its row is in sight
+    assert page.locator("[data-d=name]").inner_text() == "2 glioma_sagittal/001.png"
+    assert page.locator("[data-d=why]").inner_text() == cells.nth(1).inner_text() == ""
+    page.keyboard.press("Escape")
+    assert cells.nth(1).inner_text() == "In truth glioma, sagittal."
 
 
 @pytest.mark.parametrize("size", [(1280, 720), (390, 844), (844, 390)])
@@ -113,3 +135,19 @@ def test_lines_that_no_review_has_are_left_out_and_counted(
         "corrected: no tumour, coronal",
         "unsure",
     ]
+
+
+def test_one_mark_and_one_line_are_said_in_the_singular(
+    open_page: OpenPage, report: Path, tmp_path: Path
+) -> None:
+    page = open_page(report)
+    begin(page)
+    page.keyboard.press("1")
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Export CSV").click()
+    page.get_by_text("1 mark exported. Import with: artemis-cli labels import review_").wait_for()
+    waiting.value.save_as(file := tmp_path / "review.csv")
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text + text.splitlines()[1].replace("agree", "maybe") + "\n", encoding="utf-8")
+    page.locator("[data-d=import]").set_input_files(file)
+    page.get_by_text("1 mark of AB read. 1 line is left out: of another run").wait_for()

@@ -12,6 +12,7 @@
   const run = dock.dataset.run;
   const settling = dock.dataset.settling === "yes"; // a third person decides where reviewers differ
   const count = (many) => many.toLocaleString("en-GB");
+  const counted = (many, one) => `${count(many)} ${one}${many === 1 ? "" : "s"}`;
   const more = dock.dataset.more && `${count(Number(dock.dataset.more))} more`; // doubtful, on other pages
   const others = dock.dataset.others;
   const columns = dock.dataset.columns.split(",");
@@ -154,7 +155,9 @@
     const pictures = card ? [...card.querySelector(".pictures").children] : [...row.querySelectorAll(".shot")];
     part.pictures.replaceChildren(...pictures.map((one) => one.cloneNode(true)));
     part.name.textContent = `${row.cells[0].textContent} ${row.cells[2].textContent}`;
-    part.why.textContent = row.cells[row.cells.length - 1].textContent;
+    const why = row.cells[row.cells.length - 1].cloneNode(true);
+    why.querySelector(".known")?.remove(); // who knows it judges no more; dock.css hides it in the row
+    part.why.textContent = why.textContent;
     part.answers.replaceChildren(...(card ? [card.querySelector(".tops").cloneNode(true)] : [answersOf(row), small()]));
     for (const head of part.answers.querySelectorAll("h4")) head.setAttribute("role", "none"); // no outline here
     const opinions = (row.dataset.opinions ?? "").split("|").filter(Boolean).map((one) => one.split("="));
@@ -273,7 +276,7 @@
   const exportMarks = () => {
     const name = `review_${run}_${reviewer()}.csv`;
     download(name, csv());
-    say(`${Object.keys(marks).length} marks exported. Import them with: artemis-cli labels import ${name}`);
+    say(`${counted(Object.keys(marks).length, "mark")} exported. Import with: artemis-cli labels import ${name}`);
   };
   const cells = (text) => {
     const found = [[""]];
@@ -310,9 +313,10 @@
     save(newer);
     show(current, false);
     const others = fitting.length - mine.length;
-    say(`${mine.length} marks of ${reviewer() || "nobody"} read.`
+    const odd = all.length - fitting.length;
+    say(`${counted(mine.length, "mark")} of ${reviewer() || "nobody"} read.`
       + (others ? ` ${others} of other reviewers left out: artemis-cli labels import brings reviewers together.` : "")
-      + (all.length > fitting.length ? ` ${all.length - fitting.length} lines are left out: of another run, or not as a review has them.` : ""));
+      + (odd ? ` ${counted(odd, "line")} ${odd === 1 ? "is" : "are"} left out: of another run, or not as a review has them.` : ""));
   };
 
   // ---- what is listened to
