@@ -66,7 +66,7 @@ def report_page(data: RunData, pages: Sequence[SlicePage] = ()) -> str:
     sections = [
         {
             "key": section.key,
-            "title": section.title,
+            "title": section.title.format_map(facts),
             "caption": section.caption.format_map(facts),
             "reading": [text.format_map(facts) for text in section.reading],
             "figures": [

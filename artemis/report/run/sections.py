@@ -1,7 +1,7 @@
 """The declaration of the report: its sections in order, with captions that say how to read them.
 
 To add a section, declare it here, write its builder, and put a template of the same key in
-``templates/sections/``. Captions may use the names of `caption_facts` in braces.
+``templates/sections/``. Titles and captions may use the names of `caption_facts` in braces.
 """
 
 from __future__ import annotations
@@ -75,12 +75,11 @@ SECTIONS: Final = (
         "doubtful first. Bars show the three most probable categories of each model, from 0 to "
         "100%; the mark across each is at {min_confidence}.",
         reading=(
-            "Most doubtful is where the models taken together are least sure; what is unlike the "
-            "training images, against its header or of poor quality comes before the rest. An "
-            "answer of {first_model} below {min_confidence}, before it is rounded for print, is "
-            "sent here; the others\u2019 answers are sent only where they differ from it. Sets of "
-            "plausible categories hold the truth of nine slices in ten, over all slices and not "
-            "of each that is doubtful.",
+            "Most doubtful is where {least_sure}; what is unlike the training images, against its "
+            "header or of poor quality comes before the rest. An answer of {first_model} below "
+            "{min_confidence}, before it is rounded for print, is sent here{other_answers}. Sets "
+            "of plausible categories hold the truth of nine slices in ten, over all slices and "
+            "not of each that is doubtful.",
         ),
         build=review_view,
     ),
@@ -115,23 +114,19 @@ SECTIONS: Final = (
                 "Confidence",
                 "Slices by the calibrated confidence of each model in its answer. Most should "
                 "stand at the right; what lies left of the dashed line ({min_confidence}) is in "
-                "doubt, and sent to review where the answer is {first_model}\u2019s. Slices "
-                "unlike the training images are left out, since their confidence means nothing. "
-                "All panels share one scale.",
+                "doubt, and sent to review{sent_whose}. Slices unlike the training images are left "
+                "out, since their confidence means nothing.{one_scale}",
             ),
             Figure(
                 "categories",
                 "Categories",
-                "How often each model gave each of the twelve categories. A long line between two "
-                "marks is a category on which the models differ as a whole; a mark at zero, one "
-                "that a model never gave.",
+                "How often {each_model} gave each of the twelve categories. {zero_marks}",
             ),
             Figure(
                 "planes",
                 "Planes",
-                "How often each model gave each plane, over all tumour types. A batch of one kind "
-                "of series lies where its planes are; marks apart are planes on which the models "
-                "differ.",
+                "How often {each_model} gave each plane, over all tumour types. A batch of one "
+                "kind of series lies where its planes are{planes_apart}.",
             ),
             Figure(
                 "strangeness",
@@ -153,10 +148,8 @@ SECTIONS: Final = (
     ),
     Section(
         key="models",
-        title="The models side by side",
-        caption="The models were trained apart, so where they agree an answer is more likely to "
-        "be right, and where they differ at least one of them is wrong. Agreement is not "
-        "accuracy: both can make the same mistake.",
+        title="{side_by_side}",
+        caption="{agreeing}",
         build=models_view,
     ),
     Section(
@@ -222,12 +215,48 @@ _NO_TRAINING_LINE: Final = (
 
 
 def caption_facts(data: RunData) -> Mapping[str, str]:
-    """Return the values that captions may name."""
+    """Return the values that titles and captions may name."""
     seen = any(model.seen for model in data.record.models)
+    first = visible(data.models[0]) if data.models else "the first model"
     return {
         "min_confidence": percent(data.record.settings.review.min_confidence),
-        "first_model": visible(data.models[0]) if data.models else "the first model",
+        "first_model": first,
         "training_line": _TRAINING_LINE if seen else _NO_TRAINING_LINE,
+        **(_words_of_one(first) if len(data.models) == 1 else _words_of_several(first)),
+    }
+
+
+def _words_of_several(first: str) -> dict[str, str]:
+    """Return what captions say of models beside each other."""
+    return {
+        "least_sure": "the models taken together are least sure",
+        "other_answers": "; the others\u2019 answers are sent only where they differ from it",
+        "sent_whose": f" where the answer is {first}\u2019s",
+        "one_scale": " All panels share one scale.",
+        "each_model": "each model",
+        "zero_marks": "A long line between two marks is a category on which the models differ as "
+        "a whole; a mark at zero, one that a model never gave.",
+        "planes_apart": "; marks apart are planes on which the models differ",
+        "side_by_side": "The models side by side",
+        "agreeing": "The models were trained apart, so where they agree an answer is more likely "
+        "to be right, and where they differ at least one of them is wrong. Agreement is not "
+        "accuracy: both can make the same mistake.",
+    }
+
+
+def _words_of_one(first: str) -> dict[str, str]:
+    """Return what the same captions say of the only model of a run."""
+    return {
+        "least_sure": f"{first} is least sure",
+        "other_answers": "",
+        "sent_whose": "",
+        "one_scale": "",
+        "each_model": first,
+        "zero_marks": "A mark at zero is a category that it never gave.",
+        "planes_apart": "",
+        "side_by_side": "Answers by tumour and plane",
+        "agreeing": f"How often {first} gave each tumour type in each plane: what the batch "
+        "holds by its answers, be they right or wrong.",
     }
 
 

@@ -344,9 +344,19 @@ def test_sparse_batches_render(make_run: MakeRun, tmp_path: Path, tables: Tables
     assert len(page.all("section", class_="part")) == len(SECTIONS) - 2  # no studies, no truth
 
 
-def test_one_model_renders_without_a_comparison(make_run: MakeRun, tmp_path: Path) -> None:
+def test_a_report_of_one_model_speaks_of_no_other(make_run: MakeRun, tmp_path: Path) -> None:
     page = Page(build_report(make_run(models=("baseline",)), tmp_path / "index.html"))
-    assert "Only one model was run" in text(page.by_id("models"))
+    models = text(page.by_id("models"))
+    assert models.startswith("5 Answers by tumour and plane ")
+    assert "Only one model was run" in models
+    words = text(page.by_id("main"))
+    of_several = ["models taken together", "the others\u2019", "side by side", "trained apart"]
+    of_several += ["two marks", "marks apart", "one scale", "both can"]
+    assert [one for one in of_several if one in words] == []
+    assert "Most doubtful is where baseline is least sure; what is unlike" in words
+    assert "is sent here. Sets of plausible categories" in words
+    assert "A mark at zero is a category that it never gave." in words
+    assert "models disagree" not in [text(one) for one in page.all("option")]
 
 
 def test_no_model_in_the_record_renders(make_run: MakeRun, tmp_path: Path) -> None:
