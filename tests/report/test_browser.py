@@ -279,3 +279,21 @@ def test_the_list_of_runs_opens_and_filters(open_page: OpenPage, tmp_path: Path)
     page.get_by_label("Search").fill("20260302")
     page.get_by_text("1 of 3 rows").wait_for()
     assert shown(page, "table-runs") == 1
+
+
+def test_on_a_wide_screen_the_name_of_a_run_stands_in_one_line(
+    open_page: OpenPage, tmp_path: Path
+) -> None:
+    run = run_record(typical_tables(3))
+    models = [
+        one.model_copy(update={"name": name, "version": "20261125-e3f9e3"})
+        for name, one in zip(("mobilenet_v2", "baseline"), run.models, strict=True)
+    ]
+    (tmp_path / RUN_ID).mkdir()
+    (tmp_path / RUN_ID / "index.html").write_text("a page", encoding="utf-8")
+    run = run.model_copy(update={"models": models})
+    index = build_index(tmp_path, [run], tmp_path / "index.html")
+    page = open_page(index, viewport={"width": 1280, "height": 800})
+    lines = "one => one.getClientRects().length"
+    assert page.locator("#table-runs th a").evaluate(lines) == 1
+    assert page.evaluate("document.documentElement.scrollWidth") == 1280
