@@ -18,7 +18,7 @@ from pydantic import Field
 from artemis import RESEARCH_USE
 from artemis.errors import ArtemisError
 from artemis.models.registry import MODEL_NAMES, check_names
-from artemis.models.retrainings import RetrainingRecord, retrainings_root
+from artemis.models.retrainings import RetrainingRecord, damaged, retrainings_root
 from artemis.report.audit.page import build_audit_page
 from artemis.report.model_card import publish_card
 from artemis.report.retraining.page import write_retraining_report
@@ -143,6 +143,8 @@ def _retrain(arguments: dict[str, Any]) -> dict[str, str]:
     from artemis.training import retraining
 
     inputs, models = _inputs(arguments), arguments["models"]
+    for error in damaged(inputs.workspace):
+        get_run_logger().warning("Passed over: %s", error)
     identity = collect(arguments)
     go_on(identity)
     try:

@@ -73,8 +73,11 @@ def retrain_until_signal(
         try:
             with PrefectApi() as api:
                 from artemis.console import progress_bar
+                from artemis.models.retrainings import damaged
                 from flows.interactive import retrain as run
 
+                for error in damaged(settings.workspace):
+                    console.print(f"Passed over: {error}", soft_wrap=True, markup=False)
                 with progress_bar(console, "starting"):
                     return run(api, pictures, settings, names, **options)
         except BaseException as error:

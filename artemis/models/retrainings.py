@@ -7,6 +7,7 @@ retraining that was ended goes on where it was, and a report can be made of it a
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
@@ -182,7 +183,8 @@ def read_record(folder: Path) -> RetrainingRecord:
         first = error.errors()[0]
         raise RunRecordError(
             f"{path}: expected the record of a retraining. Received: {first['msg']} at "
-            f"{'.'.join(map(str, first['loc'])) or 'the top'}. Delete the folder to start anew."
+            f"{'.'.join(map(str, first['loc'])) or 'the top'}. "
+            "Restore it from a backup; other retrainings pass it over."
         ) from error
 
 
@@ -190,7 +192,8 @@ def unfinished(workspace: Path, key: str, champions: dict[str, str]) -> Retraini
     """Return the latest retraining with the same inputs that was ended before it was done.
 
     Its own promotions are its work and no other input; a champion that changed otherwise, while
-    its model was still to be judged, makes another retraining of it.
+    its model was still to be judged, makes another retraining of it. Records that cannot be read
+    are passed over, see `damaged`.
 
     Parameters
     ----------
@@ -201,11 +204,25 @@ def unfinished(workspace: Path, key: str, champions: dict[str, str]) -> Retraini
     champions : dict of str to str
         Versions by model, as they are now.
     """
-    for path in sorted(retrainings_root(workspace).glob(f"*/{RECORD_NAME}"), reverse=True):
-        record = read_record(path.parent)
+    for record in _records(workspace):
+        if isinstance(record, RunRecordError):
+            continue
         if record.key == key and record.status != "done" and _fits(workspace, record, champions):
             return record
     return None
+
+
+def damaged(workspace: Path) -> list[RunRecordError]:
+    """Return what is wrong with each record of a workspace that cannot be read, newest first."""
+    return [record for record in _records(workspace) if isinstance(record, RunRecordError)]
+
+
+def _records(workspace: Path) -> Iterator[RetrainingRecord | RunRecordError]:
+    for path in sorted(retrainings_root(workspace).glob(f"*/{RECORD_NAME}"), reverse=True):
+        try:
+            yield read_record(path.parent)
+        except RunRecordError as error:
+            yield error
 
 
 def _fits(workspace: Path, record: RetrainingRecord, champions: dict[str, str]) -> bool:

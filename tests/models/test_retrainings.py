@@ -9,7 +9,14 @@ import pytest
 
 from artemis.errors import RunRecordError
 from artemis.models.registry import promote, settle
-from artemis.models.retrainings import RetrainingRecord, new_record, unfinished, write_record
+from artemis.models.retrainings import (
+    RetrainingRecord,
+    damaged,
+    new_record,
+    read_record,
+    unfinished,
+    write_record,
+)
 from tests.models.versions import SHIPPED, make_version, verdict_for
 
 BEGAN = {"mobilenet_v2": "m0", "baseline": SHIPPED.name}
@@ -53,8 +60,28 @@ def test_champion_that_a_person_made_is_another_input(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b'{"id": "\xff"}'])
-def test_a_record_that_is_damaged_is_named(tmp_path: Path, content: bytes) -> None:
-    folder = tmp_path / "retrainings" / ended(tmp_path).id
+def test_a_record_that_is_damaged_is_passed_over_and_named(tmp_path: Path, content: bytes) -> None:
+    record = ended(tmp_path)
+    folder = tmp_path / "retrainings" / "20990101T000000Z-ffffff"  # looked at before the other
+    folder.mkdir()
     (folder / "retraining.json").write_bytes(content)
+    assert unfinished(tmp_path, "k", BEGAN) == record
+    (error,) = damaged(tmp_path)
+    assert str(error).startswith(f"{folder}/retraining.json: expected the record of a retraining. ")
+    assert str(error).endswith("Restore it from a backup; other retrainings pass it over.")
     with pytest.raises(RunRecordError, match=rf"{folder.name}/retraining\.json: expected the rec"):
-        unfinished(tmp_path, "k", BEGAN)
+        read_record(folder)
+
+
+def test_a_record_that_may_not_be_read_is_passed_over_and_named(tmp_path: Path) -> None:
+    (tmp_path / "retrainings" / "20990101T000000Z-ffffff" / "retraining.json").mkdir(parents=True)
+    assert unfinished(tmp_path, "k", BEGAN) is None
+    assert [str(error).split(". ")[1] for error in damaged(tmp_path)] == [
+        "Received: Is a directory"
+    ]
+
+
+def test_no_record_is_damaged_where_all_can_be_read(tmp_path: Path) -> None:
+    assert damaged(tmp_path) == []
+    ended(tmp_path)
+    assert damaged(tmp_path) == []
