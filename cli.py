@@ -283,12 +283,16 @@ def retrain(
         print_json(result)
         return
     from artemis.models.retrainings import read_record, retrainings_root
-    from artemis.report.retraining.verdict import promotion, sentence_on
+    from artemis.report.retraining.verdict import kept_out, promotion, sentence_on
 
-    outcomes = read_record(retrainings_root(settings.workspace) / result["id"]).outcomes
+    record = read_record(retrainings_root(settings.workspace) / result["id"])
     for name in names:
-        typer.echo(sentence_on(name, outcomes[name]))
-        if command := promotion(name, outcomes[name]):
+        if name in record.diverged:
+            typer.echo(kept_out(name, record.diverged[name]))
+            continue
+        outcome = record.outcomes[name]
+        typer.echo(sentence_on(name, outcome))
+        if command := promotion(name, outcome):
             where = given_workspace(workspace)
             typer.echo(f"A person who read the report may promote it: {command}{where}", err=True)
     typer.echo(f"Report  {result['report']}")

@@ -83,6 +83,10 @@ class TrainingDataError(ArtemisError):
     """A training set is missing, mislabelled, or its split would leak."""
 
 
+class DivergedError(ArtemisError):
+    """A network, being trained or trained before, that gives answers which are not finite."""
+
+
 class PrefectServerError(ArtemisError):
     """The Prefect API cannot be reached or the embedded server did not start."""
 

@@ -16,7 +16,8 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
 from artemis import RESEARCH_USE
-from artemis.errors import ArtemisError
+from artemis.errors import ArtemisError, DivergedError
+from artemis.models.decisions import Verdict
 from artemis.models.registry import MODEL_NAMES, check_names
 from artemis.models.retrainings import RetrainingRecord, damaged, retrainings_root
 from artemis.report.audit.page import build_audit_page
@@ -104,7 +105,8 @@ def retrain(
     """Train models on everything labelled so far, and promote what is shown to be no worse.
 
     A retraining that was ended goes on where it was: finished stages are not repeated, and
-    training goes on from the last finished epoch.
+    training goes on from the last finished epoch. A model whose training diverges is kept out,
+    and the others are judged.
 
     Parameters
     ----------
@@ -153,8 +155,12 @@ def _retrain(arguments: dict[str, Any]) -> dict[str, str]:
         _finished(audited)
         verdicts = {}
         for model in models:  # the first model is judged while the second is trained
-            _finished(trained[model])
-            verdicts[model] = judge(arguments, identity, model)
+            try:
+                _finished(trained[model])
+                verdicts[model] = judge(arguments, identity, model)
+            except DivergedError as error:  # the next try would alike, and others go on
+                get_run_logger().warning("%s", error)
+                verdicts[model] = str(Verdict.KEEP)
     except Exception as error:
         words = str(error) if isinstance(error, ArtemisError) else type(error).__name__
         record = retraining.finish(inputs, identity, reason=words)
@@ -188,6 +194,9 @@ def _publish(record: RetrainingRecord, page: Path) -> None:
         f"| {model} | {outcome.version} | {outcome.evaluation.metrics['macro_f1'].value:.3f} "
         f"| {outcome.decision.verdict} | {outcome.decision.reason} |\n"
         for model, outcome in record.outcomes.items()
+    ) + "".join(
+        f"| {model} | | | {Verdict.KEEP} | {reason} |\n"
+        for model, reason in record.diverged.items()
     )
     markdown = (
         f"# Retraining {record.id}: {record.status}\n\n"

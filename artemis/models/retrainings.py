@@ -108,7 +108,8 @@ class RetrainingRecord(_Part):
     """A retraining, from its start on.
 
     `champions` are the versions, by model, that there were when it began; a model without one is
-    not among them. `policy` is the SHA-256 of the gate's policy of that time.
+    not among them. `policy` is the SHA-256 of the gate's policy of that time. `diverged` says, of
+    each model whose answers are not finite, why there is no outcome of it.
     """
 
     format: Literal[1] = 1
@@ -128,6 +129,7 @@ class RetrainingRecord(_Part):
     audit_counts: dict[str, int] = {}
     trained: dict[str, str] = {}
     started_from: dict[str, str] = {}
+    diverged: dict[str, str] = {}
     outcomes: dict[str, Outcome] = {}
     epochs: list[EpochRow] = []
     seconds: dict[str, float] = {}

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from artemis.errors import ModelError
+from artemis.errors import DivergedError, ModelError
 from artemis.labels import CATEGORY_NAMES
 from artemis.models.comparison import Agreement, compare_answers
 from artemis.models.decisions import Check, Decision, DecisionRecord, ModelVersion
@@ -52,7 +52,7 @@ from artemis.training.gate.policy import Policy, load_policy
 from artemis.training.jobs import read_training_set
 from artemis.training.labelled.dataset import TrainingSet
 from artemis.training.labelled.locked import read_locked
-from artemis.training.retraining import Inputs, changing, split_of
+from artemis.training.retraining import Inputs, changing, noting_divergence, split_of
 from artemis.training.train import Split
 
 GOLDEN_NAME: Final = "golden.json"
@@ -94,6 +94,9 @@ def judge(inputs: Inputs, retraining: str, model: str) -> Outcome:
         If a model is damaged.
     SettingsError
         If the workspace's policy cannot be read.
+    DivergedError
+        If the retrained model gives answers that are not finite. The gate has kept it out, and
+        the record says why there is no outcome.
     """
     folder = retrainings_root(inputs.workspace) / retraining
     record = read_record(folder)
@@ -113,15 +116,23 @@ def judge(inputs: Inputs, retraining: str, model: str) -> Outcome:
         began_with = check_policy(policy, record.policy)
         decision = _decide(inputs, policy, data, split, challenger, champion, began_with)
         known = settle(inputs.workspace, decision)
-    changed = _changed(data, split, challenger, champion)
+    evaluation = _figures(challenger.evidence, data.caveat)
+    if evaluation is None:
+        with noting_divergence(inputs, retraining, model):
+            raise DivergedError(
+                f"{challenger_model.folder}: expected finite answers to all locked slices. "
+                f"Received others. {known.reason}"
+            )
+    beside = None if champion is None else _figures(champion.evidence, data.caveat)
+    changed = _changed(data, split, challenger, None if beside is None else champion)
     outcome = Outcome(
         version=challenger.manifest.version,
         sha256=challenger.manifest.sha256,
         side=challenger.manifest.input.side,
         started_from=record.started_from[model],
-        evaluation=_figures(challenger.evidence, data.caveat),
+        evaluation=evaluation,
         champion=None if champion is None else champion.manifest.version,
-        champion_evaluation=None if champion is None else _figures(champion.evidence, data.caveat),
+        champion_evaluation=beside,
         champion_provenance=None if champion is None else str(champion.evidence.provenance),
         decision=known,
         changed=len(changed),
@@ -338,7 +349,10 @@ def golden_slices(path: Path) -> list[str]:
         ) from error
 
 
-def _figures(evidence: Evidence, caveat: str) -> Evaluation:
+def _figures(evidence: Evidence, caveat: str) -> Evaluation | None:
+    """Return a model's figures; None where its answers are not finite, which have none."""
+    if not np.isfinite(evidence.probabilities).all():
+        return None
     how = {
         Provenance.UNSEEN: "never trained on",
         Provenance.OUT_OF_FOLD: "answered by networks that had not seen them",

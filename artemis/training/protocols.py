@@ -32,6 +32,7 @@ from artemis.training.folds import DISJOINT, Fold, plan
 from artemis.training.labelled.dataset import TrainingSet
 from artemis.training.labelled.split import content_names
 from artemis.training.network.feeds import Samples
+from artemis.training.network.finite import has_finite_weights
 from artemis.training.network.fit import Fitted, fit, rebuild
 from artemis.training.network.recipes import Recipe
 from artemis.training.network.weights import save_weights
@@ -84,6 +85,11 @@ def run(
     -------
     dict of str to Outcome
         By variant: ``patient``; ``official`` and ``official-disjoint``; ``random``.
+
+    Raises
+    ------
+    DivergedError
+        If the training of a fold, which is named, diverges.
     """
     parts = folder / f"{protocol}-{evaluation_key(recipe, data)}"
     # What is kept names groups by content: a hash of a patient's number can be looked up.
@@ -162,7 +168,9 @@ def _network_of(
     """Return the fold's network, of weights that are kept, or trained and kept now."""
     files = kept[fold.number]
     if files.weights.is_file():
-        return rebuild(recipe, files.weights, means.imagenet)
+        rebuilt = rebuild(recipe, files.weights, means.imagenet)
+        if has_finite_weights(rebuilt.trained):  # earlier versions kept others too
+            return rebuilt
     work = f"{files.folder.name} {fold.number}"
     fitted = fit(
         recipe,
@@ -172,6 +180,7 @@ def _network_of(
         imagenet=means.imagenet,
         checkpoint=means.checkpoint(work),
         on_epoch=means.reporter(stage),
+        stage=stage,
     )
     save_weights(fitted.trained.get_weights(), files.weights)
     means.done(work)

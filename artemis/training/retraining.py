@@ -21,13 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from artemis import __version__
-from artemis.errors import ModelError, TrainingDataError
-from artemis.labels import CATEGORY_NAMES
+from artemis.errors import DivergedError, ModelError, TrainingDataError
 from artemis.models.manifest import START_NAME, load_manifest
 from artemis.models.out_of_fold import read_out_of_fold
 from artemis.models.registry import model_folder
 from artemis.models.retrainings import (
-    DataSummary,
     EpochRow,
     RetrainingRecord,
     Start,
@@ -40,6 +38,7 @@ from artemis.models.retrainings import (
 from artemis.progress import report_progress
 from artemis.settings import Settings
 from artemis.system.ending import has_ended, watching
+from artemis.training.data_summary import summary_of
 from artemis.training.failures import keep_failures
 from artemis.training.gate.policy import load_policy
 from artemis.training.jobs import (
@@ -118,7 +117,7 @@ def collect(inputs: Inputs) -> str:
     )
     with _timed(inputs, record, "collect") as record:
         record.status, record.reason = "running", None
-        record.data = _summary(data, split)
+        record.data = summary_of(data, split)
         record.policy = record.policy or policy.sha256
     return record.id
 
@@ -140,8 +139,15 @@ def train(inputs: Inputs, retraining: str, model: str) -> str:
     """Train one model, unless it was, and return its version.
 
     Its folder lies in the workspace's registry; the champion stays what it is.
+
+    Raises
+    ------
+    DivergedError
+        If its training diverged, now or before: the next try would alike. The record says so.
     """
     record = read_record(retrainings_root(inputs.workspace) / retraining)
+    if model in record.diverged:
+        raise DivergedError(record.diverged[model])
     if model in record.trained:
         return record.trained[model]
     with _timed(inputs, record, f"train {model}"), watching(lambda: has_ended(retraining)):
@@ -151,21 +157,17 @@ def train(inputs: Inputs, retraining: str, model: str) -> str:
         if chosen.weights is not None:
             warm = recipe.warm()
             recipe = warm.with_epochs(inputs.epochs) if inputs.epochs else warm
-        folder = train_model(
+        means = means_of(
+            inputs.settings,
             recipe,
-            data,
-            chosen.split,
-            inputs.workspace / "models",
-            means_of(
-                inputs.settings,
-                recipe,
-                start=chosen.weights,
-                work=retrainings_root(inputs.workspace) / retraining / "unfinished" / model,
-                on_epoch=lambda recipe, stage, epoch: _note_epoch(
-                    inputs, retraining, recipe, stage, epoch
-                ),
+            start=chosen.weights,
+            work=retrainings_root(inputs.workspace) / retraining / "unfinished" / model,
+            on_epoch=lambda recipe, stage, epoch: _note_epoch(
+                inputs, retraining, recipe, stage, epoch
             ),
         )
+        with noting_divergence(inputs, retraining, model):
+            folder = train_model(recipe, data, chosen.split, inputs.workspace / "models", means)
         keep_failures(inputs.workspace, folder, data)
         with changing(inputs, retraining) as changed:
             changed.trained[model] = folder.name
@@ -321,27 +323,6 @@ def _champions(inputs: Inputs) -> dict[str, str]:
     return champions
 
 
-def _summary(data: TrainingSet, split: Split) -> DataSummary:
-    table = data.table
-    counts = np.bincount(table["category"], minlength=len(CATEGORY_NAMES))
-    return DataSummary(
-        sha256=data.sha256,
-        images=len(table),
-        groups=int(table["group"].nunique()),
-        trained_on=int(split.train.sum()),
-        calibrated_on=int(split.calibration.sum()),
-        locked=int(split.test.sum()),
-        per_category=dict(zip(CATEGORY_NAMES, counts.tolist(), strict=True)),
-        per_source={str(k): int(v) for k, v in table["source"].value_counts().items()},
-        reviewed=int(table["reviewed"].sum()),
-        unavailable=data.unavailable,
-        bad_images=data.bad_images,
-        corrected=data.corrected,
-        plane_predicted=int(table["plane_predicted"].sum()),
-        left_out=int((~split.train & ~split.test).sum()),
-    )
-
-
 @contextmanager
 def changing(inputs: Inputs, retraining: str) -> Iterator[RetrainingRecord]:
     """Read the record, let it be changed, and write it; one thread at a time.
@@ -352,6 +333,17 @@ def changing(inputs: Inputs, retraining: str) -> Iterator[RetrainingRecord]:
         record = read_record(retrainings_root(inputs.workspace) / retraining)
         yield record
         write_record(inputs.workspace, record)
+
+
+@contextmanager
+def noting_divergence(inputs: Inputs, retraining: str, model: str) -> Iterator[None]:
+    """Write into the record that a model's answers are not finite; the error goes on its way."""
+    try:
+        yield
+    except DivergedError as error:
+        with changing(inputs, retraining) as record:
+            record.diverged[model] = str(error)
+        raise
 
 
 @contextmanager

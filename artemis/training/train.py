@@ -143,6 +143,8 @@ def train_model(
     ------
     TrainingDataError
         If a part of the split is empty.
+    DivergedError
+        If a network's weights or answers are not finite.
     """
     for name, mask in (
         ("test", split.test),
@@ -333,6 +335,7 @@ def _sister(
         start=means.start,
         checkpoint=means.checkpoint("calibrating"),
         on_epoch=means.reporter("calibrating"),
+        stage="calibrating",
     )
     predictions = predict_unseen(sister, samples, table, split.fitting, split.calibration, 0)
     weights = sister.trained.get_weights()

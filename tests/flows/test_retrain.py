@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -71,6 +72,28 @@ def test_retraining_trains_judges_reports_and_is_not_repeated(
     assert resumed.trained == record.trained
     assert len(resumed.epochs) == 4
     assert resumed.outcomes["baseline"].version == outcome.version
+
+
+def test_retraining_whose_model_diverges_is_done_and_keeps_the_champion(
+    api: PrefectApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RATE", "1e30")
+    workspace, data = tmp_path / "workspace", tmp_path / "labelled"
+    write_labelled(data, patients=12)
+    older = workspace / "retrainings" / "20200101T000000Z-ffffff" / "retraining.json"
+    older.parent.mkdir(parents=True)
+    older.write_text("{")
+    arguments = ["retrain", "--data", str(data), "--model", "baseline", "--epochs", "1"]
+    answer = run_cli(*arguments, workspace=workspace)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.startswith("baseline was kept out: baseline, calibrating: expected finite")
+    assert f"Passed over: {older}: expected the record of a retraining." in answer.stderr
+    shutil.rmtree(older.parent)
+    (record,) = records(workspace)
+    assert (record.status, record.reason, record.outcomes) == ("done", None, {})
+    page = Path(answer.stdout.splitlines()[-1].removeprefix("Report  ")).read_text("utf-8")
+    assert "the training diverged, and nothing of it is kept." in page
+    assert not (workspace / "models" / "baseline").exists()
 
 
 def test_a_signal_stops_a_retraining_at_its_next_step_and_it_goes_on_from_there(

@@ -14,9 +14,10 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="needs the extra `train`")
 
-from artemis.errors import SettingsError, TrainingDataError
-from artemis.models.decisions import read_decisions
-from artemis.models.manifest import load_manifest
+from artemis.errors import DivergedError, SettingsError, TrainingDataError
+from artemis.models.architectures import build_baseline
+from artemis.models.decisions import Verdict, read_decisions
+from artemis.models.manifest import MANIFEST_NAME, WEIGHTS_NAME, load_manifest
 from artemis.models.out_of_fold import read_out_of_fold
 from artemis.models.registry import model_folder, promote
 from artemis.models.retrainings import (
@@ -26,11 +27,14 @@ from artemis.models.retrainings import (
     write_record,
 )
 from artemis.settings import Settings
+from artemis.system.files import sha256_file
 from artemis.training import retraining as stages
 from artemis.training.jobs import means_of, train_all
 from artemis.training.judging import judge
 from artemis.training.labelled.locked import read_locked
+from artemis.training.network.export import export_litert
 from artemis.training.network.memory import keep_freed_memory
+from artemis.training.network.recipes import RECIPES
 from artemis.training.retraining import (
     Inputs,
     changing,
@@ -287,3 +291,61 @@ def test_judged_model_whose_outcome_was_lost_is_not_judged_against_itself(again:
     assert collect(again) == retraining
     assert judge(again, retraining, "baseline") == outcome
     assert len(read_decisions(again.workspace, "baseline")) == 2  # the first was a person's
+
+
+def test_model_whose_training_diverges_is_kept_out_and_not_tried_again(
+    again: Inputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again = replace(again, epochs=1)
+    monkeypatch.setitem(RECIPES, "baseline", replace(RECIPES["baseline"], learning_rate=1e30))
+    before = sorted((again.workspace / "models" / "baseline").iterdir())
+    retraining = collect(again)
+    for _ in range(2):
+        with pytest.raises(DivergedError, match=r"^baseline, calibrating: expected") as raised:
+            train(again, retraining, "baseline")
+        record = read_record(retrainings_root(again.workspace) / retraining)
+        assert record.diverged == {"baseline": str(raised.value)}
+    assert (record.trained, record.epochs) == ({}, [])
+    assert sorted((again.workspace / "models" / "baseline").iterdir()) == before
+
+
+def serve_no_finite_answer(folder: Path) -> None:
+    """Put a network of weights that are not finite into a model's folder."""
+    manifest = load_manifest(folder)
+    network = build_baseline(manifest.input.side)
+    network.set_weights([np.full_like(weight, np.nan) for weight in network.get_weights()])
+    export_litert(network, folder / WEIGHTS_NAME)
+    files = manifest.files | {WEIGHTS_NAME: sha256_file(folder / WEIGHTS_NAME)}
+    whole = manifest.model_copy(update={"files": files})
+    (folder / MANIFEST_NAME).write_text(whole.model_dump_json())
+
+
+def test_model_without_finite_answers_is_kept_out_once(again: Inputs) -> None:
+    again = replace(again, epochs=1)
+    retraining = collect(again)
+    serve_no_finite_answer(
+        again.workspace / "models" / "baseline" / train(again, retraining, "baseline")
+    )
+    with pytest.raises(DivergedError, match=r"expected finite answers to all locked slices\. "):
+        judge(again, retraining, "baseline")
+    record = read_record(retrainings_root(again.workspace) / retraining)
+    assert record.outcomes == {}
+    assert "predictions_valid: expected finite probabilities" in record.diverged["baseline"]
+    decision = read_decisions(again.workspace, "baseline")[-1]
+    assert decision.verdict is Verdict.KEEP
+    with pytest.raises(DivergedError):
+        train(again, retraining, "baseline")
+
+
+def test_champion_without_finite_answers_has_no_figures_beside_the_challenger(
+    again: Inputs,
+) -> None:
+    again = replace(again, epochs=1, start="imagenet")
+    serve_no_finite_answer(model_folder(again.workspace, "baseline"))
+    retraining = collect(again)
+    train(again, retraining, "baseline")
+    outcome = judge(again, retraining, "baseline")
+    assert outcome.champion_evaluation is None
+    assert outcome.decision.verdict is Verdict.KEEP
+    (check,) = (one for one in outcome.decision.checks if one.name == "champion_valid")
+    assert (check.passed, check.received) == (False, "48 of 48 rows that are not")

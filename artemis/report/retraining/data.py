@@ -65,7 +65,12 @@ class RetrainingData:
     def models(self) -> list[str]:
         """Names of the models: those asked for, then any others that the record tells of."""
         record = self.record
-        told = [*record.outcomes, *record.trained, *(row.model for row in record.epochs)]
+        told = [
+            *record.outcomes,
+            *record.diverged,
+            *record.trained,
+            *(row.model for row in record.epochs),
+        ]
         return list(dict.fromkeys([*record.models, *told]))
 
     @property

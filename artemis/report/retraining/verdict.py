@@ -23,7 +23,11 @@ _ORDER: Final = (Verdict.KEEP, Verdict.NEEDS_HUMAN)
 def opening(data: RetrainingData) -> Mapping[str, Any]:
     """Return what stands at the top: a sentence a model, warnings, counts, and who decided."""
     return {
-        "sentences": [*_state(data), *(sentence_on(*outcome) for outcome in data.outcomes)],
+        "sentences": [
+            *_state(data),
+            *(sentence_on(*outcome) for outcome in data.outcomes),
+            *(kept_out(*one) for one in data.record.diverged.items()),
+        ],
         "notices": notices(data),
         "readouts": readouts(data),
         "so_far": so_far(data) if data.record.status != "done" else [],
@@ -46,6 +50,11 @@ def sentence_on(model: str, outcome: Outcome) -> str:
     if fate is Verdict.KEEP:
         return f"{subject} was kept out: {failed}."
     return f"{subject} needs a person: nothing forbids its use, but {failed}."
+
+
+def kept_out(model: str, reason: str) -> str:
+    """Return that a model without finite answers was kept out and why, in one sentence."""
+    return f"{visible(model)} was kept out: {visible(reason)}"
 
 
 def promotion(model: str, outcome: Outcome) -> str:
@@ -107,12 +116,13 @@ def in_order(checks: list[Check]) -> list[Check]:
 
 def _state(data: RetrainingData) -> list[str]:
     record = data.record
-    of = f"{number(len(record.outcomes))} of {counted(len(data.models), 'model')}"
+    decided_on = len(record.outcomes) + len(record.diverged)
+    of = f"{number(decided_on)} of {counted(len(data.models), 'model')}"
     if record.status == "running":
         return [f"This retraining has not finished: {of} decided so far."]
     if record.status == "failed":
         return [f"This retraining failed: {of} decided before it did."]
-    return [] if record.outcomes else ["This retraining is done, and decided on no model."]
+    return [] if decided_on else ["This retraining is done, and decided on no model."]
 
 
 def notices(data: RetrainingData) -> list[str]:
@@ -174,6 +184,8 @@ def _progress(data: RetrainingData, model: str) -> str:
     record = data.record
     if model in record.outcomes:
         return "trained, measured and decided"
+    if model in record.diverged:
+        return "kept out, since its answers are not finite"
     if model in record.trained:
         return "trained, not decided yet"
     rows = [row for row in record.epochs if row.model == model]

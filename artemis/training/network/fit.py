@@ -19,6 +19,7 @@ from artemis.training.figures.evaluate import macro_f1
 from artemis.training.network.checkpoint import Checkpoint
 from artemis.training.network.draws import make_draws
 from artemis.training.network.feeds import ChangedPictures, Feed, Samples, StemDraws
+from artemis.training.network.finite import Finite
 from artemis.training.network.losses import inside_box, named_places
 from artemis.training.network.recipes import Recipe
 from artemis.training.network.weights import set_weights
@@ -110,6 +111,7 @@ def fit(
     start: Path | None = None,
     checkpoint: Path | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
+    stage: str = "training",
 ) -> Fitted:
     """Train a network for the recipe's number of epochs; nothing is selected on the way.
 
@@ -133,9 +135,14 @@ def fit(
         left, for what is made of the network may be ended too.
     on_epoch : callable, optional
         Called after each epoch.
+    stage : str
+        What an error calls this training.
 
     Raises
     ------
+    DivergedError
+        If weights are not finite after an epoch, or answers to the slices held out, or trained
+        on where there are none, after the last.
     RunEndedError
         If what is watched was ended, see `artemis.system.ending.watching`.
     """
@@ -164,6 +171,7 @@ def fit(
     feed: Feed = (ChangedPictures if samples.draws is None else StemDraws)(recipe, samples, rows)
     _make_state(trained, feed)
     callbacks: list[keras.callbacks.Callback] = [
+        _finite(fitted, samples, rows, watched, stage, start),
         _Ender(),
         _Beginner(feed, steps),
         Pacer(schedule_of(recipe, steps)),
@@ -171,7 +179,7 @@ def fit(
     ]
     done = 0
     if checkpoint is not None:
-        callbacks.insert(0, keeper := Checkpoint(checkpoint))
+        callbacks.insert(1, keeper := Checkpoint(checkpoint))  # no weights that are not finite
         done = keeper.restore(trained)
     trained.fit(
         feed.batches,
@@ -182,6 +190,27 @@ def fit(
         callbacks=callbacks,
     )
     return fitted
+
+
+def _finite(
+    fitted: Fitted,
+    samples: Samples,
+    rows: NDArray[np.int64],
+    watched: NDArray[np.int64] | None,
+    stage: str,
+    start: Path | None,
+) -> Finite:
+    held_out = watched is not None and len(watched) > 0
+    looked_at = watched if watched is not None and held_out else rows
+    recipe = fitted.recipe
+    return Finite(
+        f"{recipe.model}, {stage}",
+        lambda: fitted.predict(samples, looked_at)["logits"],
+        "held-out" if held_out else "trained-on",
+        "Look at the pictures, whose faults `artemis-cli data audit` names"
+        + (f", or start with --from imagenet instead of {start}" if start else "")
+        + f", or train at a lower rate than {recipe.learning_rate:g}, by another recipe.",
+    )
 
 
 def _make_state(model: keras.Model, feed: Feed) -> None:

@@ -94,6 +94,20 @@ def test_model_that_needs_a_person_says_what_to_do(make_page: MakePage) -> None:
     ]
 
 
+def test_model_without_finite_answers_is_told_as_kept_out(make_page: MakePage) -> None:
+    reason = "baseline, calibrating: expected finite weights. Received <others>."
+    outcomes = {"mobilenet_v2": record().outcomes["mobilenet_v2"]}
+    page = make_page(record(outcomes=outcomes, diverged={"baseline": reason}))
+    assert verdicts(page)[1:] == [f"baseline was kept out: {reason}"]
+    alone = record(models=["baseline"], trained={}, outcomes={}, epochs=[])
+    page = make_page(alone.model_copy(update={"diverged": {"baseline": reason}}), [])
+    assert verdicts(page) == [f"baseline was kept out: {reason}"]
+    ended = alone.model_copy(update={"status": "failed", "diverged": {"baseline": reason}})
+    page = make_page(ended, [])
+    assert verdicts(page)[0] == "This retraining failed: 1 of 1 model decided before it did."
+    assert "kept out, since its answers are not finite" in text(page.by_id("so-far"))
+
+
 def test_decision_of_a_person_is_told_as_theirs(make_page: MakePage) -> None:
     left = record().outcomes["baseline"]
     decision = left.decision.model_copy(

@@ -15,10 +15,11 @@ pytest.importorskip("tensorflow", reason="needs the extra `train`")
 import keras
 import tensorflow as tf
 
-from artemis.errors import ModelError
+from artemis.errors import DivergedError, ModelError
 from artemis.training.figures.evaluate import macro_f1
 from artemis.training.labelled.dataset import TrainingSet
 from artemis.training.network.feeds import Samples
+from artemis.training.network.finite import Finite
 from artemis.training.network.fit import Epoch, Fitted, Pacer, fit, schedule_of
 from artemis.training.network.memory import keep_freed_memory
 from artemis.training.network.weights import save_weights
@@ -172,3 +173,65 @@ def test_weights_of_another_architecture_are_refused(shapes: TrainingSet, tmp_pa
             np.arange(12),
             start=tmp_path / "start.npz",
         )
+
+
+def test_training_that_diverges_is_stopped_and_not_kept(
+    shapes: TrainingSet, tmp_path: Path
+) -> None:
+    recipe = small(epochs=3, augmentation=None, batch_size=48, learning_rate=1e30, warmup_epochs=0)
+    told: list[Epoch] = []
+    with eagerly(), pytest.raises(DivergedError) as raised:
+        fit(
+            recipe,
+            samples_of(shapes),
+            np.arange(96),
+            watched=np.arange(192, 240),
+            checkpoint=tmp_path / "c",
+            on_epoch=told.append,
+            stage="calibrating",
+        )
+    assert str(raised.value) == (
+        "baseline, calibrating: expected finite weights, and finite answers to all slices. "
+        "Received weights that are not after epoch 1 of 3, and no finite answer to 48 of 48 "
+        "held-out slices: the training diverged, and nothing of it is kept. Look at the pictures, "
+        "whose faults `artemis-cli data audit` names, or train at a lower rate than 1e+30, by "
+        "another recipe."
+    )
+    assert told == []
+    assert not (tmp_path / "c").exists()
+
+
+def test_last_step_that_diverges_is_found_though_its_loss_was_finite(shapes: TrainingSet) -> None:
+    recipe = small(epochs=1, augmentation=None, batch_size=96, learning_rate=1e38, warmup_epochs=0)
+    told: list[Epoch] = []
+    with eagerly(), pytest.raises(DivergedError, match=r"no finite answer to 9 of 9 held-out sli"):
+        fit(
+            recipe,
+            samples_of(shapes),
+            np.arange(96),
+            watched=np.arange(192, 201),
+            on_epoch=told.append,
+        )
+    assert np.isfinite(told[0].loss)
+
+
+def test_weights_that_were_not_finite_to_begin_with_are_named(
+    shapes: TrainingSet, tmp_path: Path
+) -> None:
+    start = tmp_path / "start.npz"
+    recipe, rows = small(epochs=1, augmentation=None, batch_size=12), np.arange(12)
+    with eagerly():
+        weights = fit(recipe, samples_of(shapes), rows).trained.get_weights()
+        save_weights([np.full_like(one, np.nan) for one in weights], start)
+        with pytest.raises(DivergedError, match="to 12 of 12 trained-on slices") as raised:
+            fit(recipe, samples_of(shapes), rows, start=start)
+    assert f", or start with --from imagenet instead of {start}, or" in str(raised.value)
+
+
+def test_answers_that_are_not_finite_are_found_where_the_weights_are() -> None:
+    answers = np.zeros((5, 12), np.float32)
+    looking = Finite("baseline, training", lambda: answers, "held-out", "Look at the pictures.")
+    looking.on_train_end()
+    answers[2, 3] = np.inf
+    with pytest.raises(DivergedError, match=r"Received no finite answer to 1 of 5 held-out slices"):
+        looking.on_train_end()
