@@ -19,7 +19,7 @@ from artemis.models.comparison import Agreement, compare_answers
 from artemis.models.decisions import Check, Decision, DecisionRecord, ModelVersion
 from artemis.models.manifest import Evaluation, Manifest
 from artemis.models.out_of_fold import read_out_of_fold
-from artemis.models.registry import find_version, load_model, model_folder, settle, settled
+from artemis.models.registry import find_version, load_model, settle, settled
 from artemis.models.retrainings import (
     CHANGED_NAME,
     CHANGED_SCHEMA,
@@ -52,7 +52,7 @@ from artemis.training.gate.policy import Policy, load_policy
 from artemis.training.jobs import read_training_set
 from artemis.training.labelled.dataset import TrainingSet
 from artemis.training.labelled.locked import read_locked
-from artemis.training.retraining import Inputs, changing, noting_divergence, split_of
+from artemis.training.retraining import Inputs, champion_of, changing, noting_divergence, split_of
 from artemis.training.train import Split
 
 GOLDEN_NAME: Final = "golden.json"
@@ -181,15 +181,13 @@ def _champion(
     workspace: Path, name: str, known: DecisionRecord | None
 ) -> ClassificationModel | None:
     """Return the champion that a challenger is, or was, compared with."""
-    try:
-        folder = (
-            model_folder(workspace, name)
-            if known is None
-            else find_version(workspace, f"{name}@{known.previous_champion}")
-        )
-    except ModelError:
-        return None
-    return load_model(folder)
+    if known is None:
+        folder = champion_of(workspace, name)
+    elif known.previous_champion is None:
+        folder = None
+    else:
+        folder = find_version(workspace, f"{name}@{known.previous_champion}")
+    return None if folder is None else load_model(folder)
 
 
 def _data(inputs: Inputs, models: list[ClassificationModel]) -> TrainingSet:

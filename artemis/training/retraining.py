@@ -11,7 +11,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +24,7 @@ from artemis import __version__
 from artemis.errors import DivergedError, ModelError, TrainingDataError
 from artemis.models.manifest import START_NAME, load_manifest
 from artemis.models.out_of_fold import read_out_of_fold
-from artemis.models.registry import model_folder
+from artemis.models.registry import CHAMPION, model_folder
 from artemis.models.retrainings import (
     EpochRow,
     RetrainingRecord,
@@ -206,9 +206,8 @@ def choose_start(inputs: Inputs, model: str, data: TrainingSet) -> ChosenStart:
     fresh = split_of(inputs, data)
     if inputs.start == "imagenet":
         return ChosenStart(None, "first weights, as asked for", fresh)
-    try:
-        folder = model_folder(inputs.workspace, model)
-    except ModelError:
+    folder = champion_of(inputs.workspace, model)
+    if folder is None:
         return ChosenStart(None, "first weights: there is no champion", fresh)
     manifest = load_manifest(folder)
     recipe = inputs.recipe(model).record()
@@ -316,11 +315,24 @@ def _key(inputs: Inputs, data: TrainingSet) -> str:
 
 
 def _champions(inputs: Inputs) -> dict[str, str]:
-    champions = {}
-    for model in inputs.models:
-        with suppress(ModelError):
-            champions[model] = model_folder(inputs.workspace, model).name
-    return champions
+    found = {model: champion_of(inputs.workspace, model) for model in inputs.models}
+    return {model: folder.name for model, folder in found.items() if folder is not None}
+
+
+def champion_of(workspace: Path, model: str) -> Path | None:
+    """Return the folder of a model's champion; None where there is none.
+
+    Raises
+    ------
+    ModelError
+        If the workspace names one that is not there: the gate must not take that for none.
+    """
+    try:
+        return model_folder(workspace, model)
+    except ModelError:
+        if (workspace / "models" / model / CHAMPION).is_file():
+            raise
+        return None
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="needs the extra `train`")
 
-from artemis.errors import DivergedError, SettingsError, TrainingDataError
+from artemis.errors import DivergedError, ModelError, SettingsError, TrainingDataError
 from artemis.models.architectures import build_baseline
 from artemis.models.decisions import Verdict, read_decisions
 from artemis.models.manifest import MANIFEST_NAME, WEIGHTS_NAME, load_manifest
@@ -37,6 +37,7 @@ from artemis.training.network.memory import keep_freed_memory
 from artemis.training.network.recipes import RECIPES
 from artemis.training.retraining import (
     Inputs,
+    champion_of,
     changing,
     choose_start,
     collect,
@@ -349,3 +350,14 @@ def test_champion_without_finite_answers_has_no_figures_beside_the_challenger(
     assert outcome.decision.verdict is Verdict.KEEP
     (check,) = (one for one in outcome.decision.checks if one.name == "champion_valid")
     assert (check.passed, check.received) == (False, "48 of 48 rows that are not")
+
+
+def test_champion_whose_folder_was_deleted_is_named_and_not_taken_for_none(tmp_path: Path) -> None:
+    """Else the challenger would be promoted by the floors alone, compared with nothing."""
+    assert champion_of(tmp_path, "baseline") == model_folder(tmp_path, "baseline")  # as shipped
+    assert champion_of(tmp_path, "no_such_model") is None
+    pointer = tmp_path / "models" / "baseline" / "CHAMPION"
+    pointer.parent.mkdir(parents=True)
+    pointer.write_text("20260101-ffffff\n")
+    with pytest.raises(ModelError, match=r"CHAMPION: expected the version of a model beside it\. "):
+        champion_of(tmp_path, "baseline")
