@@ -18,6 +18,7 @@ generator: another thread that draws from it must not change what is trained.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -30,13 +31,16 @@ from numpy.typing import NDArray
 from artemis.labels import CATEGORIES, PLANES, TUMORS
 from artemis.models.normalisation import BatchNormalization, normalised_in_one
 
-REVISIONS: Final = {"mobilenet_v2": 3, "baseline": 4}
+REVISIONS: Final = {"mobilenet_v2": 4, "baseline": 4}
 """Of each network: to be raised whenever it changes, so that what an older one said is not
 taken for its successor's."""
 
 BASELINE_SIDE: Final = 150
 STEM_END: Final = "block_6_project_BN"
 """Last layer of MobileNetV2's stem: a sixteenth of the input's edge, 64 channels."""
+
+SERVED: Final = ("logits", "features", "maps")
+"""What MobileNetV2 returns when it serves."""
 
 MAP_STRIDE: Final = 16
 """Pixels of the input that one place of the evidence maps stands for."""
@@ -102,8 +106,10 @@ def build_baseline(
     return keras.Model(inputs, {"logits": logits, "features": x}, name="baseline")
 
 
-def build_stem(side: int, imagenet: Path | str | None = "imagenet") -> keras.Model:
-    """Build MobileNetV2's first blocks, which stay as ImageNet left them.
+def build_stem(
+    side: int, imagenet: Path | str | None = "imagenet", *, trained: bool = False
+) -> keras.Model:
+    """Build MobileNetV2's first blocks, which most recipes leave as ImageNet left them.
 
     Parameters
     ----------
@@ -111,18 +117,22 @@ def build_stem(side: int, imagenet: Path | str | None = "imagenet") -> keras.Mod
         Edge of the input in pixels, a multiple of 32.
     imagenet : Path, 'imagenet' or None
         Weights without top: a local file, Keras's own download, or random.
+    trained : bool
+        Whether it is to be trained with the rest.
 
     Returns
     -------
     keras.Model
-        ``(n, side, side, 1)`` to ``stem`` ``(n, side / 16, side / 16, 64)``. It is not
-        trainable: its outputs can be computed once and be trained on many times.
+        ``(n, side, side, 1)`` to ``stem`` ``(n, side / 16, side / 16, 64)``. One that is not
+        trained has outputs that can be computed once and be trained on many times.
     """
     backbone = _grey_backbone(side, imagenet)
-    blocks = keras.Model(backbone.input, backbone.get_layer(STEM_END).output, name="blocks")
+    blocks = keras.Model(backbone.input, backbone.get_layer(STEM_END).output, name="first_blocks")
+    if trained:
+        blocks = normalised_in_one(blocks)
     inputs = keras.Input((side, side, 1), name="picture")
     stem = keras.Model(inputs, {"stem": blocks(_scale(inputs))}, name="stem")
-    stem.trainable = False
+    stem.trainable = trained
     return stem
 
 
@@ -185,12 +195,48 @@ def build_trunk(
     return keras.Model(inputs, outputs, name="trunk")
 
 
-def join(stem: keras.Model, trunk: keras.Model) -> keras.Model:
-    """Return stem and trunk as the one network that serves: without what only training needs."""
+def join(stem: keras.Model, trunk: keras.Model, names: Sequence[str] = SERVED) -> keras.Model:
+    """Return stem and trunk as one network with some outputs: as a rule those that are served."""
     inputs = keras.Input(stem.input_shape[1:], name="picture")
     outputs = trunk(stem(inputs)["stem"])
-    kept = {name: outputs[name] for name in ("logits", "features", "maps")}
-    return keras.Model(inputs, kept, name="mobilenet_v2")
+    return keras.Model(inputs, {name: outputs[name] for name in names}, name="mobilenet_v2")
+
+
+def join_mixing(stem: keras.Model, trunk: keras.Model, names: Sequence[str]) -> keras.Model:
+    """Return stem and trunk as one network that mixes each picture with another of its batch.
+
+    Parameters
+    ----------
+    stem, trunk : keras.Model
+        See `build_stem` and `build_trunk`.
+    names : sequence of str
+        Outputs.
+
+    Returns
+    -------
+    keras.Model
+        ``picture`` ``(n, side, side, 1)``, ``other`` ``(n,)`` int32, the row of the batch that
+        each is mixed with, and ``share`` ``(n,)`` float32 in [0, 1], how much of its own stem's
+        output each keeps (manifold mixup, Verma et al., ICML 2019), to the outputs.
+    """
+    inputs = {
+        "picture": keras.Input(stem.input_shape[1:], name="picture"),
+        "other": keras.Input((), dtype="int32", name="other"),
+        "share": keras.Input((), name="share"),
+    }
+    mixed = Mixed(name="mixed")([stem(inputs["picture"])["stem"], inputs["other"], inputs["share"]])
+    outputs = trunk(mixed)
+    return keras.Model(inputs, {name: outputs[name] for name in names}, name="mixing")
+
+
+class Mixed(layers.Layer):  # type: ignore[misc]  # Keras ships no types
+    """Weighted sum of each of a batch's values and another's, see `join_mixing`."""
+
+    def call(self, inputs: Any) -> Any:
+        """Return ``share * values + (1 - share) * values[other]``."""
+        values, other, share = inputs
+        share = keras.ops.reshape(share, (-1, *(1 for _ in values.shape[1:])))
+        return share * values + (1 - share) * keras.ops.take(values, other, axis=0)
 
 
 def _evidence(fine: Any, coarse: Any, dropout: float, seed: int) -> tuple[Any, Any, Any]:

@@ -20,7 +20,7 @@ from artemis.training.figures.localisation import MEASURES, Localisation, judge_
 from artemis.training.figures.out_of_fold import PART_SCHEMA, write_frame
 from artemis.training.labelled.dataset import TrainingSet
 from artemis.training.network.feeds import Samples
-from artemis.training.network.fit import Fitted
+from artemis.training.network.fitted import Fitted
 from artemis.training.shortcuts import SHORTCUT_SCHEMA, answer_variants
 from artemis.training.train import predict_unseen
 

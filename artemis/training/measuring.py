@@ -68,13 +68,13 @@ def measure_again(folder: Path, data: Path, settings: Settings) -> Manifest:
             "measured when it is trained again."
         )
     require_tensorflow()
-    from artemis.training.network.fit import rebuild
+    from artemis.training.network.fitted import build
     from artemis.training.network.randomised import check_randomisation
 
     recipe = recipe_of(manifest.training.recipe)
     labelled = read_training_set(data, settings, [recipe])
     evaluation = _with_studies(manifest.evaluation, folder, labelled)
-    fitted = rebuild(recipe, folder / START_NAME, settings.imagenet_weights or "imagenet")
+    fitted = build(recipe, settings.imagenet_weights or "imagenet", folder / START_NAME)
     categories = labelled.table["category"].to_numpy(dtype=np.int64)
     pictures = labelled.pictures[recipe.side]
     randomisation = check_randomisation(fitted, pictures, categories, labelled.boxes)

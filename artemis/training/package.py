@@ -52,7 +52,7 @@ from artemis.training.labelled.dataset import TrainingSet
 from artemis.training.labelled.split import content_names
 from artemis.training.network.export import export_litert
 from artemis.training.network.feeds import Samples
-from artemis.training.network.fit import Fitted
+from artemis.training.network.fitted import Fitted
 from artemis.training.network.randomised import check_randomisation
 from artemis.training.network.recipes import Recipe
 from artemis.training.network.weights import Weights, save_weights

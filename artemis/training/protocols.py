@@ -32,9 +32,9 @@ from artemis.training.folds import DISJOINT, Fold, plan
 from artemis.training.labelled.dataset import TrainingSet
 from artemis.training.labelled.split import content_names
 from artemis.training.network.feeds import Samples
-from artemis.training.network.finite import has_finite_weights
-from artemis.training.network.fit import Fitted, fit, rebuild
+from artemis.training.network.fitted import Fitted, build
 from artemis.training.network.recipes import Recipe
+from artemis.training.network.taught import train_network
 from artemis.training.network.weights import save_weights
 from artemis.training.shortcuts import SHORTCUT_SCHEMA, summarise
 from artemis.training.train import Means, samples_of, temperature_of
@@ -168,21 +168,19 @@ def _network_of(
     """Return the fold's network, of weights that are kept, or trained and kept now."""
     files = kept[fold.number]
     if files.weights.is_file():
-        rebuilt = rebuild(recipe, files.weights, means.imagenet)
-        if has_finite_weights(rebuilt.trained):  # earlier versions kept others too
-            return rebuilt
+        return build(recipe, means.imagenet, files.weights)
     work = f"{files.folder.name} {fold.number}"
-    fitted = fit(
+    fitted = train_network(
         recipe,
         samples,
         np.flatnonzero(fold.train),
+        stage,
         watched=np.flatnonzero(fold.test),
         imagenet=means.imagenet,
         checkpoint=means.checkpoint(work),
-        on_epoch=means.reporter(stage),
-        stage=stage,
+        reporter=means.reporter,
     )
-    save_weights(fitted.trained.get_weights(), files.weights)
+    save_weights(fitted.weights(), files.weights)
     means.done(work)
     return fitted
 

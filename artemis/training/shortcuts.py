@@ -24,7 +24,7 @@ from artemis.training.figures.control_patch import control_boxes
 from artemis.training.figures.evaluate import resampled_groups
 from artemis.training.network.draws import draw_areas
 from artemis.training.network.feeds import Samples
-from artemis.training.network.fit import Fitted
+from artemis.training.network.fitted import Fitted
 
 SHORTCUT_SCHEMA: Final = pa.schema(
     [

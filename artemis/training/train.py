@@ -36,8 +36,10 @@ from artemis.training.figures.refusals import distance_limit, false_refusals
 from artemis.training.labelled.dataset import TrainingSet
 from artemis.training.labelled.split import content_names
 from artemis.training.network.feeds import Samples
-from artemis.training.network.fit import Epoch, Fitted, fit, prepare
+from artemis.training.network.fit import Epoch, prepare
+from artemis.training.network.fitted import Fitted
 from artemis.training.network.recipes import Recipe
+from artemis.training.network.taught import train_network
 from artemis.training.network.weights import Weights, read_weights, save_weights
 from artemis.training.package import Calibration, Trained, write_model
 
@@ -117,6 +119,7 @@ def samples_of(recipe: Recipe, data: TrainingSet, means: Means) -> Samples:
         data.boxes,
         imagenet=means.imagenet,
         cache=means.cache,
+        start=means.start,
         on_draw=lambda done, total: report_progress("variants of every picture", done, total),
     )
 
@@ -161,15 +164,16 @@ def train_model(
     calibration = calibrate_on(
         predictions, f"{len(predictions)} slices that a network trained without them had not seen"
     )
-    fitted = fit(
+    fitted = train_network(
         recipe,
         samples,
         np.flatnonzero(split.train),
+        "training",
         watched=np.flatnonzero(split.test),
         imagenet=means.imagenet,
         start=means.start,
         checkpoint=means.checkpoint("training"),
-        on_epoch=means.reporter("training"),
+        reporter=means.reporter,
     )
     folder = write_model(
         Trained(
@@ -222,13 +226,14 @@ def train_on_all(
     """
     samples = samples_of(recipe, data, means)
     everything = np.ones(len(data.table), dtype=np.bool_)
-    fitted = fit(
+    fitted = train_network(
         recipe,
         samples,
         np.flatnonzero(everything),
+        "training",
         imagenet=means.imagenet,
         checkpoint=means.checkpoint("training"),
-        on_epoch=means.reporter("training"),
+        reporter=means.reporter,
     )
     calibration = calibrate_on(predictions, "the out-of-fold predictions of its protocol")
     folder = write_model(
@@ -242,7 +247,7 @@ def train_on_all(
             calibration=calibration,
             evaluation=evaluation,
             out_of_fold=out_of_fold(data.table, predictions, calibration.temperature, ()),
-            start=fitted.trained.get_weights(),
+            start=fitted.weights(),
         ),
         output,
     )
@@ -326,19 +331,19 @@ def _sister(
     work = means.work
     if work is not None and (work / _PREDICTIONS).is_file():
         return read_frame(work / _PREDICTIONS, PART_SCHEMA), read_weights(work / _WEIGHTS)
-    sister = fit(
+    sister = train_network(
         recipe,
         samples,
         np.flatnonzero(split.fitting),
+        "calibrating",
         watched=np.flatnonzero(split.calibration),
         imagenet=means.imagenet,
         start=means.start,
         checkpoint=means.checkpoint("calibrating"),
-        on_epoch=means.reporter("calibrating"),
-        stage="calibrating",
+        reporter=means.reporter,
     )
     predictions = predict_unseen(sister, samples, table, split.fitting, split.calibration, 0)
-    weights = sister.trained.get_weights()
+    weights = sister.weights()
     if work is not None:
         save_weights(weights, work / _WEIGHTS)
         write_frame(work / _PREDICTIONS, predictions, PART_SCHEMA)

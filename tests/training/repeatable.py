@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from artemis.models.architectures import build_stem
 from artemis.settings import Settings
 from artemis.training.figures.evaluate import macro_f1
 from artemis.training.jobs import read_training_set, split_by_folds
 from artemis.training.network.augmentation import Augmentation
 from artemis.training.network.draws import make_draws
-from artemis.training.network.feeds import ChangedPictures, Samples, StemDraws
+from artemis.training.network.feeds import ChangedPictures, Drawn, Samples
 from artemis.training.network.fit import fit
 from artemis.training.network.recipes import RECIPES
 from tests.training.small import tiny
@@ -43,7 +44,9 @@ def told(pictures: Path, workspace: Path) -> dict[str, dict[str, Any]]:
     rows = np.flatnonzero(split.fitting)[:48]
     samples = Samples(data.pictures[80], data.table["category"].to_numpy(), None)
     few = np.arange(16)
-    draws = make_draws(stems, data.pictures[64][few], data.boxes[few], workspace / "c", None)
+    draws = make_draws(
+        stems, data.pictures[64][few], data.boxes[few], workspace / "c", build_stem(64, None)
+    )
     fitted = fit(RECIPE, samples, rows)
     everything = np.arange(len(data.table))
     predicted = fitted.predict(samples, everything)["logits"].argmax(axis=1)
@@ -57,7 +60,7 @@ def told(pictures: Path, workspace: Path) -> dict[str, dict[str, Any]]:
             "areas": _digest(np.asarray(draws.areas)),
             "changed pictures": _fed(ChangedPictures(RECIPE, samples, rows)),
             "order of draws": _fed(
-                StemDraws(stems, Samples(data.pictures[64], samples.categories[few], draws), few)
+                Drawn(stems, Samples(data.pictures[64], samples.categories[few], draws), few)
             ),
         },
         "metrics": {

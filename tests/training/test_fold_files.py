@@ -10,7 +10,6 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="needs the extra `train`")
 
-from artemis.models.architectures import build_trunk
 from artemis.training.figures.localisation import MEASURES, judge_maps
 from artemis.training.figures.out_of_fold import read_frame
 from artemis.training.fold_files import (
@@ -22,7 +21,7 @@ from artemis.training.fold_files import (
 from artemis.training.labelled.dataset import TrainingSet
 from artemis.training.labelled.manifest_file import BOX_COLUMNS
 from artemis.training.network.feeds import Samples
-from artemis.training.network.fit import Fitted, rebuild
+from artemis.training.network.fitted import Fitted, build
 from artemis.training.network.weights import save_weights
 from tests.training.small import tiny
 
@@ -33,8 +32,8 @@ pytestmark = pytest.mark.slow(seconds=30)
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> Fitted:
     """A network that maps its evidence, of weights that were kept."""
     path = tmp_path_factory.mktemp("kept") / "weights.npz"
-    save_weights(build_trunk(64, imagenet=None, seed=3).get_weights(), path)
-    return rebuild(tiny(), path, None)
+    save_weights(build(tiny(seed=3), None).weights(), path)
+    return build(tiny(), None, path)
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,6 @@ from artemis.training.folds import plan
 from artemis.training.labelled.dataset import TrainingSet
 from artemis.training.labelled.manifest_file import BOX_COLUMNS
 from artemis.training.network.memory import keep_freed_memory
-from artemis.training.network.weights import read_weights, save_weights
 from artemis.training.protocols import (
     Outcome,
     calibrated_across,
@@ -203,21 +202,6 @@ def test_fold_whose_training_diverges_is_named_and_not_kept(
     with eagerly(), pytest.raises(DivergedError, match=words):
         run("official", fast, few, tmp_path, means)
     assert [*tmp_path.glob("official-*/*.npz")] == []
-
-
-def test_fold_whose_kept_weights_are_not_finite_is_trained_again(
-    few: TrainingSet, tmp_path: Path
-) -> None:
-    means = Means(None, tmp_path / "c")
-    with eagerly():
-        first = run("official", ONCE, few, tmp_path, means)["official"]
-        (weights,) = tmp_path.glob("official-*/part-00000.npz")
-        save_weights([np.full_like(one, np.nan) for one in read_weights(weights)], weights)
-        weights.with_suffix(".parquet").unlink()
-        again = run("official", ONCE, few, tmp_path, means)["official"]
-    assert all(np.isfinite(one).all() for one in read_weights(weights))
-    figures = (one.evaluation.metrics["accuracy"].value for one in (first, again))
-    assert next(figures) == pytest.approx(next(figures), abs=0.1)
 
 
 def test_what_is_kept_is_of_one_recipe_and_of_all_that_is_measured_with(

@@ -1,8 +1,9 @@
 """What the stem makes of every picture, in several random variants, computed once.
 
-MobileNetV2's first blocks stay as ImageNet left them, so their outputs can be kept: all
-folds, protocols and repetitions on the same pictures then train on the same file, and an
-epoch costs a third of one that starts from pixels.
+MobileNetV2's first blocks stay as they were, so their outputs can be kept: all folds,
+protocols and repetitions on the same pictures then train on the same file, and an epoch costs
+a third of one that starts from pixels. Of a recipe that trains those blocks too, the variants
+of the pictures themselves are kept.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from artemis.errors import BusyError
-from artemis.models.architectures import MAP_STRIDE, STEM_END, build_stem
+from artemis.models.architectures import MAP_STRIDE, STEM_END
 from artemis.models.network import open_network
 from artemis.system.ending import check_goes_on
 from artemis.system.locks import exclusive
@@ -41,14 +42,14 @@ class Draws:
 
     Attributes
     ----------
-    features : ndarray, (n, k + 1, h, w, c), float16
-        Outputs of the stem; mapped from a file.
+    features : ndarray, (n, k + 1, h, w, c), float16 or uint8
+        Outputs of the stem, or the pictures themselves; mapped from a file.
     areas : ndarray, (n, k + 1, h / 2, w / 2), float16 in [0, 1]
         Share of each place of the evidence map that the tumour box covers; all 0 where
         no box is known.
     """
 
-    features: NDArray[np.float16]
+    features: NDArray[np.float16] | NDArray[np.uint8]
     areas: NDArray[np.float16]
 
     @property
@@ -62,16 +63,16 @@ def make_draws(
     pictures: NDArray[np.uint8],
     boxes: NDArray[np.float32],
     cache: Path,
-    imagenet: Path | str | None,
+    stem: keras.Model | None,
     on_draw: Callable[[int, int], None] | None = None,
 ) -> Draws:
-    """Return the stem's outputs, from the cache if they were made before.
+    """Return the stem's outputs, or changed pictures, from the cache if they were made before.
 
     Parameters
     ----------
     recipe : Recipe
-        Its augmentation, number of draws, epochs and seed. No more are made than there are
-        epochs, since each takes one of every picture.
+        Its augmentation, number of draws, epochs and seed, and whether it trains the stem. No
+        more are made than there are epochs, since each takes one of every picture.
     pictures : ndarray, (n, side, side), uint8
         Model inputs.
     boxes : ndarray, (n, 4), float32
@@ -79,18 +80,19 @@ def make_draws(
     cache : Path
         Folder of the file. One of more draws than are needed serves as well; older ones of
         other pictures or recipes, or of fewer draws, are removed.
-    imagenet : Path, 'imagenet' or None
-        The stem's weights.
+    stem : keras.Model or None
+        See `artemis.models.architectures.build_stem`. One that is trained makes none of them.
     on_draw : callable, optional
         Called with the number of finished draws and their total.
     """
-    stem, count = build_stem(recipe.side, imagenet), _count(recipe)
-    key = _key(recipe, pictures, boxes, stem.get_weights())
+    count = _count(recipe)
+    fixed = stem if recipe.learns_of_stem else None
+    key = _key(recipe, pictures, boxes, fixed)
     while (folder := _kept(cache, key, count)) is None:
         try:
             with exclusive(cache / "stem.lock", "make what the stem makes of the pictures"):
                 if _kept(cache, key, count) is None:
-                    _make(recipe, pictures, boxes, cache / f"stem-{key}-{count}", stem, on_draw)
+                    _make(recipe, pictures, boxes, cache / f"stem-{key}-{count}", fixed, on_draw)
         except BusyError:  # another process makes them, these perhaps: one is enough
             check_goes_on()
             time.sleep(_LOOK_AGAIN)
@@ -115,19 +117,27 @@ def _make(
     pictures: NDArray[np.uint8],
     boxes: NDArray[np.float32],
     folder: Path,
-    stem: keras.Model,
+    stem: keras.Model | None,
     on_draw: Callable[[int, int], None] | None,
 ) -> None:
     cache = folder.parent
     building = Path(tempfile.mkdtemp(prefix=".stem-", dir=cache))
     try:
-        export_litert(stem, building / "stem.tflite", half=False)
-        _write(recipe, pictures, boxes, building, on_draw)
+        _write(recipe, pictures, boxes, building, _kept_of(stem, building), on_draw)
         for older in cache.glob("stem-*"):
             shutil.rmtree(older, ignore_errors=True)
         building.rename(folder)
     finally:
         shutil.rmtree(building, ignore_errors=True)
+
+
+def _kept_of(stem: keras.Model | None, folder: Path) -> Callable[[NDArray[np.uint8]], NDArray[Any]]:
+    """Return what makes of pictures what is kept of them."""
+    if stem is None:
+        return lambda pictures: pictures[..., None]
+    export_litert(stem, folder / "stem.tflite", half=False)
+    network = open_network(folder / "stem.tflite")
+    return lambda pictures: network.run(pictures)["stem"].astype(np.float16)
 
 
 def draw_areas(boxes: NDArray[np.float32], side: int) -> NDArray[np.float32]:
@@ -143,16 +153,16 @@ def _key(
     recipe: Recipe,
     pictures: NDArray[np.uint8],
     boxes: NDArray[np.float32],
-    weights: list[NDArray[np.float32]],
+    stem: keras.Model | None,
 ) -> str:
     settings = {
-        "stem": STEM_END,
+        "stem": None if stem is None else STEM_END,
         "chance": "by seed, draw and batch",  # not, as before, by what was drawn until then
         "seed": recipe.seed,
         "augmentation": asdict(recipe.augmentation) if recipe.augmentation else None,
     }
     key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for array in (pictures, boxes, *weights):
+    for array in (pictures, boxes, *([] if stem is None else stem.get_weights())):
         key.update(np.ascontiguousarray(array).data)
     return key.hexdigest()[:32]
 
@@ -162,13 +172,12 @@ def _write(
     pictures: NDArray[np.uint8],
     boxes: NDArray[np.float32],
     folder: Path,
+    kept_of: Callable[[NDArray[np.uint8]], NDArray[Any]],
     on_draw: Callable[[int, int], None] | None,
 ) -> None:
-    network = open_network(folder / "stem.tflite")
-    height, width, channels = (int(n) for n in network.run(pictures[:1])["stem"].shape[1:])
-    total = len(pictures), _count(recipe) + 1
-    shape = (*total, height, width, channels)
-    features = np.lib.format.open_memmap(folder / "features.npy", "w+", np.float16, shape)
+    first, total = kept_of(pictures[:1]), (len(pictures), _count(recipe) + 1)
+    shape = (*total, *first.shape[1:])
+    features = np.lib.format.open_memmap(folder / "features.npy", "w+", first.dtype, shape)
     places = recipe.side // MAP_STRIDE
     areas = np.zeros((*total, places, places), dtype=np.float16)
     for draw in range(total[1]):
@@ -177,7 +186,7 @@ def _write(
             of = slice(start, start + _BATCH)
             seed = seed_of(recipe.seed, draw, start) if draw else None
             changed, area = _change(pictures[of], boxes[of], recipe, seed)
-            features[of, draw] = network.run(changed)["stem"]
+            features[of, draw] = kept_of(changed)
             areas[of, draw] = area
         if on_draw:
             on_draw(draw + 1, total[1])

@@ -29,12 +29,15 @@ class Samples:
     categories : ndarray, (n,), int64
         Category indices, 0 to 11.
     draws : Draws or None
-        Stem outputs of the same pictures, for a recipe that trains on them.
+        Variants of the same pictures, or their stem outputs, for a recipe that trains on them.
+    teaching : ndarray, (n, k, 12), float16, optional
+        What the teachers say of each variant, from the first changed one on; probabilities.
     """
 
     pictures: NDArray[np.uint8]
     categories: NDArray[np.int64]
     draws: Draws | None
+    teaching: NDArray[np.float16] | None = None
 
 
 def category_weights(recipe: Recipe, categories: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -139,8 +142,8 @@ class ChangedPictures:
         return values, {"logits": truth}, {"logits": weights}
 
 
-class StemDraws(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ships no types
-    """Batches of stem outputs: each picture once an epoch, by another draw each time.
+class Drawn(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ships no types
+    """Batches of stem outputs or of pictures: each once an epoch, by another draw each time.
 
     The order and the draws depend on the seed and the epoch alone, so that a training
     resumed at an epoch sees what it would have seen.
@@ -148,9 +151,9 @@ class StemDraws(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ships no 
     Parameters
     ----------
     recipe : Recipe
-        Batch size, balance and seed.
+        Batch size, balance, mixup, share of what is taught, and seed.
     samples : Samples
-        With draws.
+        With draws, and what is taught if the recipe has it.
     rows : ndarray, (m,), int64
         Which of them to train on.
     """
@@ -158,8 +161,9 @@ class StemDraws(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ships no 
     def __init__(self, recipe: Recipe, samples: Samples, rows: NDArray[np.int64]) -> None:
         super().__init__()
         if samples.draws is None:
-            raise ValueError("StemDraws: expected samples with draws. Received none.")
+            raise ValueError("Drawn: expected samples with draws. Received none.")
         self._recipe, self._rows, self._draws = recipe, rows, samples.draws
+        self._teaching = samples.teaching
         self._truth = np.eye(len(CATEGORIES), dtype=np.float32)[samples.categories]
         self._tumors = samples.categories // len(PLANES)
         self._weights = np.zeros(len(samples.categories), dtype=np.float32)
@@ -178,7 +182,7 @@ class StemDraws(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ships no 
         self._chosen = turns.argsort(axis=1)[:, epoch % self._draws.count] + 1
 
     @property
-    def batches(self) -> StemDraws:
+    def batches(self) -> Drawn:
         """The batches of one epoch: itself, of which Keras asks them one by one."""
         return self
 
@@ -191,15 +195,22 @@ class StemDraws(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ships no 
         chosen = self._chosen[rows]
         areas = self._draws.areas[rows, chosen].reshape(len(rows), -1).astype(np.float32)
         boxed = (areas.sum(axis=1) > 0).astype(np.float32)
-        features, truth, places = self._mix(
-            step,
-            self._draws.features[rows, chosen].astype(np.float32),
-            self._truth[rows],
-            tumor_at_places(areas, self._tumors[rows]),
-        )
+        features = self._draws.features[rows, chosen].astype(np.float32)
+        truth, places = self._targets(rows, chosen), tumor_at_places(areas, self._tumors[rows])
+        inputs: Any = features
+        if self._recipe.mixup:
+            share, other = self._mixing(step, len(rows))
+            truth, places = _mixed(truth, share, other), _mixed(places, share, other)
+            if self._recipe.all_layers:  # the network mixes what its stem makes of the pictures
+                shares = np.full(len(rows), share, dtype=np.float32)
+                inputs = {"picture": features, "other": other.astype(np.int32), "share": shares}
+            else:
+                inputs = _mixed(features, share, other)
         weights = self._weights[rows]
+        if self._recipe.model == "baseline":
+            return inputs, {"logits": truth}, {"logits": weights}
         return (
-            features,
+            inputs,
             {"logits": truth, "attention": areas, "places": places},
             {
                 "logits": weights,
@@ -208,12 +219,22 @@ class StemDraws(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ships no 
             },
         )
 
-    def _mix(self, step: int, *parts: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
-        """Mix each picture with another of the batch; boxes stay those of the larger part."""
-        if not self._recipe.mixup:
-            return parts
+    def _targets(self, rows: NDArray[np.int64], chosen: NDArray[np.int64]) -> NDArray[np.float32]:
+        truth = self._truth[rows]
+        if self._teaching is None:
+            return truth
+        taught = np.float32(self._recipe.taught)
+        return (1 - taught) * truth + taught * self._teaching[rows, chosen - 1].astype(np.float32)
+
+    def _mixing(self, step: int, count: int) -> tuple[np.float32, NDArray[np.int64]]:
+        """Return how much of each picture is kept, and the row of the batch it is mixed with."""
         random = np.random.default_rng((self._recipe.seed, self._epoch, step))
         drawn = float(random.beta(self._recipe.mixup, self._recipe.mixup))
-        share = np.float32(max(drawn, 1 - drawn))
-        other = random.permutation(len(parts[0]))
-        return tuple(share * part + (1 - share) * part[other] for part in parts)
+        return np.float32(max(drawn, 1 - drawn)), random.permutation(count)
+
+
+def _mixed(
+    part: NDArray[np.float32], share: np.float32, other: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Return each of a batch's values mixed with another's; boxes stay those of the larger part."""
+    return share * part + (1 - share) * part[other]

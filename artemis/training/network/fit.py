@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
-from artemis.models.architectures import build_baseline, build_stem, build_trunk, join
+from artemis.models.architectures import join, join_mixing
 from artemis.system.ending import check_goes_on
 from artemis.training.figures.evaluate import macro_f1
 from artemis.training.network.checkpoint import Checkpoint
 from artemis.training.network.draws import make_draws
-from artemis.training.network.feeds import ChangedPictures, Feed, Samples, StemDraws
+from artemis.training.network.feeds import ChangedPictures, Drawn, Feed, Samples
 from artemis.training.network.finite import Finite
+from artemis.training.network.fitted import Fitted, build
 from artemis.training.network.losses import inside_box, named_places
 from artemis.training.network.recipes import Recipe
-from artemis.training.network.weights import set_weights
 
-_BATCH: Final = 64
 _LEARNT: Final = ("logits", "attention", "places")
 _WATCHED: Final = 256  # slices whose macro F1 is shown after each epoch; nothing is chosen by it
 
@@ -44,48 +42,6 @@ class Epoch:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Fitted:
-    """A trained network: `trained` is the whole of it, or its trunk over a fixed stem."""
-
-    recipe: Recipe
-    trained: keras.Model
-    imagenet: Path | str | None
-    _call: Any = field(init=False, repr=False, compare=False)  # traced once, not at each call
-
-    def __post_init__(self) -> None:
-        call = tf.function(lambda x: self.trained(x, training=False), reduce_retracing=True)
-        object.__setattr__(self, "_call", call)
-
-    def serving(self) -> keras.Model:
-        """Return the network from picture to outputs, as it is exported."""
-        if self.recipe.draws:
-            return join(build_stem(self.recipe.side, self.imagenet), self.trained)
-        return self.trained
-
-    def predict(self, samples: Samples, rows: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
-        """Return outputs, by name, of the unchanged pictures of some rows."""
-        parts: list[dict[str, Any]] = []
-        for start in range(0, len(rows), _BATCH):
-            of = rows[start : start + _BATCH]
-            if samples.draws is None:
-                batch = samples.pictures[of, ..., None]
-            else:
-                batch = samples.draws.features[of, 0]
-            parts.append(self._call(tf.constant(batch.astype(np.float32))))
-        return {name: np.concatenate([p[name].numpy() for p in parts]) for name in parts[0]}
-
-    def predict_pictures(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the logits, ``(n, 12)``, of pictures that are not among the samples."""
-        serving = self.serving()
-        call = tf.function(lambda x: serving(x, training=False)["logits"], reduce_retracing=True)
-        parts = [
-            call(tf.constant(pictures[start : start + _BATCH, ..., None], dtype=tf.float32))
-            for start in range(0, len(pictures), _BATCH)
-        ]
-        return np.concatenate([part.numpy() for part in parts])
-
-
 def prepare(
     recipe: Recipe,
     pictures: NDArray[np.uint8],
@@ -94,10 +50,17 @@ def prepare(
     *,
     imagenet: Path | str | None,
     cache: Path,
+    start: Path | None = None,
     on_draw: Callable[[int, int], None] | None = None,
 ) -> Samples:
-    """Return what a recipe trains on; see `artemis.training.network.draws.make_draws`."""
-    draws = make_draws(recipe, pictures, boxes, cache, imagenet, on_draw) if recipe.draws else None
+    """Return what a recipe trains on, from `start` if that is given.
+
+    See `artemis.training.network.draws.make_draws`.
+    """
+    if not recipe.draws:
+        return Samples(pictures, categories, None)
+    stem = build(recipe, imagenet, start).stem
+    draws = make_draws(recipe, pictures, boxes, cache, stem, on_draw)
     return Samples(pictures, categories, draws)
 
 
@@ -147,12 +110,9 @@ def fit(
         If what is watched was ended, see `artemis.system.ending.watching`.
     """
     keras.utils.set_random_seed(recipe.seed)
-    model = _build(recipe, imagenet)
-    if start is not None:
-        set_weights(model, start)
-    fitted = Fitted(recipe, model, imagenet)
-    learnt = [name for name in _LEARNT if name in model.output]
-    trained = keras.Model(model.inputs, {name: model.output[name] for name in learnt})
+    fitted = build(recipe, imagenet, start)
+    learnt = [name for name in _LEARNT if name in fitted.trained.output]
+    trained = _learning(fitted, learnt)
     steps = max(1, len(rows) // recipe.batch_size)
     losses = {
         "logits": keras.losses.CategoricalCrossentropy(
@@ -168,12 +128,12 @@ def fit(
         loss_weights={name: shares[name] for name in learnt},
         metrics={"logits": "accuracy"},
     )
-    feed: Feed = (ChangedPictures if samples.draws is None else StemDraws)(recipe, samples, rows)
+    feed: Feed = (ChangedPictures if samples.draws is None else Drawn)(recipe, samples, rows)
     _make_state(trained, feed)
     callbacks: list[keras.callbacks.Callback] = [
         _finite(fitted, samples, rows, watched, stage, start),
         _Ender(),
-        _Beginner(feed, steps),
+        _Beginner(feed, steps, fitted.trained),
         Pacer(schedule_of(recipe, steps)),
         _Watcher(fitted, samples, watched, on_epoch),
     ]
@@ -190,6 +150,14 @@ def fit(
         callbacks=callbacks,
     )
     return fitted
+
+
+def _learning(fitted: Fitted, learnt: Sequence[str]) -> keras.Model:
+    """Return the network from what its feed yields to the outputs that have a loss."""
+    if fitted.stem is None or not fitted.recipe.all_layers:
+        model = fitted.trained
+        return keras.Model(model.inputs, {name: model.output[name] for name in learnt})
+    return (join_mixing if fitted.recipe.mixup else join)(fitted.stem, fitted.trained, learnt)
 
 
 def _finite(
@@ -218,35 +186,12 @@ def _make_state(model: keras.Model, feed: Feed) -> None:
 
     Those that the first step makes have it traced again: eight seconds for MobileNetV2.
     """
-    pictures, truth, weights = next(iter(feed.batches))
     model.optimizer.build(model.trainable_variables)
-    answers = model([pictures], training=False)
-    model.compute_loss(pictures, truth, answers, weights, training=False)
-    model.compute_metrics(pictures, truth, answers, weights)
+    inputs, truth, weights = next(iter(feed.batches))
+    answers = model(inputs if isinstance(inputs, dict) else [inputs], training=False)
+    model.compute_loss(inputs, truth, answers, weights, training=False)
+    model.compute_metrics(inputs, truth, answers, weights)
     model.reset_metrics()
-
-
-def rebuild(recipe: Recipe, weights: Path, imagenet: Path | str | None) -> Fitted:
-    """Return a trained network again, of the weights that were kept of it.
-
-    Parameters
-    ----------
-    recipe : Recipe
-        How it was trained.
-    weights : Path
-        See `artemis.training.network.weights.save_weights`.
-    imagenet : Path, 'imagenet' or None
-        The stem's weights, as in `fit`.
-    """
-    model = _build(recipe, imagenet)
-    set_weights(model, weights)
-    return Fitted(recipe, model, imagenet)
-
-
-def _build(recipe: Recipe, imagenet: Path | str | None) -> keras.Model:
-    if recipe.model == "baseline":
-        return build_baseline(recipe.side, original=recipe.original, seed=recipe.seed)
-    return build_trunk(recipe.side, imagenet=imagenet, dropout=recipe.dropout, seed=recipe.seed)
 
 
 def schedule_of(recipe: Recipe, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
@@ -299,13 +244,13 @@ class _Beginner(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships 
     A checkpoint holds weights and the optimiser's state, and not how often dropout has drawn.
     """
 
-    def __init__(self, feed: Feed, steps: int) -> None:
+    def __init__(self, feed: Feed, steps: int, body: keras.Model) -> None:
         super().__init__()
-        self._feed, self._steps = feed, steps
+        self._feed, self._steps, self._body = feed, steps, body
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self._feed.start(epoch)
-        for layer in self.model.layers:
+        for layer in self._body.layers:
             if isinstance(layer, keras.layers.Dropout) and layer.rate > 0:
                 layer.seed_generator.state.assign((layer.seed, epoch * self._steps))
 

@@ -9,18 +9,17 @@ flat.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from artemis.labels import PLANES
 from artemis.models.evidence_map import MAPS, tumor_evidence
 from artemis.models.manifest import Randomisation, Shuffled
 from artemis.training.figures.localisation import judge_maps, randomisation_check
-from artemis.training.network.fit import Fitted
+from artemis.training.network.fitted import Answers, Fitted, calling
 
 CHECKED: Final = 300
 """Slices at most that the check is made on."""
@@ -63,8 +62,7 @@ def check_randomisation(
     random = np.random.default_rng(seed)
     rows = np.sort(random.permutation(len(pictures))[:CHECKED])
     pictures, categories, boxes = pictures[rows], categories[rows], boxes[rows]
-    serving = fitted.serving()
-    call = tf.function(lambda x: serving(x, training=False), reduce_retracing=True)
+    call = calling(fitted.serving())
     own = _outputs(call, pictures)
     scores, shown = own["logits"], own["logits"].argmax(axis=1) // len(PLANES)
 
@@ -88,19 +86,20 @@ def check_randomisation(
         )
 
     heads = [layer for layer in fitted.trained.layers if layer.name != _BODY]
+    learnt = fitted.parts if fitted.recipe.all_layers else [fitted.trained]
     return Randomisation(
         images=len(rows),
         pointing_game=pointing(own[MAPS]),
-        shuffled={"heads": compared(heads), "all": compared([fitted.trained])},
+        shuffled={"heads": compared(heads), "all": compared(learnt)},
     )
 
 
-def _outputs(call: Any, pictures: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
+def _outputs(call: Answers, pictures: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
     parts = [
-        call(tf.constant(pictures[start : start + _BATCH, ..., None], dtype=tf.float32))
+        call(pictures[start : start + _BATCH, ..., None])
         for start in range(0, len(pictures), _BATCH)
     ]
-    return {name: np.concatenate([part[name].numpy() for part in parts]) for name in parts[0]}
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _shuffled(array: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:

@@ -34,9 +34,12 @@ class Recipe:
         Share of pooled features dropped (mobilenet_v2).
     augmentation : Augmentation or None
         Random changes; None for none.
+    all_layers : bool
+        Train MobileNetV2's stem too, which else stays as ImageNet left it. Needs `draws`.
     draws : int
         Random variants of each picture that are made once and trained on in turn, at most
-        one an epoch (mobilenet_v2); without them, every epoch changes each picture anew.
+        one an epoch: of the fixed stem's output, or where there is none, of the picture. Without
+        them, every epoch changes each picture anew (baseline).
     mixup : float
         Parameter of the beta distribution by which two pictures' stem outputs are mixed,
         the first with at least half (manifold mixup, Verma et al., ICML 2019); 0 is none.
@@ -47,6 +50,13 @@ class Recipe:
     place_weight : float
         Weight of the loss that names the tumour type at each place by itself, where it is
         known (mobilenet_v2).
+    teachers : int
+        Networks that are trained first, by the same recipe on the same pictures, each from a
+        seed of its own, and then teach the one that is kept (distillation, Hinton et al., 2015,
+        arXiv 1503.02531). Needs `draws`.
+    taught : float
+        Share of the target that is the mean of the teachers' probabilities for the same variant
+        of the picture, instead of its label.
     original : bool
         The baseline as it was in 2022.
     seed : int
@@ -64,10 +74,13 @@ class Recipe:
     balance: float = 0.0
     dropout: float = 0.0
     augmentation: Augmentation | None = None
+    all_layers: bool = False
     draws: int = 0
     mixup: float = 0.0
     box_weight: float = 0.0
     place_weight: float = 0.0
+    teachers: int = 0
+    taught: float = 0.0
     original: bool = False
     seed: int = 20_221_012
 
@@ -75,9 +88,18 @@ class Recipe:
         """Return the recipe as plain values for a manifest."""
         return asdict(self)
 
+    @property
+    def learns_of_stem(self) -> bool:
+        """Whether it is the outputs of a stem that stays as it is that are trained on."""
+        return self.model == "mobilenet_v2" and not self.all_layers
+
     def with_epochs(self, epochs: int) -> Recipe:
         """Return the recipe with another number of epochs."""
         return replace(self, epochs=epochs)
+
+    def teacher(self, number: int) -> Recipe:
+        """Return the recipe of one of its teachers, counted from 1."""
+        return replace(self, teachers=0, taught=0.0, seed=self.seed + number)
 
     def with_side(self, side: int) -> Recipe:
         """Return the recipe with another size of pictures."""
@@ -106,23 +128,30 @@ _MOBILENET_V2: Final = Recipe(
     place_weight=0.3,
 )
 
+_BASELINE: Final = Recipe(
+    model="baseline",
+    side=150,
+    epochs=18,
+    learning_rate=3e-3,
+    weight_decay=0.01,
+    label_smoothing=0.02,
+    balance=0.35,
+    augmentation=Augmentation(
+        rotation=8, zoom=0.08, stretch=0.04, shift=0.04, gamma=0.2, noise=0.02, erase=0.0
+    ),
+)
+
 RECIPES: Final = {
     "mobilenet_v2": _MOBILENET_V2,
+    "mobilenet_v2_all_layers": replace(_MOBILENET_V2, epochs=24, draws=24, all_layers=True),
+    "mobilenet_v2_taught": replace(
+        _MOBILENET_V2, epochs=24, draws=24, all_layers=True, teachers=2, taught=0.7
+    ),
     "mobilenet_v2_other_looks": replace(
         _MOBILENET_V2, augmentation=Augmentation(remap=0.35, blur=0.25)
     ),
-    "baseline": Recipe(
-        model="baseline",
-        side=150,
-        epochs=18,
-        learning_rate=3e-3,
-        weight_decay=0.01,
-        label_smoothing=0.02,
-        balance=0.35,
-        augmentation=Augmentation(
-            rotation=8, zoom=0.08, stretch=0.04, shift=0.04, gamma=0.2, noise=0.02, erase=0.0
-        ),
-    ),
+    "baseline": _BASELINE,
+    "baseline_longer": replace(_BASELINE, epochs=48, draws=24),
     "baseline_original": Recipe(
         model="baseline", side=150, epochs=40, original=True, warmup_epochs=0.0
     ),

@@ -29,8 +29,8 @@ def read_weights(path: Path) -> list[NDArray[np.float32]]:
         return [arrays[name].astype(np.float32) for name in sorted(arrays.files)]
 
 
-def set_weights(model: keras.Model, path: Path) -> None:
-    """Start a network from weights that `save_weights` wrote.
+def set_weights(models: Sequence[keras.Model], path: Path) -> None:
+    """Start networks, one after the other, from weights that `save_weights` wrote.
 
     Raises
     ------
@@ -38,10 +38,12 @@ def set_weights(model: keras.Model, path: Path) -> None:
         If they are of another architecture.
     """
     weights = read_weights(path)
-    expected = [w.shape for w in model.get_weights()]
-    if [w.shape for w in weights] != expected:
+    expected = [[w.shape for w in model.get_weights()] for model in models]
+    if [w.shape for w in weights] != [shape for shapes in expected for shape in shapes]:
         raise ModelError(
-            f"{path}: expected {len(expected)} weights of this version's architecture. Received "
-            f"{len(weights)} others. Start from ImageNet instead (--from imagenet)."
+            f"{path}: expected {sum(map(len, expected))} weights of this version's architecture. "
+            f"Received {len(weights)} others. Start from ImageNet instead (--from imagenet)."
         )
-    model.set_weights(weights)
+    for model, shapes in zip(models, expected, strict=True):
+        model.set_weights(weights[: len(shapes)])
+        weights = weights[len(shapes) :]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 pytest.importorskip("tensorflow", reason="needs the extra `train`")
 
+import keras
 import tensorflow as tf
 
 from artemis.models.architectures import build_stem
@@ -43,14 +44,8 @@ def test_first_draw_is_the_picture_as_it_is(boxed: Samples) -> None:
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Weights like ImageNet's: a stem that is random is another one each time it is built."""
-    import keras
-
-    path = tmp_path_factory.mktemp("weights") / "any.weights.h5"
-    model = keras.applications.MobileNetV2(input_shape=(64, 64, 3), include_top=False, weights=None)
-    model.save_weights(str(path))
-    return path
+def stem() -> keras.Model:
+    return build_stem(64, None)
 
 
 @dataclass(frozen=True)
@@ -68,19 +63,19 @@ class Made:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Made:
+def made(tmp_path_factory: pytest.TempPathFactory, stem: keras.Model) -> Made:
     pictures = np.random.default_rng(7).integers(0, 256, (4, 64, 64), dtype=np.uint8)
     boxes = np.tile(np.array([[0.2, 0.3, 0.6, 0.7]], dtype=np.float32), (4, 1))
     cache, told = tmp_path_factory.mktemp("cache"), []
     draws = make_draws(
-        TWICE, pictures, boxes, cache, weights, lambda done, of: told.append((done, of))
+        TWICE, pictures, boxes, cache, stem, lambda done, of: told.append((done, of))
     )
     return Made(pictures, boxes, cache, draws, told)
 
 
-def test_draws_are_made_once(made: Made, tmp_path: Path, weights: Path) -> None:
+def test_draws_are_made_once(made: Made, tmp_path: Path, stem: keras.Model) -> None:
     cache, told = made.copied(tmp_path / "cache"), []
-    arguments = (made.pictures, made.boxes, cache, weights)
+    arguments = (made.pictures, made.boxes, cache, stem)
     make_draws(TWICE, *arguments, lambda done, of: told.append((done, of)))
     assert made.told == [(1, 3), (2, 3), (3, 3)]
     assert told == []
@@ -89,9 +84,9 @@ def test_draws_are_made_once(made: Made, tmp_path: Path, weights: Path) -> None:
 
 
 def test_no_more_draws_are_made_than_epochs_take_and_more_serve_as_well(
-    made: Made, tmp_path: Path, weights: Path
+    made: Made, tmp_path: Path, stem: keras.Model
 ) -> None:
-    arguments, told = (made.pictures, made.boxes, tmp_path / "cache", weights), []
+    arguments, told = (made.pictures, made.boxes, tmp_path / "cache", stem), []
     (tmp_path / "cache").mkdir()
     one = make_draws(tiny(epochs=1), *arguments, lambda done, of: told.append((done, of)))
     assert told == [(1, 2), (2, 2)]
@@ -105,12 +100,12 @@ def test_no_more_draws_are_made_than_epochs_take_and_more_serve_as_well(
 
 
 def test_draws_that_another_process_makes_are_waited_for(
-    made: Made, tmp_path: Path, weights: Path
+    made: Made, tmp_path: Path, stem: keras.Model
 ) -> None:
     elsewhere = made.copied(tmp_path / "elsewhere")
     (folder,) = elsewhere.glob("stem-*/")
     (cache := tmp_path / "cache").mkdir()
-    arguments, told = (TWICE, made.pictures, made.boxes, cache, weights), []
+    arguments, told = (TWICE, made.pictures, made.boxes, cache, stem), []
     with ThreadPoolExecutor(1) as pool:
         with exclusive(cache / "stem.lock", "make draws"):
             waiting = pool.submit(make_draws, *arguments, lambda done, of: told.append((done, of)))
@@ -123,11 +118,11 @@ def test_draws_that_another_process_makes_are_waited_for(
 
 
 def test_draws_do_not_depend_on_what_was_drawn_before(
-    made: Made, tmp_path: Path, weights: Path
+    made: Made, tmp_path: Path, stem: keras.Model
 ) -> None:
     tf.random.set_seed(1)
     tf.random.uniform((9,))
-    again = make_draws(TWICE, made.pictures, made.boxes, tmp_path, weights)
+    again = make_draws(TWICE, made.pictures, made.boxes, tmp_path, stem)
     assert np.array_equal(again.features, made.draws.features)
     assert np.array_equal(again.areas, made.draws.areas)
     assert not np.array_equal(again.areas[:, 1], again.areas[:, 2])

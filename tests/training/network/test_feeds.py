@@ -7,7 +7,7 @@ pytest.importorskip("tensorflow", reason="needs the extra `train`")
 
 from artemis.labels import TUMORS
 from artemis.training.labelled.dataset import TrainingSet
-from artemis.training.network.feeds import ChangedPictures, Samples, StemDraws, tumor_at_places
+from artemis.training.network.feeds import ChangedPictures, Drawn, Samples, tumor_at_places
 from tests.training.small import SIDE, samples_of, small, tiny
 
 GLIOMA, NONE = TUMORS.index("glioma"), TUMORS.index("none")
@@ -41,7 +41,7 @@ def test_each_epoch_feeds_every_picture_once_and_depends_on_its_number_alone(
     boxed: Samples,
 ) -> None:
     rows = np.arange(0, 40)
-    feed, again = (StemDraws(tiny(), boxed, rows) for _ in range(2))
+    feed, again = (Drawn(tiny(), boxed, rows) for _ in range(2))
     feed.start(5)
     again.start(2)
     again.start(5)

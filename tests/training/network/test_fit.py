@@ -20,7 +20,8 @@ from artemis.training.figures.evaluate import macro_f1
 from artemis.training.labelled.dataset import TrainingSet
 from artemis.training.network.feeds import Samples
 from artemis.training.network.finite import Finite
-from artemis.training.network.fit import Epoch, Fitted, Pacer, fit, schedule_of
+from artemis.training.network.fit import Epoch, Pacer, fit, schedule_of
+from artemis.training.network.fitted import Fitted
 from artemis.training.network.memory import keep_freed_memory
 from artemis.training.network.weights import save_weights
 from tests.training.small import draw_boxed, eagerly, samples_of, small, tiny

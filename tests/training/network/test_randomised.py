@@ -10,7 +10,7 @@ pytest.importorskip("tensorflow", reason="needs the extra `train`")
 import keras
 from keras import layers
 
-from artemis.training.network.fit import Fitted
+from artemis.training.network.fitted import Fitted
 from artemis.training.network.randomised import CHECKED, check_randomisation
 from tests.training.small import eagerly, small
 
