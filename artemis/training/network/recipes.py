@@ -151,7 +151,6 @@ RECIPES: Final = {
         _MOBILENET_V2, augmentation=Augmentation(remap=0.35, blur=0.25)
     ),
     "baseline": _BASELINE,
-    "baseline_longer": replace(_BASELINE, epochs=48, draws=24),
     "baseline_original": Recipe(
         model="baseline", side=150, epochs=40, original=True, warmup_epochs=0.0
     ),
