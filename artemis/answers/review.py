@@ -59,6 +59,9 @@ def review_reasons(
 ) -> list[str]:
     """Return the reasons why a human should look at a slice; empty if there is none.
 
+    Of one beyond the out-of-distribution limit neither a low confidence nor a large set is a
+    reason: both are made of probabilities, which mean nothing there.
+
     Parameters
     ----------
     answer : Answer
@@ -72,13 +75,14 @@ def review_reasons(
         Thresholds.
     """
     header_plane = slice_row["header_plane"]
+    far = answer.ood_score > _limit(answer, settings)
     checks = {
         ReviewReason.MODELS_DISAGREE: any(
             (other.tumor, other.plane) != (answer.tumor, answer.plane) for other in others
         ),
-        ReviewReason.SET_LARGER_THAN_ONE: answer.set_size > settings.max_set_size,
-        ReviewReason.LOW_CONFIDENCE: answer.confidence < settings.min_confidence,
-        ReviewReason.OUT_OF_DISTRIBUTION: answer.ood_score > _limit(answer, settings),
+        ReviewReason.SET_LARGER_THAN_ONE: not far and answer.set_size > settings.max_set_size,
+        ReviewReason.LOW_CONFIDENCE: not far and answer.confidence < settings.min_confidence,
+        ReviewReason.OUT_OF_DISTRIBUTION: far,
         ReviewReason.PLANE_MISMATCH: header_plane not in (None, OBLIQUE, answer.plane),
         ReviewReason.POOR_QUALITY: (
             min(slice_row["width"], slice_row["height"]) < settings.min_side

@@ -181,14 +181,14 @@ def _row(
     answer = int(pooled.argmax())
     strongest = np.argsort(-by_tumor[:, answer], kind="stable")[:SUPPORTING]
     supporting = distinct.iloc[strongest]
-    reasons = []
-    if pooled[answer] < settings.min_confidence:
-        reasons.append(StudyReason.LOW_CONFIDENCE.value)
     strange = supporting["review_reasons"].map(
         lambda given: ReviewReason.OUT_OF_DISTRIBUTION.value in given
     )
-    if strange.mean() > 0.5:
+    reasons = []
+    if strange.mean() > 0.5:  # its confidence then means nothing, and is no reason
         reasons.append(StudyReason.OUT_OF_DISTRIBUTION.value)
+    elif pooled[answer] < settings.min_confidence:
+        reasons.append(StudyReason.LOW_CONFIDENCE.value)
     return {
         "study_key": study_key,
         "series_key": series_key,

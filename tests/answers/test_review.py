@@ -55,10 +55,16 @@ def test_limits_are_those_of_the_settings() -> None:
     loose = ReviewSettings(max_set_size=3, max_ood_ratio=2.0)
     answer = replace(SURE, set_size=3, ood_score=3.9)
     assert review_reasons(answer, [], GOOD, loose) == []
-    assert review_reasons(replace(answer, set_size=4, ood_score=4.1), [], GOOD, loose) == [
-        "set_larger_than_one",
-        "out_of_distribution",
-    ]
+    large = review_reasons(replace(answer, set_size=4), [], GOOD, loose)
+    far = review_reasons(replace(answer, ood_score=4.1), [], GOOD, loose)
+    assert (large, far) == (["set_larger_than_one"], ["out_of_distribution"])
+
+
+def test_of_a_far_slice_nothing_that_rests_on_confidence_is_a_reason() -> None:
+    far = replace(SURE, confidence=0.1, set_size=7, ood_score=2.1)
+    assert review_reasons(far, [], GOOD, SETTINGS) == ["out_of_distribution"]
+    near = replace(far, ood_score=2.0)
+    assert review_reasons(near, [far], GOOD, SETTINGS) == ["set_larger_than_one", "low_confidence"]
 
 
 def test_slice_at_every_limit_needs_no_review() -> None:
@@ -72,7 +78,13 @@ def test_reasons_stand_in_their_declared_order_and_one_other_model_may_disagree(
     bad = replace(SURE, confidence=0.5, ood_score=2.1, set_size=2)
     other = replace(bad, tumor="none")
     row = GOOD | {"header_plane": "sagittal", "width": 20}
-    assert review_reasons(bad, [bad, other], row, SETTINGS) == [str(one) for one in ReviewReason]
+    near = replace(bad, ood_score=2.0)
+    given = [review_reasons(answer, [bad, other], row, SETTINGS) for answer in (bad, near)]
+    confident = {ReviewReason.SET_LARGER_THAN_ONE, ReviewReason.LOW_CONFIDENCE}
+    assert given == [
+        [str(one) for one in ReviewReason if one not in confident],
+        [str(one) for one in ReviewReason if one is not ReviewReason.OUT_OF_DISTRIBUTION],
+    ]
 
 
 def test_sureness_is_that_of_the_less_sure_half() -> None:

@@ -203,6 +203,15 @@ def test_support_unlike_the_training_images_is_a_reason() -> None:
     assert reasons(batch) == [["out_of_distribution"]] * 2
 
 
+def test_the_confidence_of_a_study_unlike_the_training_images_is_no_reason() -> None:
+    batch = Batch()
+    batch.add("glioma", 0.4, **of("s", "1"))
+    batch.add("meningioma", 0.4, **of("s", "1"))
+    for row in batch.predictions:
+        row["review_reasons"] = ["out_of_distribution"]
+    assert reasons(batch) == [["out_of_distribution"]] * 2
+
+
 def test_half_of_the_support_unlike_the_training_images_is_no_reason() -> None:
     batch = Batch()
     for _ in range(2):
