@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from html import unescape
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -44,6 +44,8 @@ class Listed(NamedTuple):
         Whether their folders' names say too little, and the pages' own titles stand beside.
     by_title : bool
         Whether they are sorted by these titles; else by folder, the last first.
+    of_runs : bool
+        Whether their folders are named by runs, and the names of the batches stand beside.
     """
 
     key: str
@@ -53,6 +55,7 @@ class Listed(NamedTuple):
     order: str = "The newest first."
     titled: bool = False
     by_title: bool = False
+    of_runs: bool = False
 
 
 LISTED: Final = (
@@ -62,6 +65,7 @@ LISTED: Final = (
         "Comparisons",
         "Two runs side by side: which predictions changed.",
         "By their first run, the newest first.",
+        of_runs=True,
     ),
     Listed(
         DRIFT,
@@ -69,6 +73,7 @@ LISTED: Final = (
         "Drift",
         "How far a batch lies from the training images, or from another run.",
         "By their run, the newest first.",
+        of_runs=True,
     ),
     Listed(RETRAININGS, "*", "Retrainings", "What was trained, what the gate decided and why."),
     Listed(
@@ -160,7 +165,7 @@ def build_index(
         statuses=sorted({record.status.value for record in records}),
         trends=trends(records),
         not_plotted=left_out_words(records),
-        lists=_lists(there, reports_dir, target),
+        lists=_lists(there, reports_dir, target, {r.run_id: _batch(r) for r in records}),
     )
     write_text_atomic(target, page)
     return target
@@ -193,14 +198,21 @@ def _row(
     doubt = record.mean_doubt
     return {
         "record": record,
-        "batch": visible(PurePosixPath(record.batch).name or record.batch),
+        "batch": _batch(record),
         "models": visible(joined([f"{m.name} {m.version}" for m in record.models])),
         "doubt": DASH if doubt is None else f"{doubt:.2f}",
         "link": _link(there, reports_dir, record.run_id, target),
     }
 
 
-def _lists(there: Collection[str], reports_dir: Path, target: Path) -> list[dict[str, Any]]:
+def _batch(record: RunRecord) -> str:
+    """Return the name of a run's batch, without where it lay."""
+    return visible(PurePosixPath(record.batch).name or record.batch)
+
+
+def _lists(
+    there: Collection[str], reports_dir: Path, target: Path, batches: Mapping[str, str]
+) -> list[dict[str, Any]]:
     """Return the other pages by kind: name in words, what is beside it, and address."""
     found = []
     for kind in LISTED:
@@ -218,17 +230,28 @@ def _lists(there: Collection[str], reports_dir: Path, target: Path) -> list[dict
         listed = [
             (
                 _name(page.parent.relative_to(folder), kind.title),
-                _title(page) if kind.titled else "",
+                _beside(kind, page, batches),
                 _address(page, target),
             )
             for page in pages
         ]
         if kind.by_title:
-            listed.sort(key=lambda one: (one[1].casefold(), one[0]))
+            listed.sort(key=lambda one: ([words.casefold() for words in one[1]], one[0]))
         if listed:
             words = f"{kind.caption} {kind.order}" if len(listed) > 1 else kind.caption
             found.append({"key": kind.key, "title": kind.title, "caption": words, "pages": listed})
     return found
+
+
+def _beside(kind: Listed, page: Path, batches: Mapping[str, str]) -> list[str]:
+    """Return what stands beside a page's name: its title, or the batches of its runs, if known."""
+    if kind.titled:
+        title = _title(page)
+        return [title] if title else []
+    if not kind.of_runs:
+        return []
+    names = [batches.get(run) for run in page.parent.name.split("--")]
+    return [name or DASH for name in dict.fromkeys(names)] if any(names) else []
 
 
 def _title(page: Path) -> str:

@@ -139,6 +139,38 @@ def test_comparisons_stand_by_their_first_run_and_say_so(tmp_path: Path) -> None
     assert "By their first run, the newest first." in text(section)
 
 
+@pytest.mark.parametrize("kind", ["comparisons", "drift"])
+def test_pages_of_two_runs_are_listed_with_the_names_of_their_batches_and_not_where_they_lay(
+    tmp_path: Path, kind: str
+) -> None:
+    records = [
+        record("a", batch="/home/someone/ward 7"),
+        record("b", batch="/home/someone/\u202e<img src=x onerror=alert(1)>"),
+    ]
+    for name in ("a--b", "a--a", "a--gone", "gone--gone"):
+        (tmp_path / kind / name).mkdir(parents=True)
+        (tmp_path / kind / name / "index.html").touch()
+    page = Page(build_index(tmp_path, records, tmp_path / "index.html"))
+    section = page.by_id(kind)
+    assert [text(item) for item in section.iter("li")] == [
+        "gone against gone",
+        "a against gone ward 7 against \N{EN DASH}",
+        "a against b ward 7 against \N{MATHEMATICAL LEFT ANGLE BRACKET}U+202E"
+        "\N{MATHEMATICAL RIGHT ANGLE BRACKET}<img src=x onerror=alert(1)>",
+        "a against a ward 7",
+    ]
+    assert {name.get("dir") for name in section.iter("bdi")} == {"ltr"}  # none turns the order
+    assert len(page.all("script")) == 1
+    assert "someone" not in text(section)
+
+
+def test_a_page_of_one_run_is_listed_with_the_name_of_its_batch(tmp_path: Path) -> None:
+    (tmp_path / "drift" / RUN_ID).mkdir(parents=True)
+    (tmp_path / "drift" / RUN_ID / "index.html").touch()
+    section = Page(build_index(tmp_path, [record()], tmp_path / "index.html")).by_id("drift")
+    assert [text(item) for item in section.iter("li")] == [f"{RUN_ID} ward 7"]
+
+
 def test_the_verdict_counts_the_slices_of_all_runs(tmp_path: Path) -> None:
     records = [record(), record("20260302T080000Z-ffffff")]
     page = Page(build_index(tmp_path, records, tmp_path / "index.html"))
