@@ -7,6 +7,7 @@ while the model's lock is held.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -58,6 +59,14 @@ def promotion_record(
         previous_champion=current,
         new_champion=subject.version,
         gate_decision=gate.id if gate else None,
+    )
+
+
+def in_use(model: str, version: str, pointer: Path) -> ModelError:
+    """Return the error that says that a file names a version as the champion already."""
+    return ModelError(
+        f"{model}@{version}: expected a version that is not in use. Received the one that "
+        f"{pointer} names already. Nothing was changed or recorded, and nothing is left to do."
     )
 
 

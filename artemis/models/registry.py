@@ -28,6 +28,7 @@ from artemis.models.decisions import (
 )
 from artemis.models.manifest import MANIFEST_NAME, Manifest, load_manifest
 from artemis.models.promotion import (
+    in_use,
     last_verdict,
     promotion_record,
     rollback_record,
@@ -186,6 +187,8 @@ def show(workspace: Path, wanted: str) -> ModelHistory:
 def promote(workspace: Path, name: str, version: str, *, by: str, reason: str) -> DecisionRecord:
     """Make a version the champion of its model by a person's decision, atomically.
 
+    The shipped version may be named where none is: a later one then does not take its place.
+
     Parameters
     ----------
     workspace : Path
@@ -205,20 +208,22 @@ def promote(workspace: Path, name: str, version: str, *, by: str, reason: str) -
     Raises
     ------
     ModelError
-        If the version is not there or fails its checks, or no person or reason is given.
+        If the version is not there or fails its checks, it is named already, or no person or
+        reason is given.
     BusyError
         If another process is changing the champion.
     WorkspaceError
         If the workspace cannot be written.
     """
-    manifest = _checked(workspace, name, version)
-    return _change(
-        workspace,
-        name,
-        lambda records, current: promotion_record(
-            records, current, name, _subject(manifest), by, reason
-        ),
-    )
+    subject = _subject(_checked(workspace, name, version))
+    pointer = workspace / "models" / name / CHAMPION
+
+    def decide(records: list[DecisionRecord], current: str | None) -> DecisionRecord:
+        if current == version and pointer.is_file():
+            raise in_use(name, version, pointer)
+        return promotion_record(records, current, name, subject, by, reason)
+
+    return _change(workspace, name, decide)
 
 
 def settle(workspace: Path, decision: Decision) -> DecisionRecord:

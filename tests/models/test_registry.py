@@ -139,6 +139,31 @@ def test_shipped_version_can_be_promoted_and_its_folder_stays_as_it_is(tmp_path:
     assert {path: path.stat().st_mtime_ns for path in PRETRAINED.rglob("*")} == before
 
 
+def test_version_in_use_is_not_promoted_to_itself(tmp_path: Path) -> None:
+    make_version(tmp_path, "v1")
+    promoted = promote(tmp_path, "baseline", "v1", **WHO)
+    with pytest.raises(ModelError) as raised:
+        promote(tmp_path, "baseline", "v1", **WHO)
+    assert str(raised.value) == (
+        "baseline@v1: expected a version that is not in use. Received the one that "
+        f"{tmp_path / 'models' / 'baseline' / 'CHAMPION'} names already. Nothing was changed or "
+        "recorded, and nothing is left to do."
+    )
+    assert champion(tmp_path) == "v1"
+    assert read_decisions(tmp_path, "baseline") == [promoted]
+
+
+def test_shipped_version_that_no_decision_names_can_be_promoted_to_hold_it_fast(
+    tmp_path: Path,
+) -> None:
+    record = promote(tmp_path, "baseline", SHIPPED.name, **WHO)
+    assert (record.previous_champion, record.new_champion) == (SHIPPED.name, SHIPPED.name)
+    assert (tmp_path / "models" / "baseline" / "CHAMPION").read_text() == f"{SHIPPED.name}\n"
+    with pytest.raises(ModelError, match="expected a version that is not in use"):
+        promote(tmp_path, "baseline", SHIPPED.name, **WHO)
+    assert read_decisions(tmp_path, "baseline") == [record]
+
+
 @pytest.mark.parametrize("version", ["gone", "../../elsewhere", "", "..", "."])
 def test_champion_that_is_not_there_is_named(tmp_path: Path, version: str) -> None:
     pointer = tmp_path / "models" / "baseline" / "CHAMPION"
@@ -300,20 +325,21 @@ _PROMOTES = """
 import sys
 from pathlib import Path
 from artemis.models.registry import promote
-workspace, version = Path(sys.argv[1]), sys.argv[2]
+workspace, versions = Path(sys.argv[1]), sys.argv[2:]
 print("ready", flush=True)
 sys.stdin.readline()
 for k in range(8):
-    promote(workspace, "baseline", version, by=f"Person {version}", reason=f"Turn {k}.")
+    promote(workspace, "baseline", versions[k % 2], by="A. Person", reason=f"Turn {k}.")
 """
 
 
 @pytest.mark.slow
 def test_promotions_of_two_processes_come_one_after_the_other(tmp_path: Path) -> None:
     processes = []
-    for version in ("v1", "v2"):
-        make_version(tmp_path, version)
-        command = [sys.executable, "-c", _PROMOTES, str(tmp_path), version]
+    for versions in (("v1", "v2"), ("v3", "v4")):
+        for version in versions:
+            make_version(tmp_path, version)
+        command = [sys.executable, "-c", _PROMOTES, str(tmp_path), *versions]
         processes.append(
             subprocess.Popen(
                 command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -332,7 +358,7 @@ def test_promotions_of_two_processes_come_one_after_the_other(tmp_path: Path) ->
     for process in processes:
         process.communicate()
     assert [process.returncode for process in processes] == [0, 0]
-    assert seen <= {SHIPPED.name, "v1", "v2"}
+    assert seen <= {SHIPPED.name, "v1", "v2", "v3", "v4"}
     records = read_decisions(tmp_path, "baseline")
     assert len(records) == 16
     assert records[0].previous_champion == SHIPPED.name
