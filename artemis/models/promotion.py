@@ -133,6 +133,22 @@ def last_verdict(records: Sequence[DecisionRecord], subject: ModelVersion) -> De
     return verdicts[-1] if verdicts else None
 
 
+def carried_out(
+    records: Sequence[DecisionRecord], subject: ModelVersion, current: str | None
+) -> DecisionRecord | None:
+    """Return the gate's latest verdict on a version, or None if it is to promote and did not.
+
+    A process that is killed after its record leaves the champion as it was. That is seen by what
+    the records after it and `current` say of the champion: none of them names the version.
+    """
+    verdict = last_verdict(records, subject)
+    if verdict is None or verdict.verdict is not Verdict.PROMOTE:
+        return verdict
+    since = records[records.index(verdict) + 1 :]
+    champions = {*(record.previous_champion for record in since), current}
+    return verdict if subject.version in champions else None
+
+
 def _against(decision: Decision, current: str | None) -> Decision:
     if decision.verdict is not Verdict.PROMOTE:
         return decision

@@ -28,8 +28,8 @@ from artemis.models.decisions import (
 )
 from artemis.models.manifest import MANIFEST_NAME, Manifest, load_manifest
 from artemis.models.promotion import (
+    carried_out,
     in_use,
-    last_verdict,
     promotion_record,
     rollback_record,
     verdict_record,
@@ -260,19 +260,17 @@ def settle(workspace: Path, decision: Decision) -> DecisionRecord:
 def settled(workspace: Path, name: str, version: str) -> DecisionRecord | None:
     """Return the gate's verdict on a version, if there is one that was carried out.
 
-    A verdict to promote that was recorded last, by a process that was killed before it changed
-    the champion, was not.
+    A verdict to promote by a process that was killed before it changed the champion was not, see
+    `artemis.models.promotion.carried_out`.
 
     Raises
     ------
     ModelError
         If the version is not there or damaged, or a record of a decision is.
     """
-    records = read_decisions(workspace, name)
-    verdict = last_verdict(records, _subject(_checked(workspace, name, version)))
-    if verdict is None or verdict.verdict is not Verdict.PROMOTE or verdict != records[-1]:
-        return verdict
-    return verdict if _current(workspace, name) == version else None
+    subject = _subject(_checked(workspace, name, version))
+    current = _current(workspace, name)  # first: what replaces it meanwhile is in the records
+    return carried_out(read_decisions(workspace, name), subject, current)
 
 
 def rollback(workspace: Path, name: str, *, by: str, reason: str = "") -> DecisionRecord:
