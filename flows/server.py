@@ -65,20 +65,21 @@ def configured_api_url() -> str | None:
 
     Looks where Prefect looks, in its order: the environment, ``.env``, ``prefect.toml`` and
     ``pyproject.toml`` of the working directory, and the active profile.
+
+    Raises
+    ------
+    PrefectServerError
+        If one of these files has something else where the address would be.
     """
     if url := os.environ.get("PREFECT_API_URL") or dotenv_values(".env").get("PREFECT_API_URL"):
         return url
-    local = _read_toml(Path("prefect.toml"))
-    project = _read_toml(Path("pyproject.toml")).get("tool", {}).get("prefect", {})
-    for table in (local, project):
-        if url := table.get("api", {}).get("url"):
-            return str(url)
+    for path, tables in ((Path("prefect.toml"), ()), (Path("pyproject.toml"), ("tool", "prefect"))):
+        if url := _text(path, *tables, "api", "url"):
+            return url
     home = Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser()
-    profiles_path = Path(os.environ.get("PREFECT_PROFILES_PATH", home / "profiles.toml"))
-    profiles = _read_toml(profiles_path)
-    active = os.environ.get("PREFECT_PROFILE", profiles.get("active"))
-    url = profiles.get("profiles", {}).get(active, {}).get("PREFECT_API_URL")
-    return str(url) if url else None
+    profiles = Path(os.environ.get("PREFECT_PROFILES_PATH", home / "profiles.toml"))
+    active = os.environ.get("PREFECT_PROFILE") or _text(profiles, "active")
+    return (_text(profiles, "profiles", active, "PREFECT_API_URL") or None) if active else None
 
 
 class PrefectApi:
@@ -232,6 +233,22 @@ def _free_port(host: str) -> int:
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
+
+
+def _text(path: Path, *keys: str) -> str | None:
+    """Return the text that keys lead to in a TOML file, through a table each; None if none is."""
+    found: Any = _read_toml(path)
+    for depth, key in enumerate(keys, start=1):
+        found = found.get(key)
+        if found is None:
+            return None
+        wanted, words = (str, "text") if depth == len(keys) else (dict, "a table")
+        if not isinstance(found, wanted):
+            raise PrefectServerError(
+                f"{path.absolute()}: expected {words} as {'.'.join(keys[:depth])}. Received a "
+                f"value of type {type(found).__name__}. Correct it; Prefect reads this file too."
+            )
+    return str(found)
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -70,6 +70,62 @@ def test_unconfigured_or_damaged_settings_mean_none(
     assert configured_api_url() is None
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        (
+            "prefect.toml",
+            "api = 'http://x:y@here/api'",
+            "a table as api. Received a value of type str",
+        ),
+        ("prefect.toml", "[api]\nurl = 4200", "text as api.url. Received a value of type int"),
+        (
+            "prefect.toml",
+            "[api.url]\nhost = 'here'",
+            "text as api.url. Received a value of type dict",
+        ),
+        ("pyproject.toml", "tool = 1", "a table as tool. Received a value of type int"),
+        (
+            "pyproject.toml",
+            "[tool]\nprefect = []",
+            "a table as tool.prefect. Received a value of type list",
+        ),
+        ("profiles.toml", "active = ['lab']", "text as active. Received a value of type list"),
+        (
+            "profiles.toml",
+            "active = 'lab'\nprofiles.lab = 'http://lab:4200/api'",
+            "a table as profiles.lab. Received a value of type str",
+        ),
+    ],
+)
+def test_settings_of_another_shape_are_named_without_what_they_hold(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, text: str, said: str
+) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.delenv("PREFECT_PROFILE", raising=False)
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_text(text)
+    with pytest.raises(PrefectServerError) as raised:
+        configured_api_url()
+    assert str(raised.value) == (
+        f"{tmp_path / name}: expected {said}. Correct it; Prefect reads this file too."
+    )
+
+
+def test_tables_that_say_nothing_of_an_api_are_passed_over(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.delenv("PREFECT_PROFILE", raising=False)
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "prefect.toml").write_text("[logging]\nlevel = 'INFO'\n[api]\nurl = ''\n")
+    (tmp_path / "pyproject.toml").write_text("[tool.ruff]\n")
+    (tmp_path / "profiles.toml").write_text("active = 'lab'\n[profiles.lab]\n")
+    assert configured_api_url() is None
+
+
 def test_unreachable_api_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
