@@ -11,9 +11,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from artemis.errors import WorkspaceError
+
 _HASH_BLOCK = 1 << 20
 _ESCAPE = re.compile(rb"\\x(5c|[89a-f][0-9a-f])")
 _LIKE_AN_ESCAPE = re.compile(rb"\\(?=x(?:5c|[89a-f][0-9a-f]))")
+
+
+def make_folder(folder: Path, mode: int = 0o777) -> None:
+    """Make a folder and those above it; one that is there stays as it is.
+
+    Raises
+    ------
+    WorkspaceError
+        If there is nowhere to make it: below a folder that takes none, such as ``/proc``. What
+        else fails is an OSError, see `artemis.system.disk.disk_words`.
+    """
+    try:
+        folder.mkdir(mode, parents=True, exist_ok=True)
+    except FileNotFoundError as error:
+        raise WorkspaceError(
+            f"{folder}: expected a folder that can be made. Received: {error.strerror}. Choose "
+            "another place with --workspace, ARTEMIS_WORKSPACE or the command's --output."
+        ) from error
 
 
 def sha256_file(path: Path) -> str:
@@ -33,8 +53,13 @@ def atomic_path(target: Path) -> Iterator[Path]:
     that a reader sees the whole file or none. On an error the temporary file
     is removed and `target` stays as it was; that of a full disk names it, which
     whoever writes to an open file does not.
+
+    Raises
+    ------
+    WorkspaceError
+        If its folder cannot be made, see `make_folder`.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
         yield temporary

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from artemis.errors import BusyError, WorkspaceError
+from artemis.system.files import make_folder
 
 if sys.platform != "win32":
     import fcntl
@@ -44,8 +45,10 @@ def exclusive(path: Path, what: str) -> Iterator[None]:
     ------
     BusyError
         If another process, or another thread of this one, holds it.
+    WorkspaceError
+        If its folder cannot be made.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     note = f"{os.getpid()} {socket.gethostname()} {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {what}"
     descriptor = _lock(path)
     if descriptor is None:

@@ -52,3 +52,20 @@ def test_a_command_on_a_workspace_that_is_a_file_says_so(tmp_path: Path) -> None
     assert answer.stderr.startswith(f"Error: {tmp_path / 'ws'}")
     assert "Received: Not a directory." in answer.stderr
     assert "Unexpected" not in answer.stderr
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="a folder that takes none is Linux's")
+@pytest.mark.parametrize("command", [["labels", "conflicts"], ["data", "fetch"]])
+def test_a_command_on_a_workspace_that_cannot_be_made_says_so(command: list[str]) -> None:
+    answer = subprocess.run(
+        [sys.executable, "cli.py", *command, "--workspace", "/proc/artemis"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert answer.returncode == 1
+    assert answer.stderr.splitlines()[-1].startswith("Error: /proc/artemis/")
+    assert answer.stderr.endswith(
+        ": expected a folder that can be made. Received: No such file or directory. Choose another "
+        "place with --workspace, ARTEMIS_WORKSPACE or the command's --output.\n"
+    )

@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from artemis.errors import WorkspaceError
 from artemis.system.files import (
     atomic_path,
+    make_folder,
     printable_path,
     raw_path,
     sha256_file,
@@ -111,3 +113,21 @@ def test_an_error_that_says_nothing_of_the_disk_is_passed_on_as_it_is(tmp_path: 
         raise error
     assert caught.value is error
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_made_with_those_above_it_and_may_be_there(tmp_path: Path) -> None:
+    for _ in range(2):
+        make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="a folder that takes none is Linux's")
+def test_a_folder_below_one_that_takes_none_is_named() -> None:
+    with pytest.raises(WorkspaceError, match=r"^/proc/artemis/a: expected a folder that can be ma"):
+        write_text_atomic(Path("/proc/artemis/a/b.txt"), "text")
+
+
+def test_a_file_in_the_way_of_a_folder_is_left_to_be_told_as_such(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("")
+    with pytest.raises(NotADirectoryError):
+        make_folder(tmp_path / "a" / "b")

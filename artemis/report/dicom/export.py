@@ -17,7 +17,7 @@ from artemis.report.dicom.capture import captures, mapping_model
 from artemis.report.dicom.originals import Study, find_studies
 from artemis.report.dicom.structured_report import StudyAnswers, structured_report
 from artemis.runs import read_record
-from artemis.system.files import atomic_path, sha256_file, write_text_atomic
+from artemis.system.files import atomic_path, make_folder, sha256_file, write_text_atomic
 
 EXPORTS: Final = "exports"
 """Folder of the workspace."""
@@ -150,7 +150,7 @@ def _answers(
 
 
 def _private_folder(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True, mode=_FOLDER_MODE)
+    make_folder(folder, _FOLDER_MODE)
 
 
 def _write(folder: Path, study: Study, objects: Mapping[str, Dataset]) -> dict[str, str]:
