@@ -23,7 +23,7 @@ from artemis.training.labelled.manifest_file import (
     SPLIT_NAMES,
     UNKNOWN_SOURCE,
 )
-from artemis.training.labelled.unread_tables import told_columns
+from artemis.training.labelled.unread_tables import is_spreadsheet, what_it_tells
 
 _LITTER: Final = frozenset({"thumbs.db", "desktop.ini"})
 _NAMED: Final = 5
@@ -37,7 +37,7 @@ class _Tree:
     odd_folders: dict[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     loose: list[str] = field(default_factory=list)
-    unread: list[str] = field(default_factory=list)
+    unread: dict[str, str] = field(default_factory=dict)
 
 
 def read_tree(root: Path, settings: IngestSettings) -> pd.DataFrame:
@@ -47,8 +47,8 @@ def read_tree(root: Path, settings: IngestSettings) -> pd.DataFrame:
     twelve (``glioma_coronal`` ... ``none_transverse``) or a tumour alone (``glioma``), in any
     spelling of `artemis.labels`, such as ``no_coronal`` or ``no_tumor``; a split is
     ``Training`` or ``Testing``. Hidden files and those that systems leave in folders are
-    passed over, as are files outside the categories that are neither pictures nor tables of
-    labels or patients.
+    passed over, as are files outside the categories that are neither pictures, nor tables of
+    labels or patients, nor spreadsheets, which may be such tables.
 
     Parameters
     ----------
@@ -65,9 +65,9 @@ def read_tree(root: Path, settings: IngestSettings) -> pd.DataFrame:
     Raises
     ------
     TrainingDataError
-        If a folder with files in it is no category, a picture or a table of labels or patients
-        lies outside them, something cannot be listed or has a name that is no text, or there are
-        no pictures.
+        If a folder with files in it is no category, a picture, a table of labels or patients or a
+        spreadsheet lies outside them, something cannot be listed or has a name that is no text, or
+        there are no pictures.
     """
     tree = _Tree()
     for found in walk(root):
@@ -94,13 +94,13 @@ def read_tree(root: Path, settings: IngestSettings) -> pd.DataFrame:
 def _place(tree: _Tree, root: Path, name: str, settings: IngestSettings) -> None:
     """Give one file its label, or its place among what is wrong."""
     *folders, file = name.split("/")
-    if file.startswith(".") or file.lower() in _LITTER:
+    if file.startswith((".", "~$")) or file.lower() in _LITTER:
         return
     split = SPLIT_NAMES.get(folders[0].strip().lower()) if folders else None
     rest = folders[1:] if split else folders
     if not rest:
-        if columns := told_columns(root / name):
-            tree.unread.append(f"{name} (with {', '.join(columns)})")
+        if told := what_it_tells(root / name):
+            tree.unread[name] = told
         elif probe(root / name, settings).format is not None:
             tree.loose.append(name)
         return
@@ -124,10 +124,14 @@ def _refuse_what_is_wrong(tree: _Tree, root: Path) -> None:
             f"{_first(tree.problems)}. Rename or remove them."
         )
     if tree.unread:
+        tables = [f"{name} ({told})" for name, told in tree.unread.items()]
+        give = "Give that file itself"
+        if any(is_spreadsheet(Path(name)) for name in tree.unread):
+            give = "Save it as CSV and give that"
         raise TrainingDataError(
             f"{root}: expected no table of labels or patients beside folders named by category, of "
-            f"which the names alone are read. Received {_first(tree.unread)}. Give that file "
-            "itself in place of the folder, or move it away."
+            f"which the names alone are read. Received {_first(tables)}. {give} in place of the "
+            "folder, or move it away."
         )
     known = f"{', '.join(CATEGORY_NAMES)}, or a tumour alone: {', '.join(TUMORS)}"
     if tree.odd_folders:

@@ -12,27 +12,36 @@ import pyarrow.parquet as pq
 from artemis.training.labelled.manifest_file import READ_COLUMNS, names_patients
 
 _TEXT: Final = frozenset({".csv", ".tsv"})
+_SPREADSHEETS: Final = frozenset({".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"})
 _HEADER_BYTES: Final = 1 << 16
 _BETWEEN: Final = re.compile(r"[,;\t]")
 _AROUND: Final = " \t\r\n\"'"
 
 
-def told_columns(file: Path) -> list[str]:
-    """Return the columns of a table that tell labels or patients, in small letters.
+def is_spreadsheet(file: Path) -> bool:
+    """Return whether a file is named as a spreadsheet, which Artemis does not look into."""
+    return file.suffix.lower() in _SPREADSHEETS
 
-    Only the names of columns are looked at. A table tells labels if it has a column ``path`` and
-    another that a manifest may have.
+
+def what_it_tells(file: Path) -> str | None:
+    """Return in words what of a file may tell labels or patients; None if it tells neither.
+
+    Only the names of columns are looked at, and nothing of a spreadsheet. A table tells labels if
+    it has a column ``path`` and another that a manifest may have.
 
     Parameters
     ----------
     file : Path
         Any file.
-
-    Returns
-    -------
-    list of str
-        In the table's order; empty for a file that is no table, or tells neither.
     """
+    if is_spreadsheet(file):
+        return "a spreadsheet, which may be one"
+    columns = _told_columns(file)
+    return f"with {', '.join(columns)}" if columns else None
+
+
+def _told_columns(file: Path) -> list[str]:
+    """Return the columns that tell labels or patients, in small letters and the table's order."""
     names = [name.strip(_AROUND).lower() for name in _column_names(file)]
     of_manifest = [name for name in names if name in READ_COLUMNS]
     labels = of_manifest if "path" in of_manifest and len(of_manifest) > 1 else []

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import pyarrow as pa
@@ -51,6 +52,34 @@ def test_table_of_patients_beside_the_folders_is_named(tree: Path, column: str) 
         read_labels(tree)
 
 
+@pytest.mark.parametrize("name", ["labels.xlsx", "Training/Patients.ODS", "old.xls"])
+def test_spreadsheet_beside_the_folders_is_named_with_what_to_do(tree: Path, name: str) -> None:
+    with zipfile.ZipFile(tree / name, "w") as sheet:
+        sheet.writestr("content.xml", "")
+    with pytest.raises(TrainingDataError) as raised:
+        read_labels(tree)
+    assert str(raised.value) == (
+        f"{tree}: expected no table of labels or patients beside folders named by category, of "
+        f"which the names alone are read. Received {name} (a spreadsheet, which may be one). Save "
+        "it as CSV and give that in place of the folder, or move it away."
+    )
+
+
+def test_spreadsheets_and_tables_are_named_together(tree: Path) -> None:
+    (tree / "labels.csv").write_text(MANIFEST, encoding="utf-8")
+    (tree / "labels.xlsx").write_bytes(b"")
+    with pytest.raises(TrainingDataError) as raised:
+        read_labels(tree)
+    assert "labels.csv (with path, tumor, plane, patient)" in str(raised.value)
+    assert "labels.xlsx (a spreadsheet, which may be one). Save it as CSV" in str(raised.value)
+
+
+def test_what_an_open_spreadsheet_leaves_beside_it_is_passed_over(tree: Path) -> None:
+    for name in ("~$labels.xlsx", ".~lock.labels.ods#"):
+        (tree / name).write_bytes(b"A. Person")
+    assert len(read_labels(tree)) == 2
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
@@ -70,6 +99,6 @@ def test_other_files_beside_the_folders_are_passed_over(
 
 
 def test_a_folder_with_a_manifest_may_hold_other_tables(tree: Path) -> None:
-    for name in ("manifest.csv", "labels.csv"):
+    for name in ("manifest.csv", "labels.csv", "labels.xlsx"):
         (tree / name).write_text(MANIFEST, encoding="utf-8")
     assert read_labels(tree)["tumor"].tolist() == ["meningioma"]
