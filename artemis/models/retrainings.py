@@ -59,7 +59,11 @@ class EpochRow(_Part):
 
 
 class DataSummary(_Part):
-    """What the retraining was made of. Numbers of images, and of patient groups."""
+    """What the retraining was made of. Numbers of images, and of groups.
+
+    `group_unknown` is how many images there are of which neither patient nor group is given, and
+    copies and slices of one study or file alone are held together; None if it was not counted.
+    """
 
     sha256: str
     images: int
@@ -75,6 +79,7 @@ class DataSummary(_Part):
     corrected: int
     plane_predicted: int
     left_out: int
+    group_unknown: int | None = None
 
 
 class Outcome(_Part):

@@ -29,4 +29,5 @@ def summary_of(data: TrainingSet, split: Split) -> DataSummary:
         corrected=data.corrected,
         plane_predicted=int(table["plane_predicted"].sum()),
         left_out=int((~split.train & ~split.test).sum()),
+        group_unknown=int((~data.of_known_groups).sum()),
     )

@@ -179,6 +179,7 @@ DATA = DataSummary(
     corrected=14,
     plane_predicted=11,
     left_out=9,
+    group_unknown=0,
 )
 
 

@@ -89,6 +89,7 @@ def test_first_retraining_locks_the_last_fold_and_trains_on_the_others(
     assert locked.slice_ids == set(data.table.loc[data.table["fold"] == 4, "slice_id"])
     assert record.data is not None
     assert (record.data.trained_on, record.data.calibrated_on, record.data.locked) == (192, 48, 48)
+    assert record.data.group_unknown == 0
     folder = model_folder(inputs.workspace, "baseline")
     assert not set(read_out_of_fold(folder)["slice_id"]) & set(locked.slice_ids)
 

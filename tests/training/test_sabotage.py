@@ -199,7 +199,7 @@ def test_one_patient_alone_has_no_interval() -> None:
     decision = gate(draw(3.2, groups=1), replace(champion(), groups=draw(groups=1).groups))
     assert decision.verdict is Verdict.NEEDS_HUMAN
     check = failed(decision)["locked_groups"]
-    assert check.expected == "20 patient groups or more, for an interval over them"
+    assert check.expected == "20 groups or more, for an interval over them"
     assert check.received == "1"
     assert decision.figures == {}
 

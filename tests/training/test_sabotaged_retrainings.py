@@ -84,9 +84,7 @@ def test_honest_retraining_of_the_same_pictures_is_promoted(again: Inputs) -> No
 LABELS = "change_labels: expected at most 5.0% of the champion's labels changed, received 20.1%"
 LEAK = "leak_slices: expected no locked slice in the training set, received"
 COPIES = "leak_near_copies: expected no near-copy of a locked slice in the training set, received"
-PATIENT = (
-    "leak_groups: expected no patient group both in the locked and in the training set, received"
-)
+PATIENT = "leak_groups: expected no group both in the locked and in the training set, received"
 MISSING = "training_categories: expected 4 images or more of each category to train on, received"
 EMPTY = "locked_categories: expected 4 locked images or more of each category, received"
 
@@ -148,12 +146,12 @@ SPOILT: dict[str, tuple[Sabotage, tuple[str, ...], str]] = {
     "one patient a part": (
         sabotage.one_patient_a_part,
         KEPT,
-        "training_groups: expected 8 patient groups or more to train on, received 2",
+        "training_groups: expected 8 groups or more to train on, received 2",
     ),
     "one patient locked": (
         sabotage.one_patient_locked,
         LEFT_OR_KEPT,
-        "locked_groups: expected 4 patient groups or more, for an interval over them, received 1",
+        "locked_groups: expected 4 groups or more, for an interval over them, received 1",
     ),
 }
 

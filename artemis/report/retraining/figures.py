@@ -8,7 +8,7 @@ from typing import Any
 
 from artemis.labels import CATEGORIES, CATEGORY_NAMES, TUMORS
 from artemis.models.manifest import ClassFigures, Evaluation, Interval, Shortcuts
-from artemis.models.retrainings import Outcome
+from artemis.models.retrainings import DataSummary, Outcome
 from artemis.report.plots.curves import interval_plot
 from artemis.report.retraining.data import RetrainingData
 from artemis.report.retraining.words import (
@@ -17,6 +17,7 @@ from artemis.report.retraining.words import (
     PROVENANCE_WORDS,
     VARIANT_WORDS,
     figure,
+    groups_words,
     signed,
 )
 from artemis.report.run.comparison import Matrix, matrix_of
@@ -41,7 +42,7 @@ def comparison_view(data: RetrainingData) -> dict[str, Any]:
             {
                 "style": f"m{data.models.index(model) % 4}",
                 "name": visible(model),
-                "intro": _intro(outcome),
+                "intro": _intro(outcome, data.record.data),
                 "sides": _sides(outcome),
                 "figures": figure_rows(outcome),
                 "plot": _plot(model, outcome, data.models.index(model)),
@@ -198,11 +199,11 @@ def _beside(
     return words, figure(theirs), figure(ours), signed(difference)
 
 
-def _intro(outcome: Outcome) -> str:
+def _intro(outcome: Outcome, made_of: DataSummary | None) -> str:
     evaluation = outcome.evaluation
     measured = (
         f"{visible(evaluation.protocol)} Measured on {counted(evaluation.images, 'locked image')} "
-        f"of {counted(evaluation.groups, 'patient group')}."
+        f"of {groups_words(evaluation.groups, made_of)}."
     )
     if outcome.champion is None:
         return f"{measured} There was no champion to compare with."

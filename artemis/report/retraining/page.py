@@ -40,9 +40,10 @@ SECTIONS: Final = (
     Section(
         key="comparison",
         title="Champion against challenger",
-        caption="Both on the same locked slices, of patients that the challenger was not trained "
-        "on. Brackets are 95% intervals over resampled patient groups. A difference is "
-        "challenger minus champion; one whose interval holds zero may be chance.",
+        caption="Both on the same locked slices, of groups that the challenger was not trained "
+        "on: a group is a patient, as far as patients are known, with whatever copies there are. "
+        "Brackets are 95% intervals over resampled groups. A difference is challenger minus "
+        "champion; one whose interval holds zero may be chance.",
         build=comparison_view,
     ),
     Section(

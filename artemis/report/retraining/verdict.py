@@ -153,7 +153,7 @@ def readouts(data: RetrainingData) -> list[tuple[str, str]]:
         return []
     shown = [
         ("Images", number(summary.images)),
-        ("Patient groups", number(summary.groups)),
+        ("Patient groups" if summary.group_unknown == 0 else "Groups", number(summary.groups)),
         ("Trained on", number(summary.trained_on)),
         ("Locked", number(summary.locked)),
         ("Reviewed labels", number(summary.reviewed)),

@@ -12,7 +12,7 @@ from artemis.models.retrainings import CHANGED_NAME, RECORD_NAME, DataSummary, E
 from artemis.report.audit.sections import finding_words
 from artemis.report.plots.curves import Line, Scale, finite, line_plot, loss_scale, share_scale
 from artemis.report.retraining.data import RetrainingData
-from artemis.report.retraining.words import INPUT_WORDS, START_WORDS
+from artemis.report.retraining.words import INPUT_WORDS, START_WORDS, whole_data_words
 from artemis.report.run.comparison import matrix_of
 from artemis.report.words import (
     DASH,
@@ -111,8 +111,9 @@ def data_view(data: RetrainingData) -> dict[str, Any]:
 
 
 def _summary_rows(of: DataSummary) -> list[tuple[str, str, str]]:
+    whole = "whole patient groups" if of.group_unknown == 0 else "whole groups"
     return [
-        ("Images", number(of.images), f"of {counted(of.groups, 'patient group')}"),
+        ("Images", number(of.images), whole_data_words(of)),
         ("Trained on", number(of.trained_on), ""),
         (
             "Calibrated on",
@@ -120,7 +121,7 @@ def _summary_rows(of: DataSummary) -> list[tuple[str, str, str]]:
             "part of those: held out first, to set temperature and threshold; where a model "
             "started from a champion's weights, its own number is with its figures",
         ),
-        ("Locked", number(of.locked), "whole patient groups, measured on and never trained on"),
+        ("Locked", number(of.locked), f"{whole}, measured on and never trained on"),
         ("Left out", number(of.left_out), "neither trained nor measured on"),
         ("Reviewed", number(of.reviewed), "labels that a reviewer gave"),
         (

@@ -9,18 +9,19 @@ from typing import Final
 from artemis.labels import TUMORS
 from artemis.models.decisions import Check, Verdict
 from artemis.models.manifest import Interval
-from artemis.report.words import DASH, TUMOR_WORDS, visible
+from artemis.models.retrainings import DataSummary
+from artemis.report.words import DASH, TUMOR_WORDS, counted, visible
 
 CHECK_WORDS: Final[Mapping[str, str]] = {
     "integrity": "Every check of the training set made",
     "policy_unchanged": "Limits set before the training",
     "leak_slices": "No locked slice trained on",
-    "leak_groups": "No patient both locked and trained on",
+    "leak_groups": "No group both locked and trained on",
     "leak_near_copies": "No near-copy of a locked slice trained on",
     "locked_whole": "The whole locked set measured on",
     "patients_known": "Patients known",
     "training_categories": "Every category in the training set",
-    "training_groups": "Enough patients in the training set",
+    "training_groups": "Enough groups in the training set",
     "training_labels": "Labels of the training set",
     "change_network": "Change of the network",
     "change_recipe": "Change of the recipe",
@@ -30,7 +31,7 @@ CHECK_WORDS: Final[Mapping[str, str]] = {
     "predictions_valid": "Challenger\u2019s probabilities",
     "predictions_varied": "Every category predicted",
     "challenger_unseen": "Challenger never saw the locked slices",
-    "locked_groups": "Enough locked patients",
+    "locked_groups": "Enough locked groups",
     "locked_categories": "Every category in the locked set",
     "locked_tumors": "Every tumour type in the locked set",
     "fair_champion": "Champion measured fairly",
@@ -99,6 +100,28 @@ CONSEQUENCES: Final[Mapping[Verdict, str]] = {
     Verdict.KEEP: "keeps it out",
     Verdict.NEEDS_HUMAN: "needs a person",
 }
+
+
+def groups_words(count: int, of: DataSummary | None) -> str:
+    """Return a number of groups, called patients' only where every image's is given."""
+    known = of is not None and of.group_unknown == 0
+    return counted(count, "patient group" if known else "group")
+
+
+def whole_data_words(of: DataSummary) -> str:
+    """Return of how many groups the images are, and what is known of their patients."""
+    words, unknown = f"of {groups_words(of.groups, of)}", of.group_unknown
+    if unknown is None:
+        return f"{words} (patients, as far as they are known)"
+    if not unknown:
+        return words
+    which, where = (
+        ("", "") if unknown == of.images else (f"of {counted(unknown, 'image')} ", " there")
+    )
+    return (
+        f"{words}; {which}neither patient nor group is given, and only copies and slices of one "
+        f"study or file are held together{where}"
+    )
 
 
 def check_words(check: Check) -> str:

@@ -91,7 +91,7 @@ def check_locked_set(policy: Policy, challenger: Evidence) -> list[Check]:
         Check(
             name="locked_groups",
             passed=groups >= rules.min_groups,
-            expected=f"{rules.min_groups} patient groups or more, for an interval over them",
+            expected=f"{rules.min_groups} groups or more, for an interval over them",
             received=f"{groups}",
             on_failure=Verdict.NEEDS_HUMAN,
         ),

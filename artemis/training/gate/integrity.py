@@ -65,7 +65,7 @@ def check_leaks(
         Check(
             name="leak_groups",
             passed=not groups,
-            expected="no patient group both in the locked and in the training set",
+            expected="no group both in the locked and in the training set",
             received=_counted(len(groups), "groups in both", sorted(of_group)),
         ),
         Check(
@@ -172,7 +172,7 @@ def check_training_set(
         Check(
             name="training_groups",
             passed=len(set(groups)) >= rules.min_groups,
-            expected=f"{rules.min_groups} patient groups or more to train on",
+            expected=f"{rules.min_groups} groups or more to train on",
             received=f"{len(set(groups))}",
         ),
     ]

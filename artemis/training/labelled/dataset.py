@@ -143,9 +143,9 @@ class TrainingSet:
 
     @property
     def _patient_caveat(self) -> str:
-        if "group_known" not in self.table or self.table["group_known"].all():
+        unknown = int((~self.of_known_groups).sum())
+        if not unknown:
             return ""
-        unknown = int((~self.table["group_known"].to_numpy(dtype=np.bool_)).sum())
         return (
             f" Of {unknown:,} of the {len(self.table):,} pictures neither patient nor group is "
             "given: only copies and slices of one study or file are held together there, other "
@@ -156,9 +156,17 @@ class TrainingSet:
     @property
     def of_known_patients(self) -> NDArray[np.bool_]:
         """Which pictures' patients are known, (n,) bool."""
-        if "patient_known" not in self.table:
+        return self._flags("patient_known")
+
+    @property
+    def of_known_groups(self) -> NDArray[np.bool_]:
+        """Which pictures' patients or groups are given, (n,) bool."""
+        return self._flags("group_known")
+
+    def _flags(self, column: str) -> NDArray[np.bool_]:
+        if column not in self.table:
             return np.ones(len(self.table), dtype=np.bool_)
-        return self.table["patient_known"].to_numpy(dtype=np.bool_)
+        return self.table[column].to_numpy(dtype=np.bool_)
 
     @property
     def boxes(self) -> NDArray[np.float32]:

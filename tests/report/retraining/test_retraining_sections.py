@@ -9,7 +9,7 @@ from artemis.report.retraining import changed as retraining_changed
 from artemis.report.retraining.views import audit_address
 from artemis.report.words import confidence_step, percent
 from tests.report.parsing import text
-from tests.report.retrained import ID, all_changed, epochs, outcome, record, table
+from tests.report.retrained import DATA, ID, all_changed, epochs, outcome, record, table
 from tests.report.retraining.conftest import MakePage
 
 
@@ -207,6 +207,41 @@ def test_data_are_counted_with_a_link_to_the_audit(make_page: MakePage) -> None:
         ["Copies with different labels", "4"],
         ["Doubtful labels", "60"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("unknown", "images", "locked"),
+    [
+        (0, "of 574 patient groups", "whole patient groups, measured on and never trained on"),
+        (
+            762,
+            "of 574 groups; of 762 images neither patient nor group is given, and only copies and "
+            "slices of one study or file are held together there",
+            "whole groups, measured on and never trained on",
+        ),
+        (
+            2705,
+            "of 574 groups; neither patient nor group is given, and only copies and slices of one "
+            "study or file are held together",
+            "whole groups, measured on and never trained on",
+        ),
+        (
+            None,
+            "of 574 groups (patients, as far as they are known)",
+            "whole groups, measured on and never trained on",
+        ),
+    ],
+)
+def test_groups_are_called_patients_only_where_these_are_known(
+    make_page: MakePage, unknown: int | None, images: str, locked: str
+) -> None:
+    page = make_page(record(data=DATA.model_copy(update={"group_unknown": unknown})))
+    said = {row[0]: row[2] for row in page.rows("data-counts")}
+    assert (said["Images"], said["Locked"]) == (images, locked)
+    groups = outcome("mobilenet_v2", 3.6, 2.0).evaluation.groups
+    word = "patient groups" if unknown == 0 else "groups"
+    assert f" locked images of {groups} {word}." in text(page.by_id("comparison"))
+    assert ("patient group" in text(page.root).lower()) == (unknown == 0)
 
 
 @pytest.mark.parametrize("audit", ["../../../etc", "/etc/passwd", "a/b", "..", "a\\b", "", None])
