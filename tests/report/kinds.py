@@ -65,7 +65,8 @@ def slices(folder: Path, samples: Path) -> Path:
 
 def index(folder: Path, _: Path) -> Path:
     """Write the list of runs with trends, comparisons and retrainings."""
-    for name in (RUN_ID, f"{COMPARISONS}/a--b", f"{RETRAININGS}/20261124T020000Z-abcdef"):
+    compared = f"{COMPARISONS}/{RUN_ID}--20260302T120000Z-aaaaaa"
+    for name in (RUN_ID, compared, f"{RETRAININGS}/20261124T020000Z-abcdef"):
         (folder / name).mkdir(parents=True)
         (folder / name / "index.html").write_text("a page", encoding="utf-8")
     first = run_record(typical_tables(12)).model_copy(update={"mean_doubt": 0.0})
@@ -74,6 +75,7 @@ def index(folder: Path, _: Path) -> Path:
             update={
                 "run_id": f"2026030{day}T120000Z-aaaaaa",
                 "created": first.created + timedelta(days=day),
+                "batch": f"/data/ward {day}, {'head and neck ' * day}",
                 "status": RunStatus.FAILED if day == 4 else first.status,
                 "mean_doubt": 0.1 * (day - 1),
             }
