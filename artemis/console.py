@@ -129,6 +129,10 @@ def print_summary(console: Console, record: RunRecord, recorded: int | None = No
     console.print(RESEARCH_USE, style="italic", soft_wrap=True)
 
 
+def _rate(a_second: float) -> str:
+    return f"{a_second:.0f}" if a_second >= 1.5 else f"{a_second:.2f}"
+
+
 def _how(record: RunRecord, recorded: int | None) -> dict[str, str]:
     """Return the lines on time and what did the work: Prefect's tasks, or other runs."""
     seconds = sum(record.timings.values())
@@ -138,7 +142,7 @@ def _how(record: RunRecord, recorded: int | None) -> dict[str, str]:
     if record.settings.runtime != "litert" or "probe" in record.runtime:
         lines["Networks"] = record.runtime
     ok = record.counts.ok
-    rate = f" ({ok / seconds:.0f} slices a second)" if ok and seconds else ""
+    rate = f" ({_rate(ok / seconds)} slices a second)" if ok and seconds else ""
     return lines | {
         "Time": f"{seconds:.1f} s to find and classify{rate}",
         "Prefect": f"{recorded} of {record.tasks} task runs recorded",

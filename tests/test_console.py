@@ -62,6 +62,18 @@ def test_slices_a_second_are_those_of_the_time_beside_them() -> None:
     assert "4.0 s to find and classify (7 slices a second)" in text(console)
 
 
+@pytest.mark.parametrize(
+    ("ok", "said"), [(1, "(0.40 slices"), (3, "(1.20 slices"), (10, "(4 slices")]
+)
+def test_few_slices_a_second_are_not_rounded_to_none(ok: int, said: str) -> None:
+    done = record("20261123T000000Z-aaaaaa").model_copy(
+        update={"counts": Counts(files=ok, slices=ok, ok=ok), "timings": {"classify": 2.5}}
+    )
+    console = Console(file=io.StringIO())
+    print_summary(console, done, recorded=5)
+    assert f"2.5 s to find and classify {said} a second)" in text(console)
+
+
 def test_progress_is_shown_with_counts_on_a_terminal() -> None:
     console = terminal()
     with progress_bar(console, "starting"):
