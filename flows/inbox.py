@@ -6,6 +6,7 @@ import errno
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import httpx
@@ -20,13 +21,14 @@ from artemis.batches.inbox import Claim
 from artemis.errors import BusyError, InboxError, NothingUsableError, WorkspaceError
 from artemis.models.registry import MODEL_NAMES, check_names
 from artemis.runs import RunRecord
-from artemis.said import counted
+from artemis.said import counted, visible
 from artemis.settings import Settings, load_settings
 from artemis.system.cores import chunk_threads
 from artemis.system.locks import exclusive
 from flows.artifacts import linked
 
 DONE, QUARANTINED, FAILED = "done", "in quarantine", "failed, to be tried again"
+_LINKS_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +154,17 @@ def _problem(claim: Claim) -> str | None:
             "a file may need more memory than there is, or crash its decoder."
         )
     if links := inbox.links_outside(claim.folder):
-        return (
-            "Expected a batch that holds its files. Received "
-            f"{links} symbolic links that lead out of it; they are not followed."
-        )
+        return f"Expected a batch that holds its files. Received {_out_of_it(links)}"
     return None
+
+
+def _out_of_it(links: list[str]) -> str:
+    """Return which links lead out of a batch, in words. Prefect is never told: they are names."""
+    lead = "leads out of it, which is" if len(links) == 1 else "lead out of it, which are"
+    named = ("the batch itself" if link == "." else visible(link) for link in sorted(links))
+    names = ", ".join(islice(named, _LINKS_NAMED))
+    more = f" and {counted(left, 'other')}" if (left := len(links) - _LINKS_NAMED) > 0 else ""
+    return f"{counted(len(links), 'symbolic link')} that {lead} not followed: {names}{more}."
 
 
 def _give_up(claim: Claim, error: Exception) -> Outcome:

@@ -37,7 +37,7 @@ from artemis.batches.waiting import (
     now,
     walk,
 )
-from artemis.system.files import write_text_atomic
+from artemis.system.files import printable_path, write_text_atomic
 
 DONE: Final = "done"
 QUARANTINE: Final = "quarantine"
@@ -145,16 +145,17 @@ def excuse(claimed: Claim) -> None:
     _write_note(replace(claimed, attempts=claimed.attempts - 1))
 
 
-def links_outside(folder: Path) -> int:
-    """Return how many symbolic links of a batch lead out of it."""
+def links_outside(folder: Path) -> list[str]:
+    """Return the symbolic links of a batch that lead out of it, relative to it; it may be one."""
     if folder.is_symlink():
-        return 1
+        return ["."]
     root = os.path.realpath(folder)
-    return sum(
-        not Path(os.path.realpath(path)).is_relative_to(root)
+    return [
+        printable_path(os.path.relpath(path, folder))
         for path in walk(folder)
         if os.path.islink(path)  # noqa: PTH114 - this one never raises
-    )
+        and not Path(os.path.realpath(path)).is_relative_to(root)
+    ]
 
 
 def finish(claimed: Claim) -> Path:

@@ -67,13 +67,13 @@ def test_a_folder_that_may_not_be_entered_hides_no_other_batch(
     assert [(one.name, one.marked) for one in found] == [("a", False), ("b", False)]
 
 
-def test_links_are_counted_beside_what_may_not_be_looked_at(
+def test_links_are_named_beside_what_may_not_be_looked_at(
     workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = drop(workspace, "batch")
     (folder / "out.png").symlink_to("/etc/hostname")
     refuse(monkeypatch, "is_symlink", folder / "0.png")
-    assert inbox.links_outside(folder) == 1
+    assert inbox.links_outside(folder) == ["out.png"]
 
 
 @pytest.mark.parametrize("name", ["batch", "scan.png"])

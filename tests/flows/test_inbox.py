@@ -137,10 +137,14 @@ def test_a_batch_of_nothing_usable_is_quarantined_with_the_reason(
 
 
 def test_a_batch_with_links_out_of_it_is_quarantined_unread(workspace: Path, scan: Path) -> None:
-    drop(workspace, "batch", scan).joinpath("out.png").symlink_to(scan.resolve())
+    folder = drop(workspace, "batch", scan)
+    folder.joinpath("out.png").symlink_to(scan.resolve())
     assert look(workspace)["quarantined"] == 1
     [reason] = (workspace / "quarantine").glob("*.reason.txt")
-    assert "1 symbolic links that lead out of it" in reason.read_text()
+    assert (
+        "Received 1 symbolic link that leads out of it, which is not followed: out.png."
+        in reason.read_text()
+    )
     assert not (workspace / "runs").exists()
 
 
