@@ -17,6 +17,7 @@ from artemis.batches.batch import model_records, write_plans
 from artemis.batches.classify import conclude_chunk, ingest_chunk, predict_chunk
 from artemis.batches.versions import versions
 from artemis.errors import NothingUsableError
+from artemis.ingest.discover import not_to_be_opened
 from artemis.ingest.identity import IdentityKey
 from artemis.ingest.plan import PlanEntry
 from artemis.ingest.probe import probe
@@ -192,6 +193,9 @@ def explain_image(
 
 def _find(image: Path, settings: Settings, frame: int) -> tuple[PlanEntry, int]:
     if not image.is_file():
+        problem = not_to_be_opened(os.fsencode(image))
+        if problem is not None and os.path.lexists(image) and not image.is_dir():
+            raise NothingUsableError(f"{printable_path(image)}: {problem}")
         raise NothingUsableError(
             f"{printable_path(image)}: expected the file of one image. Received "
             f"{'a folder' if image.is_dir() else 'nothing of that name'}. Give a file; for a "

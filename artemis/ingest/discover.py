@@ -60,7 +60,7 @@ def walk(root: Path, skipped: Collection[Path] = (), spool: Spool | None = None)
             yield Found(folder or b".", _unreadable_folder(error))
             continue
         for path in _below(folder, files, own):
-            yield Found(path, _problem(top + path))
+            yield Found(path, not_to_be_opened(top + path))
         pending.append(_below(folder, folders, own))
 
 
@@ -82,7 +82,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir(follow_symlinks=False)
     except OSError:
-        return False  # `_problem` says what is wrong with it
+        return False  # `not_to_be_opened` says what is wrong with it
 
 
 def _below(folder: bytes, names: Iterable[bytes], own: Collection[Path]) -> Iterator[bytes]:
@@ -92,8 +92,8 @@ def _below(folder: bytes, names: Iterable[bytes], own: Collection[Path]) -> Iter
             yield path
 
 
-def _problem(path: bytes) -> ScanError | None:
-    """Return why something that is no folder is not to be opened, if so."""
+def not_to_be_opened(path: bytes) -> ScanError | None:
+    """Return why something that is no folder is not to be opened, if so; nothing is opened."""
     try:
         mode = os.stat(path).st_mode  # noqa: PTH116 - a Path each is slow, by the million
     except OSError as error:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +79,28 @@ def test_a_folder_is_sent_to_classify_batch(
 ) -> None:
     with pytest.raises(NothingUsableError, match=r"Received a folder\. .*classify-batch"):
         explain_image(samples, settings, ["baseline"], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("make", "received"),
+    [
+        (os.mkfifo, "expected a regular file. Received a named pipe."),
+        (
+            lambda path: path.symlink_to("nowhere"),
+            "expected a link to a file. Received one that fails: no such file or directory.",
+        ),
+        (lambda path: None, "expected the file of one image. Received nothing of that name."),
+    ],
+    ids=["named pipe", "broken link", "nothing"],
+)
+def test_what_is_no_file_is_named_for_what_it_is(
+    make: Callable[[Path], None], received: str, settings: Settings, tmp_path: Path
+) -> None:
+    image = tmp_path / "scan.dcm"
+    make(image)
+    with pytest.raises(NothingUsableError) as raised:
+        explain_image(image, settings, ["baseline"], tmp_path / "scratch")
+    assert str(raised.value).startswith(f"{image}: {received} ")
 
 
 def test_the_page_holds_picture_answers_reasons_and_facts(
