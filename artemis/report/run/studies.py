@@ -41,11 +41,14 @@ class StudyCard:
         File of its first slice.
     strip : list of (SliceItem, str)
         The supporting slices of the first model, and the probability of its answer in each.
+    copies : bool
+        Whether some classified slices are copies of others, which count and are drawn once.
     trace : Markup or None
         The probability along the slices of a series; slices of several have no order. A slice
         unlike the training images is a gap: the probability of such a one means nothing.
-    gaps : bool
-        Whether there are such slices.
+        So is one that was refused or failed.
+    gaps : str
+        Of which slices there are gaps, in words; empty for none.
     rule : str
         How the slices' answers became one, in words.
     """
@@ -54,8 +57,9 @@ class StudyCard:
     title: str
     where: str
     strip: list[tuple[SliceItem, str]]
+    copies: bool
     trace: Markup | None
-    gaps: bool
+    gaps: str
     rule: str
 
 
@@ -70,14 +74,16 @@ def studies_view(data: RunData) -> dict[str, Any]:
         members = (
             of_study[entry.study_key] if whole else of_series[entry.study_key, entry.series_key]
         )
+        along = [] if whole else _along(members)
         cards.append(
             StudyCard(
                 entry=entry,
                 title=_title(entry, members),
                 where=members[0].path,
                 strip=_strip(entry, members),
-                trace=None if whole else _trace(entry, members, steps),
-                gaps=any(answer.far for item in members for answer in item.answers.values()),
+                copies=sum(bool(item.answers) for item in members) > entry.classified,
+                trace=None if whole else _trace(entry, along, steps),
+                gaps=_gaps(along),
                 rule=_rule_words(entry.rule),
             )
         )
@@ -102,6 +108,29 @@ def _members(
         of_study.setdefault(item.study_key, []).append(item)
         of_series.setdefault((item.study_key, item.series_key), []).append(item)
     return of_study, of_series
+
+
+def _along(members: list[SliceItem]) -> list[SliceItem]:
+    """Return the slices of a series as they are drawn: of copies one, each at its place.
+
+    Of what could not be read the place is not known: it is left out, unless that is so of all.
+    """
+    placed = [item for item in members if item.series_index is not None] or members
+    first_of: dict[str, SliceItem] = {}
+    return [
+        item
+        for item in placed
+        if not item.answers or first_of.setdefault(item.slice_id, item) is item
+    ]
+
+
+def _gaps(along: list[SliceItem]) -> str:
+    """Return which slices leave a gap in a line, in words."""
+    kinds = {
+        UNLIKE: any(answer.far for item in along for answer in item.answers.values()),
+        "not classified": any(not item.answers for item in along),
+    }
+    return ", or ".join(words for words, there in kinds.items() if there)
 
 
 def _title(entry: StudyEntry, members: list[SliceItem]) -> str:

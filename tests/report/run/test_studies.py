@@ -138,6 +138,66 @@ def test_slices_unlike_the_training_images_are_a_gap_in_the_line_and_the_caption
     assert "A gap" not in text(page.by_id("study-3"))
 
 
+def without_answer(tables: Tables, number: int, **values: Any) -> None:
+    """Make a slice one that was read and refused, or with ``series_index`` None, unreadable."""
+    tables.slices[number] |= {"status": "refused", "reason_code": "blank"} | values
+    for rows in tables.predictions.values():
+        del rows[number]
+    tables.studies = studies_of(tables)
+
+
+def test_a_slice_that_was_refused_is_a_gap_and_the_caption_says_so(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    tables = with_studies(typical_tables(30), far=(3,))
+    without_answer(tables, 6)
+    entry = Page(build_report(make_run(tables), tmp_path / "index.html")).by_id("study-2")
+    lines = [line.get("points").split() for line in entry.find(".//svg").iter("polyline")]
+    assert [len(line) for line in lines] == [3, 2, 3, 6, 3]
+    said = "A gap in a line: slices unlike the training images, or not classified."
+    assert said in text(entry)
+    assert text(entry.find(".//p")).startswith("10 slices, 9 classified · ")
+
+
+def test_where_all_is_familiar_the_caption_speaks_of_refused_slices_alone(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    tables = with_studies(typical_tables(30))
+    without_answer(tables, 6)
+    entry = Page(build_report(make_run(tables), tmp_path / "index.html")).by_id("study-2")
+    assert "A gap in a line: slices not classified." in text(entry)
+
+
+def test_a_slice_whose_place_is_not_known_is_no_gap_at_the_beginning(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    tables = with_studies(typical_tables(30))
+    without_answer(tables, 6, status="failed", reason_code="truncated", series_index=None)
+    entry = Page(build_report(make_run(tables), tmp_path / "index.html")).by_id("study-2")
+    plot = entry.find(".//svg")
+    assert [len(line.get("points").split()) for line in plot.iter("polyline")] == [9, 9]
+    assert plot.get("aria-label").startswith("Probability of glioma along 9 slices")
+    assert "A gap" not in text(entry)
+
+
+def test_copies_in_a_series_are_counted_and_drawn_once_and_the_entry_says_so(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    tables = with_studies(typical_tables(30))
+    copied = {"slice_id": tables.slices[2]["slice_id"], "series_index": 2}
+    tables.slices[3] |= copied
+    for rows in tables.predictions.values():
+        rows[3]["slice_id"] = copied["slice_id"]
+    tables.studies = studies_of(tables)
+    page = Page(build_report(make_run(tables), tmp_path / "index.html"))
+    entry = page.by_id("study-2")
+    said = "10 slices, 9 classified, copies counted once · "
+    assert text(entry.find(".//p")).startswith(said)
+    plot = entry.find(".//svg")
+    assert [len(line.get("points").split()) for line in plot.iter("polyline")] == [9, 9]
+    assert "copies" not in text(page.by_id("study-3"))
+
+
 def test_a_series_is_drawn_along_its_slices_and_a_study_of_several_is_not(page: Page) -> None:
     assert page.by_id("study-1").find(".//svg[@class='plot']") is None
     plot = page.by_id("study-2").find(".//svg[@class='plot']")
