@@ -89,7 +89,8 @@ def from_file(file: Path) -> Truth:
     Raises
     ------
     LabelsError
-        If the file cannot be read, lacks a column, or a line of it is wrong.
+        If the file cannot be read, lacks a column, a line of it is wrong, or it is a review that
+        decides of no slice.
     """
     cells = _cells(file)
     digest = hashlib.sha256(file.read_bytes()).hexdigest()[:_HASH_DIGITS]
@@ -144,6 +145,12 @@ def _reviewed(file: Path) -> tuple[Mapping[str, Category], frozenset[str]]:
             decided["slice_id"], decided["tumor"], decided["plane"], strict=True
         )
     }
+    if not settled:
+        raise LabelsError(
+            f"{file}: expected a slice whose tumour and plane a review decides. Received "
+            f"{counted(len(found), 'reviewed slice')}, none of them decided. Agree with or correct "
+            "some; an unsure slice, a bad image and what reviewers disagree on have no truth."
+        )
     return settled, frozenset(found.loc[found["state"] == "conflict", "slice_id"])
 
 

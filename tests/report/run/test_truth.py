@@ -225,6 +225,32 @@ def test_a_review_is_read_as_truth_without_what_reviewers_disagree_on(
     assert data.truth_words.endswith("without 1 slice on which reviewers disagree")
 
 
+@pytest.mark.parametrize(
+    ("verdicts", "received"),
+    [
+        (["bad_image"], "Received 1 reviewed slice, none of them decided."),
+        (["unsure", "bad_image"], "Received 2 reviewed slices, none of them decided."),
+    ],
+)
+def test_a_review_that_decides_nothing_is_refused_for_that(
+    verdicts: list[str], received: str, make_run: MakeRun, tmp_path: Path
+) -> None:
+    tables = typical_tables(3)
+    file = tmp_path / "review.csv"
+    file.write_text(
+        "run_id,slice_id,verdict,tumor,plane,reviewer,confidence,reviewed_at\n"
+        + "".join(
+            f"{RUN_ID},{row['slice_id']},{verdict},,,AB,,2026-03-01T12:00:00Z\n"
+            for row, verdict in zip(tables.slices, verdicts, strict=False)
+        ),
+        encoding="utf-8",
+    )
+    with pytest.raises(LabelsError) as raised:
+        keep_truth(make_run(tables), file)
+    expected = f"{file}: expected a slice whose tumour and plane a review decides."
+    assert str(raised.value).startswith(f"{expected} {received} ")
+
+
 def test_a_review_that_a_third_person_settled_is_read_as_the_workspace_reads_it(
     make_run: MakeRun, tmp_path: Path
 ) -> None:
