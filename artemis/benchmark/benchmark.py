@@ -25,6 +25,7 @@ from artemis.benchmark.rounds import Measured, in_turn, median_ratio
 from artemis.benchmark.stages import Stages, roofline
 from artemis.errors import NothingUsableError
 from artemis.ingest.discover import located
+from artemis.predictions import read_table
 from artemis.runs import ModelRecord, read_record
 from artemis.settings import Settings
 from artemis.system.cores import usable_cores
@@ -56,7 +57,8 @@ def run_benchmark(
     Parameters
     ----------
     source : Path
-        Folder of scans; JPEG and PNG pictures of it are taken, which peers read too.
+        Folder of scans; JPEG and PNG pictures of it are taken, which peers read too, as far as
+        a batch classifies them.
     settings : Settings
         Tell which models are the champions, and the limits.
     models : list of str
@@ -83,12 +85,16 @@ def run_benchmark(
             (workspace / "models").symlink_to(own.resolve())
         whole = WholePath(batch, workspace, models)
         whole()  # untimed: what is read from disk first is then in memory for all
+        if unusable := _remove_unusable(batch, whole.runs[0]):
+            if unusable == count:
+                raise NothingUsableError(
+                    f"{source}: expected pictures that can be classified. Received none; "
+                    "`artemis-cli classify-batch` says why."
+                )
+            count -= unusable
+            whole.runs.clear()
+            whole()
         run = read_record(whole.runs[0])
-        if not run.counts.ok:
-            raise NothingUsableError(
-                f"{source}: expected pictures that can be classified. Received none; "
-                "`artemis-cli classify-batch` says why."
-            )
         whole.starts.clear()
         settings = settings.model_copy(update={"runtime": run.settings.runtime})
         stages = Stages(batch, settings, records, min(count, _STAGE_IMAGES))
@@ -115,6 +121,7 @@ def run_benchmark(
         machine={**_machine(), "networks run by": run.runtime},
         models={record.name: record.version for record in records},
         images=count,
+        unusable=unusable,
         rounds=extent.rounds,
         timings=timings,
         ratios={one.name: median_ratio(seconds[one.name], seconds[PATH]) for one in others},
@@ -141,6 +148,18 @@ def _gather(source: Path, settings: Settings, batch: Path, limit: int) -> int:
             f"Received none among {sum(map(len, chunks))} scans. Give another folder."
         )
     return count
+
+
+def _remove_unusable(batch: Path, run_dir: Path) -> int:
+    """Remove the pictures that a run did not classify; return how many there were.
+
+    Keras cannot open a truncated one, and answers for one that Artemis refuses.
+    """
+    slices = read_table(run_dir, "slices", ("path", "status"))
+    unusable = slices.loc[slices["status"] != "ok", "path"]
+    for path in unusable:
+        (batch / path).unlink()
+    return len(unusable)
 
 
 def _peers(

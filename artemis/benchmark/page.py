@@ -49,16 +49,20 @@ def build_benchmark_page(record: BenchmarkRecord, target: Path) -> Path:
 
 
 def verdict(record: BenchmarkRecord) -> str:
-    """Say in two sentences how fast it was, beside what, and how near to the limit."""
+    """Say how fast it was, beside what, how near to the limit, and what was left out."""
     path = next(one for one in record.timings if one.kind == "path")
     beside = joined(
         [f"{ratio:.1f} times as fast as {name}" for name, ratio in record.ratios.items()]
     )
+    were = "was" if record.unusable == 1 else "were"
+    others = counted(record.unusable, "other picture")
+    left_out = f" {others}, which a batch does not classify, {were} left out."
     return (
         f"{counted(record.images, 'picture')} at {path.rate:.0f} a second, "
         f"{beside or 'with nothing to compare with'}. "
         f"That is {record.of_roofline:.0%} of what these stages allow on this machine; "
         f"the start of the command took {record.start:.1f} s besides."
+        f"{left_out if record.unusable else ''}"
     )
 
 

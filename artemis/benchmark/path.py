@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from artemis.errors import BenchmarkError
+from artemis.errors import BenchmarkError, NothingUsableError
 from artemis.labels import PROBABILITY_COLUMNS
 from artemis.predictions import read_table
 from artemis.runs import read_record
@@ -50,7 +50,7 @@ class WholePath:
         Raises
         ------
         BenchmarkError
-            If the command fails.
+            If the command fails; that nothing was classified is said by the run's counts.
         """
         begun = time.perf_counter()
         answer = subprocess.run(  # noqa: S603  # our own interpreter and command
@@ -65,7 +65,7 @@ class WholePath:
             check=False,
         )
         whole = time.perf_counter() - begun
-        if answer.returncode:
+        if answer.returncode not in (0, NothingUsableError.exit_code):
             raise BenchmarkError(
                 f"{self.batch}: expected classify-batch to end with 0. Received "
                 f"{answer.returncode}: {answer.stderr.strip()[-_WORDS:]}"

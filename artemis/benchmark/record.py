@@ -58,6 +58,8 @@ class BenchmarkRecord(BaseModel):
     ----------
     images : int
         Pictures of the whole path and of the peers.
+    unusable : int
+        Other pictures, which a batch does not classify, and which nobody is timed on.
     ratios : dict of str to float
         How many times as long a peer takes as the whole path, median of the rounds.
     roofline : float
@@ -74,6 +76,7 @@ class BenchmarkRecord(BaseModel):
     machine: dict[str, str]
     models: dict[str, str]
     images: int
+    unusable: int = 0
     rounds: int
     timings: list[Timing]
     ratios: dict[str, float]

@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 
 from artemis.benchmark.benchmark import PATH, Extent, run_benchmark
+from artemis.benchmark.peer_process import LOOP, PIPELINE
 from artemis.benchmark.stages import DECODE, PARQUET, PREPROCESS, READ, REPORT
 from artemis.errors import NothingUsableError
 from artemis.settings import Settings
 
 PICTURES = ("coronal_no_lesion.png", "sagittal_no_lesion.jpg")
+TRUNCATED = "broken_truncated.png"
 STAGES = [READ, DECODE, PREPROCESS, "baseline", "baseline on openvino", PARQUET, REPORT]
 
 
@@ -24,7 +26,7 @@ STAGES = [READ, DECODE, PREPROCESS, "baseline", "baseline on openvino", PARQUET,
 def batch(samples: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "batch"
     folder.mkdir()
-    for name in (*PICTURES, "refused_ct.dcm", "coronal_simulated_glioma.bmp"):
+    for name in (*PICTURES, "refused_ct.dcm", "coronal_simulated_glioma.bmp", TRUNCATED):
         shutil.copy(samples / name, folder)
     return folder
 
@@ -32,6 +34,31 @@ def batch(samples: Path, tmp_path: Path) -> Path:
 def test_folder_without_pictures_is_refused(samples: Path, tmp_path: Path) -> None:
     shutil.copy(samples / "refused_ct.dcm", tmp_path)
     with pytest.raises(NothingUsableError, match=r"expected JPEG or PNG .* among 1 scans"):
+        run_benchmark(tmp_path, Settings(workspace=tmp_path / "w"), ["baseline"], Extent())
+
+
+@pytest.mark.slow
+def test_pictures_that_a_batch_does_not_classify_are_timed_by_none(
+    samples: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("tensorflow", reason="needs the extra `train`")
+    for name in (*PICTURES, TRUNCATED, "refused_colour_drawing.png"):
+        shutil.copy(samples / name, tmp_path)
+    extent = Extent(images=4, rounds=1, peers=True)
+    record = run_benchmark(tmp_path, Settings(workspace=tmp_path / "w"), ["baseline"], extent)
+    assert (record.images, record.unusable) == (2, 2)
+    assert {one.name: one.images for one in record.timings if one.kind != "stage"} == {
+        PATH: 2,
+        LOOP: 2,
+        PIPELINE: 2,
+    }
+    assert all(check.passed for check in record.checks)
+
+
+@pytest.mark.slow
+def test_a_folder_of_which_nothing_is_classified_is_refused(samples: Path, tmp_path: Path) -> None:
+    shutil.copy(samples / TRUNCATED, tmp_path)
+    with pytest.raises(NothingUsableError, match="expected pictures that can be classified"):
         run_benchmark(tmp_path, Settings(workspace=tmp_path / "w"), ["baseline"], Extent())
 
 
@@ -52,7 +79,7 @@ def test_command_measures_path_and_stages_and_finds_the_same_answers(
         *((name, "stage") for name in STAGES),
     ]
     assert all(len(one["seconds"]) == 1 and one["seconds"][0] > 0 for one in told["timings"])
-    assert told["images"] == 2
+    assert (told["images"], told["unusable"]) == (2, 1)
     assert told["left_out"] == "They were not asked for."
     assert told["start"] > 0
     assert told["of_roofline"] > 0

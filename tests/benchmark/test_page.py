@@ -19,6 +19,15 @@ def test_verdict_says_how_fast_beside_what_and_how_near_to_the_limit() -> None:
     )
 
 
+def test_verdict_says_how_many_pictures_were_left_out() -> None:
+    assert verdict(benchmark_record(unusable=1)).endswith(
+        " 1 other picture, which a batch does not classify, was left out."
+    )
+    assert verdict(benchmark_record(unusable=3)).endswith(
+        " 3 other pictures, which a batch does not classify, were left out."
+    )
+
+
 def test_page_shows_every_timing_once(tmp_path: Path) -> None:
     page = Page(build_benchmark_page(benchmark_record(), tmp_path / "index.html"))
     rows = [
