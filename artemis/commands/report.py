@@ -167,10 +167,12 @@ def _give_data(folder: Path, form: str, output: Path | None) -> None:
 
 def _compare(run_a: Path, run_b: Path, mirror: Mirror | None, as_json: bool) -> None:
     from artemis.report.changes.page import write_comparison
+    from artemis.report.changes.words import verdict
 
     written = write_comparison(run_a, run_b, mirror)
     changes = written.changes
     if not as_json:
+        typer.echo(verdict(changes), err=True)
         for path in (written.page, *written.tables):
             typer.echo(shown(path, mirror))
         return
@@ -205,6 +207,7 @@ def _drift(folders: list[Path], mirror: Mirror | None, as_json: bool) -> None:
         )
     written = write_drift(folders[0], folders[1] if len(folders) > 1 else None, mirror)
     if not as_json:
+        typer.echo(written.verdict, err=True)
         typer.echo(shown(written.page, mirror))
         return
     print_json(

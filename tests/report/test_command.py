@@ -28,6 +28,20 @@ def report(workspace: Path, *arguments: str, code: int = 0) -> str:
     return answer.stdout if code == 0 else " ".join(answer.output.split())
 
 
+def noted(workspace: Path, *arguments: str) -> str:
+    """Return what a report says beside its result, on standard error."""
+    answer = CliRunner().invoke(cli.app, ["report", *arguments, "--workspace", str(workspace)])
+    return answer.stderr.replace("\n", " ")
+
+
+def test_drift_prints_its_page_and_says_in_a_sentence_what_moved(workspace: Path) -> None:
+    assert report(workspace, "latest", "--drift").strip().endswith("/index.html")
+    assert noted(workspace, "latest", "--drift").startswith(
+        "Nothing of this batch can be held against the training images."
+    )
+    assert noted(workspace, "latest", "--drift", "--json") == ""
+
+
 def test_data_goes_to_standard_output_and_writes_nothing(workspace: Path) -> None:
     rows = [*csv.DictReader(io.StringIO(report(workspace, "latest", "--format", "csv")))]
     assert len(rows) == 10
@@ -61,6 +75,9 @@ def test_a_comparison_prints_page_and_tables_or_counts(workspace: Path) -> None:
         "index.html",
         *["changed.parquet", "changed.csv", "unmatched.parquet", "unmatched.csv"],
     ]
+    assert "0 of 3 predictions of mobilenet_v2 changed" in noted(
+        workspace, "--compare", RUN_ID, newer.name
+    )
     counts = json.loads(report(workspace, "--compare", RUN_ID, newer.name, "--json"))
     assert counts["changed"] == {"mobilenet_v2": 0, "baseline": 0}
     assert counts["became"]["baseline"] == {"right": 0, "wrong": 0, "still_wrong": 0}

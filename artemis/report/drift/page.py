@@ -47,10 +47,11 @@ _REASONS: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class DriftPage:
-    """What was written, and the shifts that it shows."""
+    """What was written, the shifts that it shows, and what moved in one sentence."""
 
     page: Path
     shifts: list[Shift]
+    verdict: str
 
 
 def write_drift(
@@ -83,12 +84,12 @@ def write_drift(
     if mirror is not None:
         mirror.push_below(page.parent)
     write_index(run_dir.parent, reports, mirror)
-    return DriftPage(page, shifts)
+    return DriftPage(page, shifts, verdict(shifts, _reference(other)))
 
 
 def drift_page(batch: Side, other: Side | None, shifts: list[Shift]) -> str:
     """Return the page as HTML text."""
-    reference = "the training images" if other is None else "the other run"
+    reference = _reference(other)
     return render_page(
         "drift.html.j2",
         verdict=verdict(shifts, reference),
@@ -102,6 +103,10 @@ def drift_page(batch: Side, other: Side | None, shifts: list[Shift]) -> str:
         small=SMALL,
         large=LARGE,
     )
+
+
+def _reference(other: Side | None) -> str:
+    return "the training images" if other is None else "the other run"
 
 
 def _run(side: Side) -> dict[str, Any]:
