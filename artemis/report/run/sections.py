@@ -197,7 +197,7 @@ SECTIONS: Final = (
         key="provenance",
         title="Provenance",
         caption="All that is needed to make this run again, and where its tables lie. Unfold "
-        "what you need.",
+        "what you need. The command and the settings name folders of the machine that it ran on.",
         build=provenance_view,
     ),
 )

@@ -163,6 +163,8 @@ def test_models_and_provenance_name_hash_command_versions_and_settings(page: Pag
     provenance = text(page.by_id("provenance"))
     for expected in (RUN_ID, "/scans/ward 7", "ingest.min_side", "3.11.9", "20.0 s", "1.5"):
         assert expected in provenance
+    mailed = "The command and the settings name folders of the machine that it ran on."
+    assert mailed in provenance
     command = page.by_id("provenance").find(".//pre/code")
     assert text(command) == "artemis-cli classify-batch '/scans/ward 7'"
 
