@@ -23,6 +23,7 @@ _MARKS: Final = (
     "evaluations/*/*/evaluation.json",
     f"exports/{_RUN}/export.json",
     "cache/training/stem-*/features.npy",
+    "cache/training/.stem-*/features.npy",
 )
 """Each is in a folder that is then Artemis's own, with everything in it."""
 
@@ -47,6 +48,7 @@ _FILES: Final = (
     "evaluations/**/unfinished/**/calibration.parquet",
     "evaluations/**/unfinished/**/calibrating.npz",
     "evaluations/**/unfinished/**/epoch-*.npz",
+    "evaluations/**/unfinished/**/teacher-*/answers.npy",
 )
 """Files outside such folders, by the names that Artemis gives them."""
 

@@ -47,6 +47,7 @@ def test_scans_are_read_wherever_the_workspace_keeps_things(tmp_path: Path) -> N
 
 def test_what_artemis_wrote_is_passed_over_and_counted(tmp_path: Path) -> None:
     workspace, reports = tmp_path / "data", tmp_path / "reports"
+    unfinished = workspace / "evaluations" / "mobilenet_v2_taught" / "unfinished" / "patient-0-0"
     write_run(workspace)
     put(
         workspace / "identity.key",
@@ -56,6 +57,10 @@ def test_what_artemis_wrote_is_passed_over_and_counted(tmp_path: Path) -> None:
         workspace / "cache" / "training" / "print" / "side-64" / f"{'0' * 32}.npy",
         workspace / "exports" / RUN / "export.json",
         workspace / "exports" / RUN / "study-0" / "report.dcm",
+        workspace / "cache" / "training" / ".stem-k3j_x9qa" / "features.npy",
+        unfinished / "epoch-0003.npz",
+        unfinished / "teacher-1" / "epoch-0024.npz",
+        unfinished / "teacher-1" / "answers.npy",
         workspace / "failures" / "baseline" / "20261123-abcdef.parquet",
         reports / "index.html",
         reports / "benchmark" / "index.html",
@@ -74,7 +79,8 @@ def test_what_artemis_wrote_is_passed_over_and_counted(tmp_path: Path) -> None:
         "scan.png",
     ]
     assert passed_over(tmp_path, settings) == {
-        "data/cache": 1,
+        "data/cache": 2,
+        "data/evaluations": 3,
         "data/exports": 2,
         "data/failures": 1,
         "data/identity.key": 1,
