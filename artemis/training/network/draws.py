@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 import tempfile
 import time
@@ -23,7 +24,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from artemis.errors import BusyError
+from artemis.errors import BusyError, WorkspaceError
 from artemis.models.architectures import MAP_STRIDE, STEM_END
 from artemis.models.network import open_network
 from artemis.system.ending import check_goes_on
@@ -84,6 +85,11 @@ def make_draws(
         See `artemis.models.architectures.build_stem`. One that is trained makes none of them.
     on_draw : callable, optional
         Called with the number of finished draws and their total.
+
+    Raises
+    ------
+    WorkspaceError
+        If the disk has too little space for them.
     """
     count = _count(recipe)
     fixed = stem if recipe.learns_of_stem else None
@@ -121,6 +127,8 @@ def _make(
     on_draw: Callable[[int, int], None] | None,
 ) -> None:
     cache = folder.parent
+    for left in cache.glob(".stem-*"):  # of a process that was killed: this one has the lock
+        shutil.rmtree(left, ignore_errors=True)
     building = Path(tempfile.mkdtemp(prefix=".stem-", dir=cache))
     try:
         _write(recipe, pictures, boxes, building, _kept_of(stem, building), on_draw)
@@ -176,10 +184,10 @@ def _write(
     on_draw: Callable[[int, int], None] | None,
 ) -> None:
     first, total = kept_of(pictures[:1]), (len(pictures), _count(recipe) + 1)
-    shape = (*total, *first.shape[1:])
-    features = np.lib.format.open_memmap(folder / "features.npy", "w+", first.dtype, shape)
-    places = recipe.side // MAP_STRIDE
+    shape, places = (*total, *first.shape[1:]), recipe.side // MAP_STRIDE
     areas = np.zeros((*total, places, places), dtype=np.float16)
+    _check_space(folder, math.prod(shape) * first.itemsize + areas.nbytes, total)
+    features = np.lib.format.open_memmap(folder / "features.npy", "w+", first.dtype, shape)
     for draw in range(total[1]):
         for start in range(0, len(pictures), _BATCH):
             check_goes_on()
@@ -192,6 +200,17 @@ def _write(
             on_draw(draw + 1, total[1])
     features.flush()
     np.save(folder / "areas.npy", areas, allow_pickle=False)
+
+
+def _check_space(folder: Path, needed: int, total: tuple[int, int]) -> None:
+    """Raise if the disk cannot take the draws: a full one ends whoever writes to a mapped file."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise WorkspaceError(
+            f"{folder.parent}: expected {needed / (1 << 30):.3g} GiB free, for {total[1]} variants "
+            f"of {total[0]:,} pictures. Received {free / (1 << 30):.3g}. Free some space, or "
+            "choose another disk with --workspace."
+        )
 
 
 def _change(

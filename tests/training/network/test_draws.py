@@ -14,6 +14,7 @@ pytest.importorskip("tensorflow", reason="needs the extra `train`")
 import keras
 import tensorflow as tf
 
+from artemis.errors import WorkspaceError
 from artemis.models.architectures import build_stem
 from artemis.system.locks import exclusive
 from artemis.training.network.draws import Draws, draw_areas, make_draws
@@ -115,6 +116,31 @@ def test_draws_that_another_process_makes_are_waited_for(
         draws = waiting.result(timeout=60)
     assert told == []
     assert np.array_equal(draws.features, made.draws.features)
+
+
+def test_draws_that_do_not_fit_the_disk_are_refused_before_they_are_made(
+    made: Made, tmp_path: Path, stem: keras.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Writing to a mapped file on a full disk ends the process, without a word."""
+    space = 4 * 3 * (4 * 4 * 64 + 4 * 4) * 2
+    for free in (space - 1, space):
+        usage = shutil.disk_usage(tmp_path)._replace(free=free)
+        monkeypatch.setattr(shutil, "disk_usage", lambda _, usage=usage: usage)
+        if free == space:
+            make_draws(TWICE, made.pictures, made.boxes, tmp_path, stem)
+            continue
+        with pytest.raises(WorkspaceError, match=r"expected 2\.32e-05 GiB free, for 3 variants of "):
+            make_draws(TWICE, made.pictures, made.boxes, tmp_path, stem)
+        assert [one.name for one in tmp_path.iterdir()] == ["stem.lock"]
+
+
+def test_what_a_killed_process_left_half_made_is_removed(
+    made: Made, tmp_path: Path, stem: keras.Model
+) -> None:
+    (left := tmp_path / ".stem-killed").mkdir()
+    (left / "features.npy").write_bytes(b"half")
+    make_draws(TWICE, made.pictures, made.boxes, tmp_path, stem)
+    assert not left.exists()
 
 
 def test_draws_do_not_depend_on_what_was_drawn_before(
