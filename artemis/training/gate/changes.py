@@ -13,6 +13,7 @@ from artemis.models.decisions import Check, Verdict
 from artemis.models.manifest import Manifest
 from artemis.training.gate.integrity import listed
 from artemis.training.gate.policy import Policy, WithoutHuman
+from artemis.training.network.recipes import completed
 
 
 def check_changes(
@@ -91,7 +92,7 @@ def _network(new: Manifest, old: Manifest) -> Check:
 
 
 def _recipe(rules: WithoutHuman, new: dict[str, Any], old: dict[str, Any]) -> Check:
-    changed = sorted(_changed(old, new))
+    changed = sorted(_changed(completed(old), completed(new)))
     forbidden = [field for field in changed if field.partition(".")[0] not in rules.recipe]
     return _check(
         "recipe",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any, Final
 
 from artemis.training.network.augmentation import Augmentation
@@ -157,6 +157,17 @@ RECIPES: Final = {
 }
 """Recipes by name: the two that are shipped, one for blurred pictures and other grey values, and
 the baseline as it was in 2022."""
+
+
+_DEFAULTS: Final = {one.name: one.default for one in fields(Recipe) if one.default is not MISSING}
+
+
+def completed(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a manifest's record with the settings that its version did not have yet.
+
+    They are at their defaults, by which a training is what it was without them.
+    """
+    return _DEFAULTS | dict(record)
 
 
 def recipe_of(record: Mapping[str, Any]) -> Recipe:

@@ -12,6 +12,7 @@ from artemis.models.out_of_fold import read_out_of_fold
 from artemis.models.registry import model_folder
 from artemis.training.gate.changes import check_changes
 from artemis.training.gate.policy import load_policy
+from artemis.training.network.recipes import RECIPES
 
 POLICY = load_policy()
 SLICES = [f"{k:064x}" for k in range(200)]
@@ -126,6 +127,24 @@ def test_change_of_the_recipe_is_named_field_by_field(shipped: Manifest) -> None
             "augmentation.rotation, dropout, unheard_of",
         )
     }
+
+
+@pytest.mark.parametrize("name", ["baseline", "mobilenet_v2"])
+def test_setting_that_an_older_record_lacks_was_at_its_default(tmp_path: Path, name: str) -> None:
+    """Else no retraining is promoted over a champion that a version before it trained."""
+    champion = load_manifest(model_folder(tmp_path, name))
+    assert "all_layers" not in champion.training.recipe
+
+    def today(values: dict[str, Any]) -> None:
+        values["training"]["recipe"] = RECIPES[name].warm().record()
+
+    def otherwise(values: dict[str, Any]) -> None:
+        today(values)
+        values["training"]["recipe"] |= {"all_layers": True, "teachers": 2}
+
+    assert found(changed(champion, today), champion) == {}
+    ((_, received),) = found(changed(champion, otherwise), champion).values()
+    assert received == "all_layers, teachers"
 
 
 @pytest.mark.parametrize(
