@@ -84,6 +84,14 @@ def tiny(**changes: object) -> Recipe:
     return replace(RECIPES["mobilenet_v2"], **(small | changes))
 
 
+def draw_noise(recipe: Recipe, cache: Path, start: Path | None = None) -> Samples:
+    """24 pictures of noise, two of each category, without a box, and their variants."""
+    pictures = np.random.default_rng(3).integers(0, 256, (24, *2 * (recipe.side,)), dtype=np.uint8)
+    truth = np.arange(24) % 12
+    unknown = np.full((24, 4), np.nan, dtype=np.float32)
+    return prepare(recipe, pictures, truth, unknown, imagenet=None, cache=cache, start=start)
+
+
 def draw_boxed(cache: Path, imagenet: Path | None = None) -> Samples:
     """Noise with a bright square whose box is known, in every other picture."""
     generator = np.random.default_rng(6)

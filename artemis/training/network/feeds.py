@@ -30,14 +30,14 @@ class Samples:
         Category indices, 0 to 11.
     draws : Draws or None
         Variants of the same pictures, or their stem outputs, for a recipe that trains on them.
-    teaching : ndarray, (n, k, 12), float16, optional
+    teaching : ndarray, (n, k, 12), float32, optional
         What the teachers say of each variant, from the first changed one on; probabilities.
     """
 
     pictures: NDArray[np.uint8]
     categories: NDArray[np.int64]
     draws: Draws | None
-    teaching: NDArray[np.float16] | None = None
+    teaching: NDArray[np.float32] | None = None
 
 
 def category_weights(recipe: Recipe, categories: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -224,7 +224,7 @@ class Drawn(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ships no type
         if self._teaching is None:
             return truth
         taught = np.float32(self._recipe.taught)
-        return (1 - taught) * truth + taught * self._teaching[rows, chosen - 1].astype(np.float32)
+        return (1 - taught) * truth + taught * self._teaching[rows, chosen - 1]
 
     def _mixing(self, step: int, count: int) -> tuple[np.float32, NDArray[np.int64]]:
         """Return how much of each picture is kept, and the row of the batch it is mixed with."""

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from artemis.labels import CATEGORIES
 from artemis.models.runtime import softmax
+from artemis.progress import report_progress
+from artemis.system.ending import check_goes_on
 from artemis.system.files import atomic_path
 from artemis.training.network.feeds import Samples
 from artemis.training.network.fit import Epoch, fit
@@ -117,8 +119,10 @@ def _answers_of(
         (len(samples.categories), samples.draws.count, len(CATEGORIES)), dtype=np.float16
     )
     for draw in range(samples.draws.count):
+        check_goes_on()
         logits = teacher.predict_draw(samples, rows, draw + 1)["logits"]
         answers[rows, draw] = softmax(logits)
+        report_progress(f"{stage}: answers to every variant", draw + 1, samples.draws.count)
     if kept is not None:
         with atomic_path(kept) as temporary, temporary.open("wb") as stream:
             np.save(stream, answers, allow_pickle=False)

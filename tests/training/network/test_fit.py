@@ -24,7 +24,7 @@ from artemis.training.network.fit import Epoch, Pacer, fit, schedule_of
 from artemis.training.network.fitted import Fitted
 from artemis.training.network.memory import keep_freed_memory
 from artemis.training.network.weights import save_weights
-from tests.training.small import draw_boxed, eagerly, samples_of, small, tiny
+from tests.training.small import draw_boxed, draw_noise, eagerly, samples_of, small, tiny
 
 pytestmark = pytest.mark.slow(seconds=110)
 keep_freed_memory()  # as every training does
@@ -114,16 +114,17 @@ def test_training_that_was_ended_goes_on_from_its_last_epoch(
     assert seen == [1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("model", ["baseline", "mobilenet_v2"])
+@pytest.mark.parametrize("model", ["baseline", "mobilenet_v2", "mobilenet_v2_all_layers"])
 def test_resumed_training_is_the_one_that_was_never_ended(
     shapes: TrainingSet, boxed: Samples, tmp_path: Path, model: str
 ) -> None:
     """Order, random changes, mixup and dropout; up to the order of floating-point sums."""
-    samples, recipe = (
-        (samples_of(shapes), small(epochs=2, batch_size=8))
-        if model == "baseline"
-        else (boxed, tiny(epochs=2, batch_size=12))
-    )
+    deep = tiny(epochs=2, batch_size=12, all_layers=True)
+    samples, recipe = {
+        "baseline": (samples_of(shapes), small(epochs=2, batch_size=8)),
+        "mobilenet_v2": (boxed, tiny(epochs=2, batch_size=12)),
+        "mobilenet_v2_all_layers": (draw_noise(deep, tmp_path), deep),
+    }[model]
     rows = np.arange(24)
 
     def keep_the_first(epoch: Epoch) -> None:

@@ -1,58 +1,39 @@
-"""Networks that are taught by others, and those of which all layers are trained."""
+"""Networks that are taught by others."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 
 pytest.importorskip("tensorflow", reason="needs the extra `train`")
 
-from artemis.models.architectures import Mixed
+from artemis.errors import RunEndedError
+from artemis.models.runtime import softmax
+from artemis.progress import Progress, listening
+from artemis.system.ending import watching
+from artemis.training.network.draws import Draws
 from artemis.training.network.feeds import Drawn, Samples
-from artemis.training.network.fit import Epoch, fit, prepare
+from artemis.training.network.fit import Epoch, fit
 from artemis.training.network.fitted import Fitted, build
-from artemis.training.network.recipes import RECIPES, Recipe
+from artemis.training.network.recipes import RECIPES
 from artemis.training.network.taught import train_network
-from artemis.training.network.weights import save_weights
-from tests.training.small import eagerly, small, tiny
+from artemis.training.network.weights import read_weights, save_weights
+from tests.training.small import draw_noise, eagerly, small, tiny
 
 pytestmark = pytest.mark.slow(seconds=60)
 
 ROWS = np.arange(16)
-NONE_KNOWN = np.full((24, 4), np.nan, dtype=np.float32)
-
-
-def drawn(recipe: Recipe, cache: Path, start: Path | None = None) -> Samples:
-    pictures = np.random.default_rng(3).integers(0, 256, (24, *2 * (recipe.side,)), dtype=np.uint8)
-    truth = np.arange(24) % 12
-    return prepare(recipe, pictures, truth, NONE_KNOWN, imagenet=None, cache=cache, start=start)
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Samples:
-    return drawn(tiny(all_layers=True), tmp_path_factory.mktemp("cache"))
+FOLDERS = ("one", "other")
 
 
 @pytest.fixture(scope="module")
 def baseline(tmp_path_factory: pytest.TempPathFactory) -> Samples:
-    return drawn(small(draws=2, epochs=2), tmp_path_factory.mktemp("cache"))
-
-
-@pytest.mark.parametrize("recipe", [tiny(all_layers=True), small(draws=2)], ids=lambda r: r.model)
-def test_variants_of_pictures_are_kept_where_no_stem_is_fixed(
-    recipe: Recipe, tmp_path: Path
-) -> None:
-    samples = drawn(recipe, tmp_path)
-    assert samples.draws is not None
-    assert samples.draws.features.dtype == np.uint8
-    count = min(recipe.draws, recipe.epochs)
-    assert samples.draws.features.shape == (24, 1 + count, recipe.side, recipe.side, 1)
-    assert np.array_equal(samples.draws.features[:, 0, ..., 0], samples.pictures)
-    assert not np.array_equal(samples.draws.features[:, 1, ..., 0], samples.pictures)
+    return draw_noise(small(draws=2, epochs=2), tmp_path_factory.mktemp("cache"))
 
 
 def test_target_is_the_label_and_by_a_share_what_teachers_say_of_the_same_variant(
@@ -76,69 +57,6 @@ def test_target_is_the_label_and_by_a_share_what_teachers_say_of_the_same_varian
         )
         assert label.argmax() == row % 12
         assert target == pytest.approx(0.25 * label + 0.75 * said[row, variant - 1], abs=1e-3)
-
-
-def test_mixed_values_are_the_share_of_ones_own_and_the_rest_of_the_others() -> None:
-    values = np.array([[[1.0, 2.0]], [[10.0, 20.0]]], dtype=np.float32)
-    shares, others = np.array([0.75, 1.0], np.float32), np.array([1, 0], np.int32)
-    assert np.asarray(Mixed()([values, others, shares])).tolist() == [[[3.25, 6.5]], [[10, 20]]]
-
-
-def test_a_network_that_mixes_is_told_what_its_truth_is_mixed_of(whole: Samples) -> None:
-    feed = Drawn(tiny(all_layers=True), whole, ROWS)
-    inputs, truth, _ = feed[0]
-    own, _, _ = Drawn(tiny(all_layers=True, mixup=0.0), whole, ROWS)[0]
-    labels = Drawn(tiny(all_layers=True, mixup=0.0), whole, ROWS)[0][1]["logits"]
-    share = inputs["share"][0]
-    assert np.array_equal(inputs["picture"], own)
-    assert 0.5 <= share <= 1
-    assert (inputs["share"] == share).all()
-    assert truth["logits"] == pytest.approx(share * labels + (1 - share) * labels[inputs["other"]])
-
-
-@pytest.mark.parametrize("all_layers", [True, False])
-def test_the_stem_learns_where_all_layers_do_and_only_there(
-    whole: Samples, tmp_path: Path, all_layers: bool
-) -> None:
-    recipe = tiny(all_layers=all_layers)
-    samples = whole if all_layers else drawn(recipe, tmp_path)
-    start = tmp_path / "start.npz"
-    save_weights(build(recipe, None).weights(), start)
-    with eagerly():
-        fitted = fit(recipe, samples, ROWS, imagenet=None, start=start)
-    before, after = build(recipe, None, start).parts, fitted.parts
-    changed = [
-        any(not np.array_equal(a, b) for a, b in zip(x.get_weights(), y.get_weights(), strict=True))
-        for x, y in zip(before, after, strict=True)
-    ]
-    assert changed == [all_layers, True]
-    expected = fitted.serving()(whole.pictures[:4, ..., None].astype(np.float32))["logits"]
-    assert fitted.predict(samples, ROWS[:4])["logits"] == pytest.approx(
-        np.asarray(expected), abs=0.05 if not all_layers else 1e-4
-    )
-
-
-def test_a_later_training_begins_with_the_stem_of_the_earlier_one(tmp_path: Path) -> None:
-    """Whose stem another recipe may have trained: what it makes of the pictures is learnt from."""
-    start, recipe = tmp_path / "start.npz", tiny()
-    save_weights(build(tiny(all_layers=True), None).weights(), start)
-    samples = drawn(recipe, tmp_path, start)
-    assert samples.draws is not None
-    stem = build(recipe, None, start).stem
-    assert stem is not None
-    made = np.asarray(stem(samples.pictures[:2, ..., None].astype(np.float32))["stem"])
-    assert samples.draws.features[:2, 0] == pytest.approx(made, rel=0.02, abs=1e-3)
-
-
-def test_a_later_training_needs_no_weights_of_imagenet(tmp_path: Path) -> None:
-    start, nowhere = tmp_path / "start.npz", tmp_path / "imagenet.weights.h5"
-    first = build(tiny(), None)
-    save_weights(first.weights(), start)
-    again = build(tiny(), nowhere, start)
-    for one, other in zip(first.weights(), again.weights(), strict=True):
-        assert other == pytest.approx(one, rel=1e-3, abs=1e-3)
-    with pytest.raises(FileNotFoundError):
-        build(tiny(), nowhere)
 
 
 def test_teachers_learn_first_each_from_its_own_seed_and_are_kept_when_ended(
@@ -175,6 +93,138 @@ def test_teachers_learn_first_each_from_its_own_seed_and_are_kept_when_ended(
     )
 
 
+TWICE = small(draws=2, epochs=2, batch_size=8, teachers=2, taught=0.7)
+
+
+@pytest.fixture(scope="module")
+def never_ended(baseline: Samples, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Fitted]:
+    folder = tmp_path_factory.mktemp("whole")
+    with eagerly():
+        return folder, train_network(TWICE, baseline, ROWS, "fold 1", checkpoint=folder)
+
+
+@pytest.mark.parametrize(
+    "ended", [("fold 1, teacher 1 of 2", 1), ("fold 1, teacher 2 of 2", 2), ("fold 1", 1)]
+)
+def test_training_that_is_ended_at_any_stage_goes_on_there(
+    baseline: Samples, never_ended: tuple[Path, Fitted], tmp_path: Path, ended: tuple[str, int]
+) -> None:
+    told: list[tuple[str, int]] = []
+
+    def reporter(stage: str) -> Callable[[Epoch], None]:
+        def tell(epoch: Epoch) -> None:
+            told.append((stage, epoch.number))
+            if told[-1] == ended and told.count(ended) == 1:
+                raise KeyboardInterrupt
+
+        return tell
+
+    def train() -> Fitted:
+        return train_network(
+            TWICE, baseline, ROWS, "fold 1", checkpoint=tmp_path, reporter=reporter
+        )
+
+    with eagerly():
+        with pytest.raises(KeyboardInterrupt):
+            train()
+        resumed = train()
+    stages = ("fold 1, teacher 1 of 2", "fold 1, teacher 2 of 2", "fold 1")
+    assert told == [(stage, number) for stage in stages for number in (1, 2)]
+    folder, whole = never_ended
+    for teacher in ("teacher-1", "teacher-2"):
+        one, other = (np.load(of / teacher / "answers.npy") for of in (tmp_path, folder))
+        assert one == pytest.approx(other, abs=1e-2)
+    assert resumed.predict(baseline, ROWS)["logits"] == pytest.approx(
+        whole.predict(baseline, ROWS)["logits"], abs=1e-2
+    )
+
+
+def test_neither_teachers_nor_whom_they_teach_see_what_is_held_out(
+    baseline: Samples, tmp_path: Path
+) -> None:
+    """Rows that are held out may be anything: the same is learnt, and the same is said."""
+    assert baseline.draws is not None
+    features = baseline.draws.features.copy()
+    features[16:] = 255 * (np.arange(features[16:].size) % 2).reshape(features[16:].shape)
+    categories = baseline.categories.copy()
+    categories[16:] = 11
+    other = Samples(baseline.pictures, categories, Draws(features, baseline.draws.areas))
+    recipe = small(
+        draws=2, epochs=4, batch_size=8, teachers=1, taught=1.0, learning_rate=0.01, balance=0.0
+    )
+    with eagerly():
+        one, two = (
+            train_network(recipe, samples, ROWS, "fold 1", checkpoint=tmp_path / name).predict(
+                baseline, ROWS
+            )["logits"]
+            for samples, name in zip((baseline, other), FOLDERS, strict=True)
+        )
+    said = [np.load(tmp_path / name / "teacher-1" / "answers.npy") for name in FOLDERS]
+    assert said[0] == pytest.approx(said[1], abs=1e-2)
+    assert one == pytest.approx(two, abs=1e-2)
+
+
+def test_a_teacher_begins_with_the_weights_that_are_given_and_answers_each_variant(
+    baseline: Samples, tmp_path: Path
+) -> None:
+    start = tmp_path / "start.npz"
+    recipe = small(draws=2, epochs=1, batch_size=8, teachers=1, taught=0.7, learning_rate=0.0)
+    # Steeper than they are drawn, or noise is all one to it.
+    save_weights([8 * w if w.ndim > 1 else w for w in build(small(seed=5), None).weights()], start)
+    with eagerly():
+        train_network(recipe, baseline, ROWS, "fold 1", start=start, checkpoint=tmp_path)
+        teacher = fit(
+            recipe.teacher(1), baseline, ROWS, start=start, checkpoint=tmp_path / "teacher-1"
+        )
+    kernel = teacher.trained.get_weights()[0]  # at a rate of 0 no kernel is changed
+    assert np.array_equal(kernel, read_weights(start)[0])
+    said = np.load(tmp_path / "teacher-1" / "answers.npy")
+    assert baseline.draws is not None
+    for variant in (1, 2):
+        pictures = baseline.draws.features[ROWS, variant].astype(np.float32)
+        logits = np.asarray(teacher.trained(pictures, training=False)["logits"])
+        assert said[ROWS, variant - 1] == pytest.approx(softmax(logits), abs=2e-3)
+    assert np.abs(said[ROWS, 0] - said[ROWS, 1]).max() > 0.02
+
+
+def test_what_is_learnt_is_the_mean_of_what_teachers_say(baseline: Samples, tmp_path: Path) -> None:
+    recipe = small(draws=2, epochs=12, batch_size=8, teachers=2, taught=1.0, learning_rate=0.01)
+    for number, category in ((1, 4), (2, 7)):
+        said = np.zeros((24, 2, 12), dtype=np.float16)
+        said[..., category] = 1.0
+        (tmp_path / f"teacher-{number}").mkdir()
+        np.save(tmp_path / f"teacher-{number}" / "answers.npy", said)
+    with eagerly():
+        fitted = train_network(recipe, baseline, ROWS, "fold 1", checkpoint=tmp_path)
+    mean = softmax(fitted.predict(baseline, ROWS)["logits"]).mean(axis=0)
+    assert mean[[4, 7]] == pytest.approx(0.5, abs=0.15)
+
+
+def test_first_weights_that_are_missing_are_missed_by_the_first_teacher(tmp_path: Path) -> None:
+    recipe = tiny(all_layers=True, teachers=1, taught=0.7)
+    whole = draw_noise(recipe, tmp_path)
+    told: list[str] = []
+    with pytest.raises(FileNotFoundError):
+        train_network(
+            recipe, whole, ROWS, "fold 1", imagenet=Path("nowhere.weights.h5"), reporter=told.append
+        )
+    assert told == ["fold 1, teacher 1 of 1"]
+
+
+def test_what_teachers_say_is_told_of_and_can_be_ended(baseline: Samples) -> None:
+    """Many variants of many pictures take as long as epochs do."""
+    recipe = small(draws=2, epochs=1, batch_size=8, teachers=1, taught=0.7)
+    told: list[Progress] = []
+
+    def tell(report: Progress) -> None:
+        told.append(report)
+        time.sleep(1.1)  # whether it was ended is looked up once a second
+
+    with eagerly(), listening(tell), watching(lambda: bool(told)), pytest.raises(RunEndedError):
+        train_network(recipe, baseline, ROWS, "fold 1")
+    assert told == [Progress("fold 1, teacher 1 of 1: answers to every variant", 1, 2)]
+
+
 def test_what_teachers_say_is_what_is_learnt(baseline: Samples) -> None:
     """Of labels and teachers that disagree, a network taught by them alone answers as they do."""
     recipe = small(draws=2, epochs=12, batch_size=8, taught=1.0, balance=0.0, learning_rate=0.01)
@@ -194,12 +244,3 @@ def test_teachers_have_no_teachers_and_other_seeds() -> None:
     assert {replace(one, seed=taught.seed) for one in teachers} == {
         RECIPES["mobilenet_v2_all_layers"]
     }
-
-
-@pytest.mark.parametrize("name", ["mobilenet_v2_taught", "mobilenet_v2"])
-def test_weights_are_the_same_of_every_recipe_of_a_model(name: str) -> None:
-    """So that a retraining, whose recipe keeps the stem, begins with what another one made."""
-    shapes = [w.shape for w in build(replace(RECIPES[name], side=64), None).weights()]
-    assert shapes[0] == (3, 3, 1, 32)
-    assert len(shapes) == 281
-    keras.backend.clear_session()
