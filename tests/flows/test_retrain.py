@@ -16,7 +16,7 @@ pytest.importorskip("tensorflow", reason="needs the extra `train`")
 
 from artemis.models.decisions import read_decisions
 from artemis.models.registry import model_folder
-from artemis.models.retrainings import RetrainingRecord, read_record, retrainings_root
+from artemis.models.retrainings import RECORD_NAME, RetrainingRecord, read_record, retrainings_root
 from flows.server import PrefectApi
 from tests.training.labelled_pictures import write_labelled, write_policy
 
@@ -129,7 +129,10 @@ def test_a_signal_stops_a_retraining_at_its_next_step_and_it_goes_on_from_there(
 
 
 def records(workspace: Path) -> list[RetrainingRecord]:
-    return [read_record(folder) for folder in retrainings_root(workspace).glob("*/")]
+    """A retraining that is beginning has a folder before it has a record."""
+    return [
+        read_record(path.parent) for path in retrainings_root(workspace).glob(f"*/{RECORD_NAME}")
+    ]
 
 
 def epochs_in(workspace: Path) -> int:
