@@ -80,7 +80,7 @@ class Means:
     imagenet : Path, 'imagenet' or None
         Where MobileNetV2's first weights are.
     cache : Path
-        Folder for draws of the stem.
+        Folder for draws of the stem or of the pictures.
     start : Path, optional
         Weights of an earlier model to start from.
     work : Path, optional

@@ -72,8 +72,8 @@ def make_draws(
     Parameters
     ----------
     recipe : Recipe
-        Its augmentation, number of draws, epochs and seed, and whether it trains the stem. No
-        more are made than there are epochs, since each takes one of every picture.
+        Its augmentation, number of draws, epochs and seed. No more are made than there are
+        epochs, since each takes one of every picture.
     pictures : ndarray, (n, side, side), uint8
         Model inputs.
     boxes : ndarray, (n, 4), float32
@@ -82,7 +82,8 @@ def make_draws(
         Folder of the file. One of more draws than are needed serves as well; older ones of
         other pictures or recipes, or of fewer draws, are removed.
     stem : keras.Model or None
-        See `artemis.models.architectures.build_stem`. One that is trained makes none of them.
+        The one that stays as it is, see `artemis.models.architectures.build_stem`; None where
+        the pictures themselves are kept.
     on_draw : callable, optional
         Called with the number of finished draws and their total.
 
@@ -91,14 +92,12 @@ def make_draws(
     WorkspaceError
         If the disk has too little space for them.
     """
-    count = _count(recipe)
-    fixed = stem if recipe.learns_of_stem else None
-    key = _key(recipe, pictures, boxes, fixed)
+    count, key = _count(recipe), _key(recipe, pictures, boxes, stem)
     while (folder := _kept(cache, key, count)) is None:
         try:
             with exclusive(cache / "stem.lock", "make what the stem makes of the pictures"):
                 if _kept(cache, key, count) is None:
-                    _make(recipe, pictures, boxes, cache / f"stem-{key}-{count}", fixed, on_draw)
+                    _make(recipe, pictures, boxes, cache / f"stem-{key}-{count}", stem, on_draw)
         except BusyError:  # another process makes them, these perhaps: one is enough
             check_goes_on()
             time.sleep(_LOOK_AGAIN)
@@ -131,7 +130,7 @@ def _make(
         shutil.rmtree(left, ignore_errors=True)
     building = Path(tempfile.mkdtemp(prefix=".stem-", dir=cache))
     try:
-        _write(recipe, pictures, boxes, building, _kept_of(stem, building), on_draw)
+        _write(recipe, pictures, boxes, building, _maker(stem, building), on_draw)
         for older in cache.glob("stem-*"):
             shutil.rmtree(older, ignore_errors=True)
         building.rename(folder)
@@ -139,8 +138,8 @@ def _make(
         shutil.rmtree(building, ignore_errors=True)
 
 
-def _kept_of(stem: keras.Model | None, folder: Path) -> Callable[[NDArray[np.uint8]], NDArray[Any]]:
-    """Return what makes of pictures what is kept of them."""
+def _maker(stem: keras.Model | None, folder: Path) -> Callable[[NDArray[np.uint8]], NDArray[Any]]:
+    """Return what turns pictures into what is kept of them: the stem's outputs, or themselves."""
     if stem is None:
         return lambda pictures: pictures[..., None]
     export_litert(stem, folder / "stem.tflite", half=False)
@@ -180,10 +179,10 @@ def _write(
     pictures: NDArray[np.uint8],
     boxes: NDArray[np.float32],
     folder: Path,
-    kept_of: Callable[[NDArray[np.uint8]], NDArray[Any]],
+    make: Callable[[NDArray[np.uint8]], NDArray[Any]],
     on_draw: Callable[[int, int], None] | None,
 ) -> None:
-    first, total = kept_of(pictures[:1]), (len(pictures), _count(recipe) + 1)
+    first, total = make(pictures[:1]), (len(pictures), _count(recipe) + 1)
     shape, places = (*total, *first.shape[1:]), recipe.side // MAP_STRIDE
     areas = np.zeros((*total, places, places), dtype=np.float16)
     _check_space(folder, math.prod(shape) * first.itemsize + areas.nbytes, total)
@@ -194,7 +193,7 @@ def _write(
             of = slice(start, start + _BATCH)
             seed = seed_of(recipe.seed, draw, start) if draw else None
             changed, area = _change(pictures[of], boxes[of], recipe, seed)
-            features[of, draw] = kept_of(changed)
+            features[of, draw] = make(changed)
             areas[of, draw] = area
         if on_draw:
             on_draw(draw + 1, total[1])

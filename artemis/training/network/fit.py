@@ -59,7 +59,7 @@ def prepare(
     """
     if not recipe.draws:
         return Samples(pictures, categories, None)
-    stem = build(recipe, imagenet, start).stem
+    stem = build(recipe, imagenet, start).stem if recipe.learns_of_stem else None
     draws = make_draws(recipe, pictures, boxes, cache, stem, on_draw)
     return Samples(pictures, categories, draws)
 
