@@ -221,8 +221,9 @@ def promote_model(
     as_json: AsJson = False,
 ) -> None:
     """Use a version from now on, by a person's decision."""
+    from artemis.models.champions import promote
     from artemis.models.manifest import load_manifest
-    from artemis.models.registry import find_version, promote
+    from artemis.models.registry import find_version
     from artemis.settings import load_settings
 
     root = load_settings(workspace).workspace
@@ -242,7 +243,7 @@ def rollback_model(
     as_json: AsJson = False,
 ) -> None:
     """Use the champion before this one again."""
-    from artemis.models.registry import rollback
+    from artemis.models.champions import rollback
     from artemis.settings import load_settings
 
     one, *others = model_names(name)

@@ -1,4 +1,4 @@
-"""The records of changes of a champion, as pure functions; `artemis.models.registry` acts on them.
+"""The records of changes of a champion, as pure functions; `artemis.models.champions` acts.
 
 Each takes the records there are, oldest first, and the champion's version of now, both read
 while the model's lock is held.

@@ -1,43 +1,22 @@
 """Which models there are: those shipped in the package, and those of a workspace over them.
 
 ``<workspace>/models/<name>/CHAMPION`` holds one line, the version that is used: a folder
-beside it, or a shipped one. Without that file the shipped model is used. The file is replaced
-by a rename while ``LOCK`` beside it is held, after the decision has been recorded (see
-`artemis.models.decisions`); the shipped folder is never written to.
+beside it, or a shipped one. Without that file the shipped model is used. Only
+`artemis.models.champions` writes it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from artemis.errors import ModelError
-from artemis.models.decisions import (
-    Action,
-    Decision,
-    DecisionRecord,
-    ModelVersion,
-    Verdict,
-    champion_history,
-    decisions_folder,
-    read_decisions,
-    write_decision,
-)
+from artemis.models.decisions import DecisionRecord, read_decisions
 from artemis.models.manifest import MANIFEST_NAME, Manifest, load_manifest
-from artemis.models.promotion import (
-    carried_out,
-    in_use,
-    promotion_record,
-    rollback_record,
-    verdict_record,
-)
 from artemis.models.runtime import ClassificationModel
 from artemis.settings import Runtime
-from artemis.system.files import write_text_atomic
-from artemis.system.locks import exclusive_within
 
 MODEL_NAMES: Final = ("mobilenet_v2", "baseline")
 """Models in the order of reports; the first is the one whose answer is shown first."""
@@ -45,9 +24,6 @@ MODEL_NAMES: Final = ("mobilenet_v2", "baseline")
 PRETRAINED: Final = Path(__file__).parent / "pretrained"
 CHAMPION: Final = "CHAMPION"
 """File beside the versions of a model that names the one in use."""
-
-_LOCK: Final = "LOCK"
-_PATIENCE = 10.0  # seconds to wait for another process; a change takes far less
 
 
 class RegisteredModel(NamedTuple):
@@ -184,125 +160,6 @@ def show(workspace: Path, wanted: str) -> ModelHistory:
     return ModelHistory(RegisteredModel(manifest, folder, champion), decisions)
 
 
-def promote(workspace: Path, name: str, version: str, *, by: str, reason: str) -> DecisionRecord:
-    """Make a version the champion of its model by a person's decision, atomically.
-
-    The shipped version may be named where none is: a later one then does not take its place.
-
-    Parameters
-    ----------
-    workspace : Path
-        Where the decision is recorded and the champion named.
-    name, version : str
-        Model, and the whole version of one in the workspace or of a shipped one.
-    by : str
-        Name of the person.
-    reason : str
-        Why; a person may promote what the gate would keep back, and says so.
-
-    Returns
-    -------
-    DecisionRecord
-        As written.
-
-    Raises
-    ------
-    ModelError
-        If the version is not there or fails its checks, it is named already, or no person or
-        reason is given.
-    BusyError
-        If another process is changing the champion.
-    WorkspaceError
-        If the workspace cannot be written.
-    """
-    subject = _subject(_checked(workspace, name, version))
-    pointer = workspace / "models" / name / CHAMPION
-
-    def decide(records: list[DecisionRecord], current: str | None) -> DecisionRecord:
-        if current == version and pointer.is_file():
-            raise in_use(name, version, pointer)
-        return promotion_record(records, current, name, subject, by, reason)
-
-    return _change(workspace, name, decide)
-
-
-def settle(workspace: Path, decision: Decision) -> DecisionRecord:
-    """Carry out the gate's verdict and record it; promote only on ``promote``.
-
-    A champion that changed since the gate compared with it keeps its place, and the record
-    says so: of two retrainings that ran at the same time only the first can promote.
-
-    Raises
-    ------
-    ModelError
-        If the challenger is not there, is damaged, or is not what the gate measured.
-    BusyError
-        If another process is changing the champion.
-    WorkspaceError
-        If the workspace cannot be written.
-    """
-    name, challenger = decision.model, decision.challenger
-    manifest = _checked(workspace, name, challenger.version)
-    if manifest.sha256 != challenger.sha256:
-        raise ModelError(
-            f"{name}@{challenger.version}: expected weights of SHA-256 {challenger.sha256[:12]}…, "
-            f"which the gate measured. Received {manifest.sha256[:12]}…. Run the gate again."
-        )
-    return _change(
-        workspace,
-        name,
-        lambda records, current: verdict_record(
-            records, current, decision, manifest.training.training_set_sha256
-        ),
-    )
-
-
-def settled(workspace: Path, name: str, version: str) -> DecisionRecord | None:
-    """Return the gate's verdict on a version, if there is one that was carried out.
-
-    A verdict to promote by a process that was killed before it changed the champion was not, see
-    `artemis.models.promotion.carried_out`.
-
-    Raises
-    ------
-    ModelError
-        If the version is not there or damaged, or a record of a decision is.
-    """
-    subject = _subject(_checked(workspace, name, version))
-    current = _current(workspace, name)  # first: what replaces it meanwhile is in the records
-    return carried_out(read_decisions(workspace, name), subject, current)
-
-
-def rollback(workspace: Path, name: str, *, by: str, reason: str = "") -> DecisionRecord:
-    """Make the champion before this one the champion again, atomically.
-
-    A second rollback goes back one further, as far as the decisions go.
-
-    Raises
-    ------
-    ModelError
-        If there is none before, or it is gone or damaged, or no person is named.
-    BusyError
-        If another process is changing the champion.
-    WorkspaceError
-        If the workspace cannot be written.
-    """
-    check_names([name])
-
-    def decide(records: list[DecisionRecord], current: str | None) -> DecisionRecord:
-        *before, _ = champion_history(records, current) or [""]
-        if not before:
-            raise ModelError(
-                f"{decisions_folder(workspace, name)}: expected a decision that tells of a "
-                f"champion before {current}. Received none. Choose a version with "
-                "`artemis-cli models promote`."
-            )
-        subject = _subject(_checked(workspace, name, before[-1]))
-        return rollback_record(records, current, name, subject, by, reason)
-
-    return _change(workspace, name, decide)
-
-
 @lru_cache(maxsize=4)
 def load_model(folder: Path, threads: int = 0, runtime: Runtime = "litert") -> ClassificationModel:
     """Return a loaded model; a second call of a process returns the first one's."""
@@ -325,7 +182,7 @@ def recorded_folder(workspace: Path, name: str, version: str, sha256: str) -> Pa
     ModelError
         If this machine has no such version, or one of other bytes.
     """
-    manifest = _checked(workspace, name, version)
+    manifest = checked_version(workspace, name, version)
     folder = _versions(workspace, name)[version]
     if manifest.sha256 != sha256:
         raise ModelError(
@@ -335,20 +192,14 @@ def recorded_folder(workspace: Path, name: str, version: str, sha256: str) -> Pa
     return folder
 
 
-def _folders(root: Path) -> list[Path]:
-    """Return the finished models below a folder; one whose name begins with a dot is not."""
-    found = (path.parent for path in root.glob(f"*/{MANIFEST_NAME}"))
-    return [folder for folder in found if not folder.name.startswith(".")]
+def checked_version(workspace: Path, name: str, version: str) -> Manifest:
+    """Return the manifest of a version, after every check that loading it would make.
 
-
-def _versions(workspace: Path, name: str) -> dict[str, Path]:
-    """Return every version of a model and its folder; the workspace's own come first."""
-    roots = (PRETRAINED / name, workspace / "models" / name)
-    return {folder.name: folder for root in roots for folder in _folders(root)}
-
-
-def _checked(workspace: Path, name: str, version: str) -> Manifest:
-    """Return the manifest of a version, after every check that loading it would make."""
+    Raises
+    ------
+    ModelError
+        If the version is not there, is damaged, or lies under another's name.
+    """
     check_names([name])
     folder = _versions(workspace, name).get(version)
     if folder is None:
@@ -365,33 +216,22 @@ def _checked(workspace: Path, name: str, version: str) -> Manifest:
     return manifest
 
 
-def _subject(manifest: Manifest) -> ModelVersion:
-    return ModelVersion(version=manifest.version, sha256=manifest.sha256)
-
-
-def _change(
-    workspace: Path,
-    name: str,
-    decide: Callable[[list[DecisionRecord], str | None], DecisionRecord],
-) -> DecisionRecord:
-    """Decide, record and act, while no other process can.
-
-    The record comes first: a process that is killed in between leaves a decision without
-    its effect, which the history passes over, and never an effect without its decision.
-    """
-    folder = workspace / "models" / name
-    with exclusive_within(_PATIENCE, folder / _LOCK, f"a change of the champion of {name}"):
-        record = decide(read_decisions(workspace, name), _current(workspace, name))
-        write_decision(workspace, record)
-        if record.action is not Action.GATE or record.verdict is Verdict.PROMOTE:
-            write_text_atomic(folder / CHAMPION, f"{record.new_champion}\n")
-    return record
-
-
-def _current(workspace: Path, name: str) -> str | None:
+def champion_version(workspace: Path, name: str) -> str | None:
     """Return the champion's version as it is named, also where that version is gone."""
     pointer = workspace / "models" / name / CHAMPION
     if pointer.is_file():
         return pointer.read_text(encoding="utf-8", errors="replace").strip()
     shipped = sorted(_folders(PRETRAINED / name))
     return shipped[-1].name if shipped else None
+
+
+def _folders(root: Path) -> list[Path]:
+    """Return the finished models below a folder; one whose name begins with a dot is not."""
+    found = (path.parent for path in root.glob(f"*/{MANIFEST_NAME}"))
+    return [folder for folder in found if not folder.name.startswith(".")]
+
+
+def _versions(workspace: Path, name: str) -> dict[str, Path]:
+    """Return every version of a model and its folder; the workspace's own come first."""
+    roots = (PRETRAINED / name, workspace / "models" / name)
+    return {folder.name: folder for root in roots for folder in _folders(root)}

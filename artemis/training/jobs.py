@@ -17,8 +17,9 @@ import pyarrow.parquet as pq
 
 from artemis.datasets.catalogue import dataset_folder
 from artemis.errors import MissingExtraError, TrainingDataError, WorkspaceError
+from artemis.models.champions import promote
 from artemis.models.promotion import check_person
-from artemis.models.registry import MODEL_NAMES, load_model, model_folder, promote
+from artemis.models.registry import MODEL_NAMES, load_model, model_folder
 from artemis.progress import report_progress
 from artemis.settings import Settings
 from artemis.system.native_talk import native_talk_silenced

@@ -15,11 +15,12 @@ from PIL import Image
 
 from artemis.errors import DivergedError, ModelError
 from artemis.labels import CATEGORY_NAMES
+from artemis.models.champions import settle, settled
 from artemis.models.comparison import Agreement, compare_answers
 from artemis.models.decisions import Check, Decision, DecisionRecord, ModelVersion
 from artemis.models.manifest import Evaluation, Manifest
 from artemis.models.out_of_fold import read_out_of_fold
-from artemis.models.registry import find_version, load_model, settle, settled
+from artemis.models.registry import find_version, load_model
 from artemis.models.retrainings import (
     CHANGED_NAME,
     CHANGED_SCHEMA,

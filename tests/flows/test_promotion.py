@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from artemis.models.registry import model_folder, promote
+from artemis.models.champions import promote
+from artemis.models.registry import model_folder
 from artemis.predictions import read_table
 from flows.server import PrefectApi
 from tests.models.versions import make_version

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from artemis.errors import RunRecordError
-from artemis.models.registry import promote, settle
+from artemis.models.champions import promote, settle
 from artemis.models.retrainings import (
     RetrainingRecord,
     damaged,

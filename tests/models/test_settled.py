@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from artemis.models.champions import promote, rollback, settle, settled
 from artemis.models.decisions import Verdict, decisions_folder
 from artemis.models.manifest import load_manifest
-from artemis.models.registry import model_folder, promote, rollback, settle, settled
+from artemis.models.registry import model_folder
 from tests.models.versions import SHIPPED, make_version, verdict_for
 
 

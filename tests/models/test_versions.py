@@ -5,15 +5,9 @@ from pathlib import Path
 import pytest
 
 from artemis.errors import ModelError
+from artemis.models.champions import promote, settle
 from artemis.models.decisions import Verdict
-from artemis.models.registry import (
-    find_version,
-    list_models,
-    model_folder,
-    promote,
-    settle,
-    show,
-)
+from artemis.models.registry import find_version, list_models, model_folder, show
 from tests.models.versions import SHIPPED, make_version, verdict_for
 
 WHO = {"by": "A. Person", "reason": "It was measured elsewhere."}

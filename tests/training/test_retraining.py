@@ -16,10 +16,11 @@ pytest.importorskip("tensorflow", reason="needs the extra `train`")
 
 from artemis.errors import DivergedError, ModelError, SettingsError, TrainingDataError
 from artemis.models.architectures import build_baseline
+from artemis.models.champions import promote
 from artemis.models.decisions import Verdict, read_decisions
 from artemis.models.manifest import MANIFEST_NAME, WEIGHTS_NAME, load_manifest
 from artemis.models.out_of_fold import read_out_of_fold
-from artemis.models.registry import model_folder, promote
+from artemis.models.registry import model_folder
 from artemis.models.retrainings import (
     RetrainingRecord,
     read_record,

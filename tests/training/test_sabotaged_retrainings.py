@@ -13,7 +13,8 @@ import pytest
 pytest.importorskip("tensorflow", reason="needs the extra `train`")
 
 from artemis.labels import CATEGORY_NAMES
-from artemis.models.registry import model_folder, promote
+from artemis.models.champions import promote
+from artemis.models.registry import model_folder
 from artemis.models.retrainings import read_record, retrainings_root
 from artemis.said import CATEGORY_WORDS
 from artemis.settings import Settings

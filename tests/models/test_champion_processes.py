@@ -10,12 +10,9 @@ from pathlib import Path
 import pytest
 
 from artemis.errors import BusyError
+from artemis.models.champions import promote, rollback
 from artemis.models.decisions import read_decisions
-from artemis.models.registry import (
-    model_folder,
-    promote,
-    rollback,
-)
+from artemis.models.registry import model_folder
 from artemis.system.locks import exclusive
 from tests.models.versions import SHIPPED, make_version
 
@@ -31,7 +28,7 @@ def test_second_process_is_told_who_is_changing_the_champion(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_version(tmp_path, "v1")
-    monkeypatch.setattr("artemis.models.registry._PATIENCE", 0)
+    monkeypatch.setattr("artemis.models.champions._PATIENCE", 0)
     lock = tmp_path / "models" / "baseline" / "LOCK"
     with (
         exclusive(lock, "a change of the champion of baseline"),
@@ -45,9 +42,9 @@ def test_second_process_is_told_who_is_changing_the_champion(
 _KILLED = """
 import os, sys
 from pathlib import Path
-from artemis.models import registry
-registry.write_text_atomic = lambda *_: os._exit(9)  # the power fails before the pointer moves
-registry.promote(Path(sys.argv[1]), "baseline", "v2", by="A. Person", reason="Because.")
+from artemis.models import champions
+champions.write_text_atomic = lambda *_: os._exit(9)  # the power fails before the pointer moves
+champions.promote(Path(sys.argv[1]), "baseline", "v2", by="A. Person", reason="Because.")
 """
 
 
@@ -67,7 +64,7 @@ def test_process_killed_in_the_middle_leaves_the_champion_and_no_lock(tmp_path: 
 _PROMOTES = """
 import sys
 from pathlib import Path
-from artemis.models.registry import promote
+from artemis.models.champions import promote
 workspace, versions = Path(sys.argv[1]), sys.argv[2:]
 print("ready", flush=True)
 sys.stdin.readline()
