@@ -212,7 +212,7 @@ def _publish(record: RetrainingRecord, page: Path) -> None:
 
 
 def _inputs(arguments: dict[str, Any]) -> Any:
-    from artemis.training.retraining import Inputs
+    from artemis.training.inputs import Inputs
 
     return Inputs(
         data=Path(arguments["data"]),

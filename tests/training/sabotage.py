@@ -15,9 +15,10 @@ from PIL import Image
 from artemis.errors import ArtemisError
 from artemis.labels import CATEGORIES, CATEGORY_NAMES
 from artemis.training import retraining
+from artemis.training.inputs import ChosenStart, Inputs, choose_start
 from artemis.training.judging import judge
 from artemis.training.labelled.dataset import TrainingSet
-from artemis.training.retraining import ChosenStart, Inputs, choose_start, collect, train
+from artemis.training.retraining import collect, train
 from tests.training.labelled_pictures import write_labelled
 
 PATIENTS, NEW_PATIENTS = 16, 4

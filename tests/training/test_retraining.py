@@ -30,23 +30,14 @@ from artemis.models.retrainings import (
 from artemis.settings import Settings
 from artemis.system.files import sha256_file
 from artemis.training import retraining as stages
+from artemis.training.inputs import Inputs, champion_of, choose_start, read_data, split_of
 from artemis.training.jobs import means_of, train_all
 from artemis.training.judging import judge
 from artemis.training.labelled.locked import read_locked
 from artemis.training.network.export import export_litert
 from artemis.training.network.memory import keep_freed_memory
 from artemis.training.network.recipes import RECIPES
-from artemis.training.retraining import (
-    Inputs,
-    champion_of,
-    changing,
-    choose_start,
-    collect,
-    finish,
-    read_data,
-    split_of,
-    train,
-)
+from artemis.training.retraining import changing, collect, finish, train
 from artemis.training.train import Split, train_model
 from tests.training.labelled_pictures import write_labelled, write_policy
 
@@ -165,7 +156,7 @@ def test_few_new_slices_in_the_locked_fold_leave_calibration_to_another(again: I
 def test_weights_that_leave_too_little_to_calibrate_on_are_not_started_from(
     again: Inputs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stages, "_MIN_CALIBRATION", 49)
+    monkeypatch.setattr("artemis.training.inputs._MIN_CALIBRATION", 49)
     chosen = choose_start(again, "baseline", read_data(again))
     assert chosen.weights is None
     assert chosen.words == (

@@ -18,9 +18,10 @@ from artemis.models.registry import model_folder
 from artemis.models.retrainings import read_record, retrainings_root
 from artemis.said import CATEGORY_WORDS
 from artemis.settings import Settings
+from artemis.training.inputs import Inputs
 from artemis.training.network.memory import keep_freed_memory
 from artemis.training.network.recipes import RECIPES
-from artemis.training.retraining import Inputs, collect, train
+from artemis.training.retraining import collect, train
 from tests.training import sabotage
 from tests.training.labelled_pictures import write_policy
 from tests.training.sabotage import POLICY, Told, retrain, write_pictures

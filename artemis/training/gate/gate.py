@@ -1,6 +1,6 @@
 """The gate: whether a challenger takes the champion's place, keeps out, or needs a human.
 
-Pure: evidence and checks in, a decision with its grounds out. `artemis.models.registry.settle`
+Pure: evidence and checks in, a decision with its grounds out. `artemis.models.champions.settle`
 carries it out and records it.
 """
 

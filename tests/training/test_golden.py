@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("tensorflow", reason="needs the extra `train`")
 
 from artemis.errors import ModelError
-from artemis.training.judging import golden_slices
+from artemis.training.golden import golden_slices
 
 
 def test_the_golden_slices_are_those_of_the_file(tmp_path: Path) -> None:

@@ -1,0 +1,81 @@
+"""The golden set: slices that the champion answers rightly, and no later version may unlearn."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from artemis.errors import ModelError
+from artemis.labels import CATEGORY_NAMES
+from artemis.models.comparison import Agreement, compare_answers
+from artemis.system.files import write_text_atomic
+from artemis.training.labelled.dataset import TrainingSet
+from artemis.training.sides import Side
+from artemis.training.train import Split
+
+GOLDEN_NAME: Final = "golden.json"
+"""In a model's folder of the workspace: slices that no later version may answer otherwise."""
+
+_PER_CATEGORY: Final = 5
+_CONFIDENCE: Final = 0.8
+
+
+def golden_agreement(
+    path: Path, data: TrainingSet, split: Split, challenger: Side, champion: Side
+) -> Agreement:
+    """Return how far both agree on the golden set, which is fixed the first time.
+
+    It is of locked slices that the model's own champion answers rightly, with confidence and,
+    where it was trained on them, out of fold: what a later version must not unlearn.
+
+    Parameters
+    ----------
+    path : Path
+        The golden set's file, made if there is none.
+    data : TrainingSet
+        Everything labelled, with pictures of both models' sizes.
+    split : Split
+        Its parts; `test` is locked.
+    challenger, champion : Side
+        Both models.
+
+    Raises
+    ------
+    ModelError
+        If the file is damaged.
+    """
+    if not path.is_file():
+        fair = champion.evidence
+        sure = (fair.probabilities.argmax(axis=1) == fair.categories) & (
+            fair.probabilities.max(axis=1) >= _CONFIDENCE
+        )
+        chosen: list[str] = []
+        for category in range(len(CATEGORY_NAMES)):
+            of = np.sort(fair.slice_ids[sure & (fair.categories == category)])
+            chosen += of[:_PER_CATEGORY].tolist()
+        write_text_atomic(path, json.dumps({"slice_ids": sorted(chosen)}, indent=1) + "\n")
+    golden = data.table["slice_id"].isin(golden_slices(path)).to_numpy()
+    rows = np.flatnonzero(golden & split.test)
+    pictures = {side: stack[rows] for side, stack in data.pictures.items()}
+    return compare_answers(challenger.model, champion.model, pictures).agreement
+
+
+def golden_slices(path: Path) -> list[str]:
+    """Return the ids of the slices of a golden set.
+
+    Raises
+    ------
+    ModelError
+        If the file is damaged: it would otherwise end every retraining without a name.
+    """
+    try:
+        return [*map(str, json.loads(path.read_bytes())["slice_ids"])]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"{path}: expected the golden set as Artemis writes it. Received: "
+            f"{type(error).__name__}. Restore it from a backup, or delete it to have one made of "
+            "today's champion."
+        ) from error
