@@ -280,6 +280,7 @@ class Training(BaseModel):
     per_category: dict[str, int]
     per_source: dict[str, int]
     split: str
+    first_weights: str
     recipe: dict[str, Any]
     label_corrections: int
     versions: dict[str, str]

@@ -99,6 +99,8 @@ class Trained:
         What it is measured on; empty if `evaluation` is given.
     split : str
         The split in words.
+    first_weights : str
+        In words, what the training began with.
     calibration : Calibration
         Temperature and threshold.
     evaluation : Evaluation or None
@@ -116,6 +118,7 @@ class Trained:
     train: NDArray[np.bool_]
     test: NDArray[np.bool_]
     split: str
+    first_weights: str
     calibration: Calibration
     evaluation: Evaluation | None
     out_of_fold: pd.DataFrame
@@ -301,6 +304,7 @@ def _describe_training(model: Trained) -> Training:
         per_category=dict(zip(CATEGORY_NAMES, counts.tolist(), strict=True)),
         per_source={str(k): int(n) for k, n in table["source"].value_counts().items()},
         split=model.split,
+        first_weights=model.first_weights,
         recipe=model.recipe.record(),
         label_corrections=model.data.corrected,
         versions={name: version(name) for name in ("tensorflow", "keras", "numpy", "pillow")},

@@ -17,6 +17,7 @@ from artemis.models.manifest import CROSS_VALIDATED, Evaluation
 from artemis.models.ood import fit_reference
 from artemis.models.runtime import softmax
 from artemis.progress import report_progress
+from artemis.system.files import sha256_file
 from artemis.training.figures.calibrate import (
     Temperature,
     choose_temperature,
@@ -94,6 +95,17 @@ class Means:
     start: Path | None = None
     work: Path | None = None
     on_epoch: OnEpoch | None = None
+
+    def first_weights(self, recipe: Recipe) -> str:
+        """Return in words what a training of a recipe begins with."""
+        if self.start is not None:
+            return f"weights of {self.start.parent.name}, SHA-256 {sha256_file(self.start)}"
+        if recipe.model == "baseline" or self.imagenet is None:
+            return f"random, seed {recipe.seed}"
+        if self.imagenet == "imagenet":
+            return "ImageNet, as Keras fetches them"
+        path = Path(self.imagenet)
+        return f"ImageNet, {path.name}, SHA-256 {sha256_file(path)}"
 
     def checkpoint(self, stage: str) -> Path | None:
         """Return the folder of a stage's checkpoint."""
@@ -183,6 +195,7 @@ def train_model(
             train=split.train,
             test=split.test,
             split=split.words,
+            first_weights=means.first_weights(recipe),
             calibration=calibration,
             evaluation=None,
             out_of_fold=out_of_fold(
@@ -244,6 +257,7 @@ def train_on_all(
             train=everything,
             test=~everything,
             split=CROSS_VALIDATED,
+            first_weights=means.first_weights(recipe),
             calibration=calibration,
             evaluation=evaluation,
             out_of_fold=out_of_fold(data.table, predictions, calibration.temperature, ()),

@@ -15,6 +15,7 @@ from artemis.models.architectures import build_baseline
 from artemis.models.runtime import ClassificationModel
 from artemis.training.labelled.dataset import TrainingSet
 from artemis.training.network.memory import keep_freed_memory
+from artemis.training.network.recipes import RECIPES
 from artemis.training.network.weights import read_weights
 from artemis.training.train import Means, train_model
 from tests.training.small import SIDE, small, split_of
@@ -44,6 +45,7 @@ def test_trained_model_is_a_folder_that_serves(shapes: TrainingSet, tmp_path: Pa
     assert evaluation.images == 48
     assert model.manifest.training.images == 192
     assert model.manifest.training.training_set_sha256 == shapes.sha256
+    assert model.manifest.training.first_weights == f"random, seed {recipe.seed}"
     assert {path.name for path in folder.iterdir()} == {
         "manifest.json",
         "model.tflite",
@@ -93,3 +95,19 @@ def test_split_without_a_part_is_refused(shapes: TrainingSet, tmp_path: Path) ->
             Means(None, tmp_path / "cache"),
         )
     assert not list(tmp_path.iterdir())
+
+
+def test_first_weights_are_named_in_words_with_the_hash_of_their_file(tmp_path: Path) -> None:
+    start = tmp_path / "20260101-abcdef" / "start.npz"
+    start.parent.mkdir()
+    start.write_bytes(b"weights")
+    sha256 = "9a129038d9a00aed0cf6a7ea059ca50a813449061ab87848cf1a13eafdf33b2c"
+    tiny = RECIPES["mobilenet_v2"]
+
+    def words(imagenet: Path | str | None, start: Path | None = None) -> str:
+        return Means(imagenet, tmp_path, start=start).first_weights(tiny)
+
+    assert words(start) == f"ImageNet, start.npz, SHA-256 {sha256}"
+    assert words(start, start) == f"weights of 20260101-abcdef, SHA-256 {sha256}"
+    assert words("imagenet") == "ImageNet, as Keras fetches them"
+    assert words(None) == f"random, seed {tiny.seed}"

@@ -198,6 +198,7 @@ def _protocol(manifest: Manifest) -> Section:
                 "bootstrap over these groups: whole groups are drawn with replacement, since "
                 "slices of one patient are not independent."
             ),
+            Facts("What training began with", (("First weights", training.first_weights),)),
             Figures(
                 table_of("How it was trained", ("setting", "value"), _flat(training.recipe)),
                 folded=True,

@@ -96,7 +96,7 @@ _CLAIM: Final = (
     Item("21", "Intended size of the test set", "partly",
          "what there is; no calculation stands behind it. The intervals say what it is worth"),
     Item("22, 23, 24", "Model, software, first weights", "yes",
-         "Protocol: recipe and versions"),
+         "Protocol: recipe, first weights and versions"),
     Item("25, 26, 27", "Training, choice of the model, ensembles", "yes",
          "Protocol: recipe; what was tried is in docs/training.md; no ensemble"),
     Item("28, 29", "Metrics, uncertainty", "yes", "Figures; Protocol"),

@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from artemis.models.card.blocks import Card, Failures, Figures, Paragraph, Reliability, Section
+from artemis.models.card.blocks import (
+    Card,
+    Facts,
+    Failures,
+    Figures,
+    Paragraph,
+    Reliability,
+    Section,
+)
 from artemis.models.card.contents import build_card, read_card
 from artemis.models.card.limits import KNOWN_LIMITS
 from artemis.models.manifest import (
@@ -260,6 +268,13 @@ def test_outlines_point_at_sections_that_are_there(shipped: Path) -> None:
             if row[2] == "yes" and ":" not in row[3]:
                 first = row[3].split(";")[0].split(",")[0]
                 assert any(first.startswith(title) for title in titles) or first[0].islower(), row
+
+
+def test_what_the_training_began_with_is_said(full: Manifest) -> None:
+    training = full.training.model_copy(update={"first_weights": "random, seed 5"})
+    part = section(build_card(full.model_copy(update={"training": training})), "protocol")
+    assert Facts("What training began with", (("First weights", "random, seed 5"),)) in part.blocks
+    assert full.training.first_weights.startswith("ImageNet, mobilenet_v2_1.0_160_no_top.weights")
 
 
 def test_settings_of_a_training_are_said_in_words(full: Manifest) -> None:
