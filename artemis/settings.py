@@ -55,6 +55,12 @@ class IngestSettings(_Group):
         description="Largest volume in gzip, or deflated DICOM object, in bytes once unpacked. It "
         "is never held as a whole, but a small file may unpack to a thousandfold of itself.",
     )
+    max_read_seconds: int = Field(
+        300,
+        ge=0,
+        description="Seconds of a core, not of a clock, that a reader may take to open a file, or "
+        "to read one of its frames; 0: any. Without readers there is no such limit.",
+    )
     colour_spread: int = Field(
         24,
         ge=0,

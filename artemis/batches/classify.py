@@ -28,6 +28,7 @@ from artemis.batches.thumbnails import (
 from artemis.ingest.identity import IdentityKey
 from artemis.ingest.plan import read_plan
 from artemis.ingest.read import read_chunk
+from artemis.ingest.reasons import Reason
 from artemis.labels import CATEGORIES, NO_TUMOR, PLANES, PROBABILITY_COLUMNS
 from artemis.models.conformal import prediction_sets
 from artemis.models.evidence_map import gives_evidence, tumor_evidence
@@ -84,7 +85,7 @@ def ingest_chunk(
     record: RunRecord,
     chunk: int,
     sides: Sequence[int],
-    may_read: Callable[[int, int], bool] = lambda entry, frame: True,
+    spoilt: Callable[[int, int], Reason | None] = lambda entry, frame: None,
 ) -> Counts:
     """Read a chunk's files: write its part of `slices`, and its pictures to scratch.
 
@@ -96,7 +97,7 @@ def ingest_chunk(
         Number of the chunk, from 0.
     sides : sequence of int
         Edges of the model inputs that the models of the run take.
-    may_read : callable
+    spoilt : callable
         See `artemis.ingest.read.read_chunk`.
 
     Returns
@@ -115,7 +116,7 @@ def ingest_chunk(
     thumbnails: list[dict[str, Any]] = []
     inputs: dict[int, list[NDArray[np.uint8]]] = {side: [] for side in sides}
     settings = record.settings.ingest
-    for found in read_chunk(Path(record.batch), entries, settings, identity, may_read):
+    for found in read_chunk(Path(record.batch), entries, settings, identity, spoilt):
         check_goes_on(run.run_id)
         rows.append(found.row | {"run_id": run.run_id})
         if found.pixels is not None:

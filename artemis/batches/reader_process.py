@@ -1,7 +1,9 @@
 """The side of `artemis.batches.readers` that reads: a process that a hostile file may crash.
 
 It answers each line of JSON, a step and its chunk, with the step's outcome; before that it says,
-line by line, at which frame it is, so that the frame is known if it ends there.
+line by line, at which frame it is, so that the frame is known if it ends there. At a frame that
+takes too long the system ends it (`signal.ITIMER_PROF`, whose signal nothing here handles): what
+a decoder is at, no Python code interrupts.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from typing import IO, Any, Final
 
 from artemis.batches.classify import conclude_chunk, ingest_chunk
 from artemis.errors import ArtemisError
+from artemis.ingest.reasons import Reason
 from artemis.runs import RunPaths, read_record
 from artemis.system.allocator import give_back, share_heaps
 from artemis.system.ending import watching
@@ -60,19 +63,22 @@ def _listen(questions: SimpleQueue[str], closed: threading.Event) -> None:
 def _answered(question: dict[str, Any], talk: IO[str]) -> dict[str, Any]:
     root, chunk = Path(question["run"]), question["chunk"]
     run = RunPaths(root.parent.parent, root.name)
-    spoilt = {(entry, frame) for entry, frame in question["spoilt"]}
+    known = {(entry, frame): Reason(reason) for entry, frame, reason in question["spoilt"]}
 
-    def may_read(entry: int, frame: int) -> bool:
-        if (entry, frame) in spoilt:
-            return False
-        _say(talk, {"at": [entry, frame]})
-        return True
+    def spoilt(entry: int, frame: int) -> Reason | None:
+        if (reason := known.get((entry, frame))) is None:
+            _say(talk, {"at": [entry, frame]})
+            signal.setitimer(signal.ITIMER_PROF, record.settings.ingest.max_read_seconds)
+        return reason
 
     try:
         record = read_record(root)
         if question["step"] == "conclude":
             return {"done": conclude_chunk(run, record, chunk)}
-        counts = ingest_chunk(run, record, chunk, question["sides"], may_read)
+        try:
+            counts = ingest_chunk(run, record, chunk, question["sides"], spoilt)
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
         return {"done": counts.model_dump()}
     except OSError as error:
         return {"error": "OSError", "arguments": _arguments(error)}

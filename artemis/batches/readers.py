@@ -2,15 +2,17 @@
 
 The lock of an interpreter lets any number of threads read about two and a half times what one of
 them reads. And a decoder that crashes takes its process along: here that is a reader, which is
-started again and leaves out the frame that it crashed at.
+started again and leaves out the frame that it crashed at, or did not come back from.
 """
 
 from __future__ import annotations
 
+import signal
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from contextvars import ContextVar, Token
+from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Final, Self
@@ -18,6 +20,7 @@ from typing import Any, Final, Self
 from artemis import errors
 from artemis.errors import ArtemisError, ProcessEndedError, RunEndedError
 from artemis.ingest.read import OPENING
+from artemis.ingest.reasons import Reason
 from artemis.runs import Counts, RunPaths
 from artemis.system.ending import check_goes_on
 from artemis.system.processes import OwnProcess
@@ -37,6 +40,35 @@ READERS: Final[ContextVar[Readers | None]] = ContextVar("artemis_readers", defau
 
 _At = tuple[int, int]
 """Place of a file in its chunk, and frame of the file."""
+
+
+@dataclass(slots=True)
+class _Ends:
+    """Where the readers of a step ended, and how often; which of these frames were too slow.
+
+    What takes too long is decided: it would again. What crashes may be chance.
+    """
+
+    count: Counter[_At | None] = field(default_factory=Counter)
+    slow: set[_At] = field(default_factory=set)
+
+    def note(self, at: _At | None, exit_code: int | None) -> None:
+        """Note the end of a reader, at a frame or before it came to one."""
+        self.count[at] += 1
+        if at is not None and exit_code == -signal.SIGPROF:
+            self.slow.add(at)
+
+    def spoilt(self) -> list[tuple[int, int, Reason]]:
+        """Return which frames are to be left out, and with `OPENING` which files, and why."""
+        frames = {
+            at: Reason.DECODER_TOO_SLOW if at in self.slow else Reason.DECODER_CRASHED
+            for at, count in self.count.items()
+            if at is not None and (at in self.slow or count >= _TRIES)
+        }
+        files = Counter(file for file, _ in frames)
+        reasons = {file: reason for (file, _), reason in frames.items()}
+        whole = {(file, OPENING): reasons[file] for file, n in files.items() if n >= _FRAMES}
+        return [(*at, reason) for at, reason in (frames | whole).items()]
 
 
 class Readers:
@@ -79,7 +111,7 @@ class Readers:
         self._idle.put(None)  # wakes a step that still waits for a reader
 
     def ingest(self, run: RunPaths, chunk: int, sides: Sequence[int]) -> Counts:
-        """Do `classify.ingest_chunk`; a frame that crashes a reader becomes a failed row.
+        """Do `classify.ingest_chunk`; a frame that ends a reader becomes a failed row.
 
         Raises
         ------
@@ -97,15 +129,15 @@ class Readers:
 
     def _done(self, run: RunPaths, question: dict[str, Any]) -> Any:
         """Return what a reader's step returns, by another reader where one has ended."""
-        crashes: Counter[_At | None] = Counter()
+        ends = _Ends()
         while True:
             try:
-                return self._asked(run, question | {"spoilt": _spoilt(crashes)}, crashes)
+                return self._asked(run, question | {"spoilt": ends.spoilt()}, ends)
             except _CrashedError:
                 continue
 
-    def _asked(self, run: RunPaths, question: dict[str, Any], crashes: Counter[_At | None]) -> Any:
-        """Return what a reader's step returns; count the frame that it ends at, if it does."""
+    def _asked(self, run: RunPaths, question: dict[str, Any], ends: _Ends) -> Any:
+        """Return what a reader's step returns; note the frame that it ends at, if it does."""
         process = self._taken(run)
         at: _At | None = None
         try:
@@ -120,8 +152,8 @@ class Readers:
             if not isinstance(error, ProcessEndedError):
                 raise
             check_goes_on(run.run_id)  # else it is the run's end that ended it
-            crashes[at] += 1
-            if crashes[None] >= _TRIES:
+            ends.note(at, process.exit_code)
+            if ends.count[None] >= _TRIES:
                 raise ProcessEndedError(
                     f"{run.run_id}: expected a process that reads its files. Received {error}. "
                     "Start the batch again, with ARTEMIS_READERS=0 if it happens again."
@@ -156,13 +188,6 @@ class Readers:
 
 class _CrashedError(Exception):
     """A reader ended, at a frame or before it came to one."""
-
-
-def _spoilt(crashes: Counter[_At | None]) -> list[_At]:
-    """Return which frames are to be left out, and with `OPENING` which files."""
-    frames = [at for at, count in crashes.items() if at is not None and count >= _TRIES]
-    files = Counter(file for file, _ in frames)
-    return frames + [(file, OPENING) for file, count in files.items() if count >= _FRAMES]
 
 
 def _error(name: str, arguments: list[Any]) -> Exception:

@@ -71,7 +71,7 @@ def read_chunk(
     entries: Sequence[PlanEntry],
     settings: IngestSettings,
     identity: IdentityKey,
-    may_read: Callable[[int, int], bool] = lambda entry, frame: True,
+    spoilt: Callable[[int, int], Reason | None] = lambda entry, frame: None,
 ) -> Iterator[IngestedSlice]:
     """Read the frames of a chunk.
 
@@ -85,9 +85,9 @@ def read_chunk(
         Limits and thresholds.
     identity : IdentityKey
         Turns identifiers into keys.
-    may_read : callable
-        Is asked with an entry's place and a frame, or `OPENING`, before anything of it is read;
-        where it says no, the row's reason is that its decoder crashed.
+    spoilt : callable
+        Is asked with an entry's place and a frame, or `OPENING`, before anything of it is read:
+        `Reason.DECODER_CRASHED` or `Reason.DECODER_TOO_SLOW`, if that is known of it.
 
     Yields
     ------
@@ -99,7 +99,7 @@ def read_chunk(
     """
     mute_readers()
     for place, entry in enumerate(entries):
-        yield from _read_entry(root, entry, settings, identity, partial(may_read, place))
+        yield from _read_entry(root, entry, settings, identity, partial(spoilt, place))
 
 
 def _read_entry(
@@ -107,7 +107,7 @@ def _read_entry(
     entry: PlanEntry,
     settings: IngestSettings,
     identity: IdentityKey,
-    may_read: Callable[[int], bool],
+    spoilt: Callable[[int], Reason | None],
 ) -> Iterator[IngestedSlice]:
     common = {**_EMPTY_ROW, "path": entry.display_path, "format": entry.format}
     with ExitStack() as stack:
@@ -118,8 +118,8 @@ def _read_entry(
         if problem is None or problem.reason_code not in _NEVER_OPENED:
             sha256: str | None = None
             try:
-                if not may_read(OPENING):
-                    raise _crashed()
+                if reason := spoilt(OPENING):
+                    raise _given_up(reason, settings)
                 with image_border():
                     stream, size = open_regular(located(root, entry.path))
                     stack.callback(stream.close)
@@ -135,8 +135,8 @@ def _read_entry(
             row = {**common, "frame": frame}
             if scan is None:
                 yield _without_pixels(row, entry, problem)
-            elif not may_read(frame):
-                yield _without_pixels(row, entry, _crashed())
+            elif reason := spoilt(frame):
+                yield _without_pixels(row, entry, _given_up(reason, settings))
             else:
                 yield _read_frame(row, scan, entry, problem, settings, still)
 
@@ -147,9 +147,17 @@ def _planned_problem(entry: PlanEntry) -> ScanError | None:
     return ScanError(entry.reason_code, entry.reason or "")
 
 
-def _crashed() -> ScanError:
+def _given_up(reason: Reason, settings: IngestSettings) -> ScanError:
+    """Return what is said of a file or frame that cost a reader."""
+    if reason is Reason.DECODER_TOO_SLOW:
+        seconds = settings.max_read_seconds
+        return scan_error(
+            reason,
+            f"a file or frame that is read within {seconds} second{'s'[: seconds != 1]} of a core",
+            "one that was not, and was given up",
+        )
     return scan_error(
-        Reason.DECODER_CRASHED,
+        reason,
         "a file that its decoder reads or refuses",
         "one that ended the process of the decoder, twice",
     )

@@ -55,6 +55,7 @@ class Reason(StrEnum):
     UNSUPPORTED_TRANSFER_SYNTAX = "unsupported_transfer_syntax"
     OUT_OF_MEMORY = "out_of_memory"
     DECODER_CRASHED = "decoder_crashed"
+    DECODER_TOO_SLOW = "decoder_too_slow"
     NESTED_TOO_DEEPLY = "nested_too_deeply"
 
     @property
@@ -76,6 +77,7 @@ _FAILURES: Final = frozenset(
         Reason.UNSUPPORTED_TRANSFER_SYNTAX,
         Reason.OUT_OF_MEMORY,
         Reason.DECODER_CRASHED,
+        Reason.DECODER_TOO_SLOW,
         Reason.NESTED_TOO_DEEPLY,
     }
 )
@@ -142,6 +144,10 @@ REMEDIES: Final[Mapping[Reason, str]] = MappingProxyType(
         Reason.DECODER_CRASHED: (
             "Convert it with another program, or remove it; more memory helps "
             "if the system ended it for want of that."
+        ),
+        Reason.DECODER_TOO_SLOW: (
+            "Convert it with another program, or remove it; if it is merely large, "
+            "raise ARTEMIS_INGEST__MAX_READ_SECONDS."
         ),
         Reason.NESTED_TOO_DEEPLY: _EXPORT_AGAIN,
     }

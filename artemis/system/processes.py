@@ -95,6 +95,11 @@ class OwnProcess:
             )
         return json.loads(line)
 
+    @property
+    def exit_code(self) -> int | None:
+        """Its exit code, or less than 0, the signal that ended it; None while it lives."""
+        return self._process.poll()
+
     def end(self, patience: float = _PATIENCE) -> None:
         """End it: it goes when its standard input closes, and is killed if it does not.
 

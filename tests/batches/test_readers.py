@@ -8,6 +8,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -18,7 +19,7 @@ from artemis.batches.readers import SERVE, Readers
 from artemis.errors import ProcessEndedError, RunEndedError, StoreError
 from artemis.predictions import part_name, read_table
 from artemis.runs import Counts, RunPaths, RunRecord
-from artemis.settings import Settings
+from artemis.settings import IngestSettings, Settings
 from artemis.system.ending import end
 from artemis.system.processes import OwnProcess
 
@@ -40,7 +41,12 @@ def crashing(ending: str, frames: str = "True") -> str:
     return CRASHES.format(ending=ending, frames=frames) + SERVE
 
 
-def begin(folder: Path, batch: Path, **options: int) -> tuple[RunPaths, RunRecord]:
+def hanging(ending: str) -> str:
+    """Return the code of a reader whose decoder never comes back from a file."""
+    return crashing(ending).replace("os.kill(os.getpid(), signal.SIGSEGV)", "while True: pass")
+
+
+def begin(folder: Path, batch: Path, **options: Any) -> tuple[RunPaths, RunRecord]:
     settings = Settings(workspace=folder, **options)
     run, record = start_run(batch, settings, ["baseline"], "a test")
     write_plans(run, plan_chunks(batch, settings))
@@ -86,6 +92,43 @@ def test_a_file_that_crashes_its_decoder_becomes_a_failed_row_and_costs_no_other
         "it; more memory helps if the system ended it for want of that."
     )
     assert (table.drop(index="coronal_no_lesion.png")["status"] == "ok").all()
+
+
+def test_a_file_that_its_decoder_never_comes_back_from_becomes_a_failed_row(
+    pictures: Path, tmp_path: Path
+) -> None:
+    run, _ = begin(tmp_path, pictures, ingest=IngestSettings(max_read_seconds=1))
+    with Readers(1, hanging("coronal_no_lesion.png")) as readers:
+        counts = readers.ingest(run, 0, SIDES)
+    table = read_table(run.root, "slices").set_index("path")
+    assert counts == Counts(files=len(table), slices=len(table), ok=len(table) - 1, failed=1)
+    hung = table.loc["coronal_no_lesion.png"]
+    assert (hung["status"], hung["reason_code"]) == ("failed", "decoder_too_slow")
+    assert hung["reason"] == (
+        "coronal_no_lesion.png: expected a file or frame that is read within 1 second of a core. "
+        "Received one that was not, and was given up. Convert it with another program, or remove "
+        "it; if it is merely large, raise ARTEMIS_INGEST__MAX_READ_SECONDS."
+    )
+
+
+def test_time_that_files_take_together_is_none_of_a_single_one(
+    pictures: Path, tmp_path: Path
+) -> None:
+    """The limit is of a frame, and what waits for a disk takes none of it."""
+    run, _ = begin(tmp_path, pictures, ingest=IngestSettings(max_read_seconds=2))
+    slow = (
+        "import time\nfrom artemis.batches import reader_process as r\nreal = r.read_record\n"
+        "from artemis.ingest import read\nframe = read._read_frame\n"
+        "def slowly(*given):\n"
+        "    until = time.process_time() + 0.9\n"
+        "    while time.process_time() < until: pass\n"
+        "    time.sleep(0.5)\n"
+        "    return frame(*given)\n"
+        "read._read_frame = slowly\nr.serve()"
+    )
+    with Readers(1, slow) as readers:
+        counts = readers.ingest(run, 0, SIDES)
+    assert (counts.slices, counts.ok) == (3, 3)
 
 
 def test_a_reader_that_was_ended_once_costs_no_file(begun, tmp_path: Path) -> None:
