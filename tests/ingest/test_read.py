@@ -74,12 +74,11 @@ def test_what_is_written_to_while_it_is_read_has_no_answer_from_then_on(
     path = many_frames(tmp_path)
     (entry,) = plan(tmp_path)
 
-    def write_at(_: int, frame: int) -> bool:
+    def write_at(_: int, frame: int) -> None:
         if frame == changed_at:  # after the file was hashed
             with path.open("r+b") as file:
                 file.seek(-1, os.SEEK_END)
                 file.write(b"\1")
-        return True
 
     first = replace(entry, n_frames=2)
     rows = [one.row for one in read_chunk(tmp_path, [first], SETTINGS, KEY, write_at)]
