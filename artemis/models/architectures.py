@@ -19,16 +19,14 @@ generator: another thread that draws from it must not change what is trained.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 import keras
-import numpy as np
 from keras import layers
-from numpy.typing import NDArray
 
 from artemis.labels import CATEGORIES, PLANES, TUMORS
+from artemis.models.imagenet import imagenet_weights
 from artemis.models.normalisation import BatchNormalization, normalised_in_one
 
 REVISIONS: Final = {"mobilenet_v2": 4, "baseline": 4}
@@ -125,6 +123,11 @@ def build_stem(
     keras.Model
         ``(n, side, side, 1)`` to ``stem`` ``(n, side / 16, side / 16, 64)``. One that is not
         trained has outputs that can be computed once and be trained on many times.
+
+    Raises
+    ------
+    ModelError
+        If those weights cannot be had.
     """
     backbone = _grey_backbone(side, imagenet)
     blocks = keras.Model(backbone.input, backbone.get_layer(STEM_END).output, name="first_blocks")
@@ -287,23 +290,9 @@ def _grey_backbone(side: int, imagenet: Path | str | None) -> keras.Model:
         input_shape=(side, side, 1), include_top=False, weights=None, name="backbone"
     )
     if imagenet is not None:
-        first, *others = _imagenet_weights(imagenet, side)
+        first, *others = imagenet_weights(imagenet, side)
         backbone.set_weights([first.sum(axis=2, keepdims=True), *others])
     for layer in backbone.layers:
         if isinstance(layer, layers.BatchNormalization):
             layer.momentum = _BATCH_NORM_MOMENTUM
     return backbone
-
-
-@lru_cache(maxsize=1)
-def _imagenet_weights(imagenet: Path | str, side: int) -> list[NDArray[np.float32]]:
-    """Return MobileNetV2's weights for three channels; Keras has some for several sizes."""
-    colour = keras.applications.MobileNetV2(
-        input_shape=(side, side, 3),
-        include_top=False,
-        weights="imagenet" if imagenet == "imagenet" else None,
-    )
-    if imagenet != "imagenet":
-        colour.load_weights(str(imagenet))
-    weights: list[NDArray[np.float32]] = colour.get_weights()
-    return weights
