@@ -50,7 +50,8 @@ def train(
     """Train models on labelled pictures; needs the extra `train` (TensorFlow).
 
     Each is trained twice: without the calibration fold, to set its temperature and its
-    distance threshold, and with it, to be kept. Figures are of the test fold.
+    distance threshold, and with it, to be kept. Figures are of the test fold. What was ended
+    goes on after its last epoch, by the same command.
 
     With --every-slice, `evaluate patient` is run where it was not yet, and stands for the
     figures, temperature and threshold of a network trained on everything.
@@ -59,7 +60,8 @@ def train(
     from artemis.report.model_card import publish_card
     from artemis.settings import load_settings
     from artemis.training.evaluations import train_on_every_slice
-    from artemis.training.jobs import labelled_data, train_all
+    from artemis.training.jobs import labelled_data
+    from artemis.training.trainings import train_all
 
     settings, console = load_settings(workspace), talk(quiet=quiet)
     how: dict[str, Any] = {} if every_slice else {"folds": (test_fold, calibration_fold)}

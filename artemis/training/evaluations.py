@@ -12,13 +12,12 @@ from artemis.settings import Settings
 from artemis.system.files import write_text_atomic
 from artemis.training.jobs import (
     OnEpoch,
-    check_targets,
     choose_recipes,
-    finish_trained,
     means_of,
     read_training_set,
     require_tensorflow,
 )
+from artemis.training.trainings import check_targets, finish_trained
 
 if TYPE_CHECKING:
     from artemis.training.protocols import Outcome
@@ -139,7 +138,7 @@ def train_on_every_slice(
     """Train each model on every slice; its figures are those of the protocol ``patient``.
 
     The protocol is run first, with the same recipe on the same data; what is finished of it is
-    kept. Arguments as in `artemis.training.jobs.train_all`.
+    kept. Arguments as in `artemis.training.trainings.train_all`.
     """
     check_targets(settings, output, promote_by)
     evaluated = evaluate_all(

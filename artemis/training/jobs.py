@@ -5,20 +5,16 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from artemis.datasets.catalogue import dataset_folder
-from artemis.errors import MissingExtraError, TrainingDataError, WorkspaceError
-from artemis.models.champions import promote
-from artemis.models.promotion import check_person
+from artemis.errors import MissingExtraError, TrainingDataError
 from artemis.models.registry import MODEL_NAMES, load_model, model_folder
 from artemis.progress import report_progress
 from artemis.settings import Settings
@@ -30,7 +26,7 @@ if TYPE_CHECKING:
     from artemis.datasets.audit_record import AuditResult
     from artemis.training.labelled.dataset import TrainingSet
     from artemis.training.network.fit import Epoch
-    from artemis.training.train import Means, Split
+    from artemis.training.train import Means
 
 OnEpoch = Callable[[Recipe, str, "Epoch"], None]
 """Told the recipe, the stage and each finished epoch."""
@@ -204,138 +200,3 @@ def _read_predictions(path: Path) -> pd.DataFrame:
             f"Received: {type(error).__name__}. Give one with slice_id and p_<category>."
         ) from error
     return table
-
-
-def split_by_folds(data: TrainingSet, test: int, calibration: int) -> Split:
-    """Return the split in which one fold tests and one calibrates, and the others train.
-
-    Raises
-    ------
-    TrainingDataError
-        If the two are the same.
-    """
-    from artemis.training.train import Split
-
-    if test == calibration:
-        raise TrainingDataError(
-            f"--test-fold, --calibration-fold: expected two folds. Received {test} twice; "
-            "figures of slices that set the temperature would be too good."
-        )
-    folds = data.table["fold"].to_numpy()
-    train = data.training_mask(folds == test)
-    held_out = train & (folds == calibration)
-    names = ", ".join(str(fold) for fold in sorted(set(folds.tolist()) - {test}))
-    return Split(
-        train=train,
-        fitting=data.training_mask(held_out | (folds == test)),
-        calibration=held_out,
-        test=np.asarray(folds == test, dtype=np.bool_),
-        words=f"whole patient groups: folds {names} train, fold {test} tests",
-    )
-
-
-def train_all(
-    data: Path,
-    settings: Settings,
-    *,
-    models: Sequence[str],
-    recipe: str | None = None,
-    folds: tuple[int, int] = (4, 3),
-    epochs: int | None = None,
-    output: Path | None = None,
-    promote_by: str | None = None,
-    on_epoch: OnEpoch | None = None,
-) -> list[Path]:
-    """Train models one after the other and return their folders.
-
-    Parameters
-    ----------
-    data : Path
-        Folder or manifest of labelled pictures.
-    settings : Settings
-        Workspace, limits of reading, and where MobileNetV2's first weights are.
-    models : sequence of str
-        Models.
-    recipe : str, optional
-        Recipe instead of the model's own; for a single model.
-    folds : (int, int)
-        Fold that tests, and fold that calibrates.
-    epochs : int, optional
-        Epochs instead of the recipe's.
-    output : Path, optional
-        Folder of the models; the workspace's by default.
-    promote_by : str, optional
-        Who decides that the workspace uses them from now on, past the gate.
-    on_epoch : callable, optional
-        Told of each epoch.
-
-    Raises
-    ------
-    MissingExtraError
-        If TensorFlow is not installed.
-    TrainingDataError
-        If the training set or the recipe does not fit.
-    """
-    require_tensorflow()
-    check_targets(settings, output, promote_by)
-    recipes = choose_recipes(models, recipe, epochs)
-    training_set = read_training_set(data, settings, [*recipes.values()], reviewed=True)
-    from artemis.training.train import train_model  # TensorFlow, once the data is known to be good
-
-    split = split_by_folds(training_set, *folds)
-    folders = []
-    for chosen in recipes.values():
-        folder = train_model(
-            chosen,
-            training_set,
-            split,
-            output or settings.workspace / "models",
-            means_of(settings, chosen, on_epoch=on_epoch),
-        )
-        finish_trained(settings, folder, training_set, promote_by)
-        folders.append(folder)
-    return folders
-
-
-def finish_trained(settings: Settings, folder: Path, data: TrainingSet, by: str | None) -> None:
-    """Keep pictures of a new model's mistakes; let it be used if a person decided so."""
-    from artemis.training.failures import keep_failures
-
-    keep_failures(settings.workspace, folder, data)
-    if by is not None:
-        promote(
-            settings.workspace,
-            folder.parent.name,
-            folder.name,
-            by=by,
-            reason="`artemis-cli train --promote`: a person's choice, without the gate",
-        )
-
-
-def check_targets(settings: Settings, output: Path | None, promote_by: str | None) -> None:
-    """Raise if models could not be written or promoted as asked for; hours later is too late.
-
-    Raises
-    ------
-    TrainingDataError, ModelError
-        Naming the option.
-    WorkspaceError
-        If the models' folder cannot be written.
-    """
-    if promote_by is not None and output is not None:
-        raise TrainingDataError(
-            "--promote: expected models in the workspace. Received --output as well. Leave one out."
-        )
-    if promote_by is not None:
-        check_person(promote_by, "--promote")
-    folder = output or settings.workspace / "models"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise WorkspaceError(
-            f"{folder}: expected a folder that models can be written to. Received: "
-            f"{error.strerror}. Choose another with "
-            f"{'--workspace' if output is None else '--output'}."
-        ) from error

@@ -17,12 +17,13 @@ import numpy as np
 from artemis.models.architectures import build_stem
 from artemis.settings import Settings
 from artemis.training.figures.evaluate import macro_f1
-from artemis.training.jobs import read_training_set, split_by_folds
+from artemis.training.jobs import read_training_set
 from artemis.training.network.augmentation import Augmentation
 from artemis.training.network.draws import make_draws
 from artemis.training.network.feeds import ChangedPictures, Drawn, Samples
 from artemis.training.network.fit import fit
 from artemis.training.network.recipes import RECIPES
+from artemis.training.trainings import split_by_folds
 from tests.training.small import tiny
 
 RECIPE = replace(RECIPES["baseline"], side=80, epochs=2, batch_size=8, augmentation=Augmentation())

@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from artemis.training.data_summary import summary_of
-from artemis.training.jobs import split_by_folds
 from artemis.training.labelled.dataset import TrainingSet
+from artemis.training.trainings import split_by_folds
 
 
 def four_pictures(**columns: object) -> TrainingSet:

@@ -31,7 +31,7 @@ from artemis.settings import Settings
 from artemis.system.files import sha256_file
 from artemis.training import retraining as stages
 from artemis.training.inputs import Inputs, champion_of, choose_start, read_data, split_of
-from artemis.training.jobs import means_of, train_all
+from artemis.training.jobs import means_of
 from artemis.training.judging import judge
 from artemis.training.labelled.locked import read_locked
 from artemis.training.network.export import export_litert
@@ -39,6 +39,7 @@ from artemis.training.network.memory import keep_freed_memory
 from artemis.training.network.recipes import RECIPES
 from artemis.training.retraining import changing, collect, finish, train
 from artemis.training.train import Split, train_model
+from artemis.training.trainings import train_all
 from tests.training.labelled_pictures import write_labelled, write_policy
 
 pytestmark = pytest.mark.slow(seconds=75)
