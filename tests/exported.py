@@ -27,11 +27,11 @@ def export_mapping_model(folder: Path) -> Path:
 
     Its manifest is the shipped one with what differs replaced.
     """
-    from artemis.models.architectures import build_stem, build_trunk, join
+    from artemis.models.architectures import build_mobilenet, join
     from artemis.training.network.export import export_litert
 
     folder.mkdir(parents=True)
-    network = join(build_stem(SIDE, None), build_trunk(SIDE, imagenet=None, seed=3))
+    network = join(*build_mobilenet(SIDE, imagenet=None, seed=3))
     outputs = export_litert(network, folder / WEIGHTS_NAME)
     random = np.random.default_rng(0)
     features = random.normal(size=(40, 1280)).astype(np.float32)

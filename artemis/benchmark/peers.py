@@ -25,7 +25,7 @@ from PIL import Image
 
 from artemis.benchmark.peer_process import CHECKS, LOOP, PIPELINE
 from artemis.benchmark.record import Check
-from artemis.models.architectures import build_baseline, build_stem, build_trunk, join
+from artemis.models.architectures import build_baseline, build_mobilenet, join
 from artemis.models.network import open_network
 from artemis.models.runtime import softmax
 from artemis.training.network.export import export_litert
@@ -111,7 +111,7 @@ class Peers:
 def _network(name: str, side: int) -> keras.Model:
     if name == "baseline":
         return build_baseline(side)
-    return join(build_stem(side, None), build_trunk(side, imagenet=None))
+    return join(*build_mobilenet(side, imagenet=None))
 
 
 def serve() -> None:

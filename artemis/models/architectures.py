@@ -104,10 +104,8 @@ def build_baseline(
     return keras.Model(inputs, {"logits": logits, "features": x}, name="baseline")
 
 
-def build_stem(
-    side: int, imagenet: Path | str | None = "imagenet", *, trained: bool = False
-) -> keras.Model:
-    """Build MobileNetV2's first blocks, which most recipes leave as ImageNet left them.
+def build_stem(side: int, imagenet: Path | str | None = "imagenet") -> keras.Model:
+    """Build MobileNetV2's first blocks alone, as ImageNet left them.
 
     Parameters
     ----------
@@ -115,38 +113,30 @@ def build_stem(
         Edge of the input in pixels, a multiple of 32.
     imagenet : Path, 'imagenet' or None
         Weights without top: a local file, Keras's own download, or random.
-    trained : bool
-        Whether it is to be trained with the rest.
 
     Returns
     -------
     keras.Model
-        ``(n, side, side, 1)`` to ``stem`` ``(n, side / 16, side / 16, 64)``. One that is not
-        trained has outputs that can be computed once and be trained on many times.
+        ``(n, side, side, 1)`` to ``stem`` ``(n, side / 16, side / 16, 64)``. It is not trained:
+        its outputs can be computed once and be trained on many times.
 
     Raises
     ------
     ModelError
         If those weights cannot be had.
     """
-    backbone = _grey_backbone(side, imagenet)
-    blocks = keras.Model(backbone.input, backbone.get_layer(STEM_END).output, name="first_blocks")
-    if trained:
-        blocks = normalised_in_one(blocks)
-    inputs = keras.Input((side, side, 1), name="picture")
-    stem = keras.Model(inputs, {"stem": blocks(_scale(inputs))}, name="stem")
-    stem.trainable = trained
-    return stem
+    return _stem(_grey_backbone(side, imagenet), trained=False)
 
 
-def build_trunk(
+def build_mobilenet(
     side: int,
     *,
     imagenet: Path | str | None = "imagenet",
+    all_layers: bool = False,
     dropout: float = 0.4,
     seed: int = 0,
-) -> keras.Model:
-    """Build the trained part of MobileNetV2 (alpha 1.0), from its stem's output on.
+) -> tuple[keras.Model, keras.Model]:
+    """Build MobileNetV2 (alpha 1.0) in two parts: its first blocks, and what is always trained.
 
     The logit of a category is the sum of two parts: a dense layer over the pooled
     features, and the evidence for its tumour type, weighted by where the network looks
@@ -155,10 +145,10 @@ def build_trunk(
 
     Parameters
     ----------
-    side : int
-        Edge of the picture in pixels, a multiple of 32.
-    imagenet : Path, 'imagenet' or None
+    side, imagenet
         See `build_stem`.
+    all_layers : bool
+        Whether the stem is to be trained with the rest; most recipes leave it.
     dropout : float
         Share of pooled features dropped in training.
     seed : int
@@ -166,12 +156,33 @@ def build_trunk(
 
     Returns
     -------
-    keras.Model
+    stem : keras.Model
+        See `build_stem`.
+    trunk : keras.Model
         ``(n, side / 16, side / 16, 64)`` to ``logits``, ``features`` ``(n, 1280)``, ``maps``
         ``(n, side / 16, side / 16, 4)``, ``attention`` ``(n, (side / 16) ** 2)`` and ``places``
         ``(n, (side / 16) ** 2, 4)``.
+
+    Raises
+    ------
+    ModelError
+        If those weights cannot be had.
     """
-    backbone = _grey_backbone(side, imagenet)
+    backbone = _grey_backbone(side, imagenet)  # of both: it is half the time that they take
+    return _stem(backbone, trained=all_layers), _trunk(backbone, dropout, seed)
+
+
+def _stem(backbone: keras.Model, *, trained: bool) -> keras.Model:
+    blocks = keras.Model(backbone.input, backbone.get_layer(STEM_END).output, name="first_blocks")
+    if trained:
+        blocks = normalised_in_one(blocks)
+    inputs = keras.Input(backbone.input_shape[1:], name="picture")
+    stem = keras.Model(inputs, {"stem": blocks(_scale(inputs))}, name="stem")
+    stem.trainable = trained
+    return stem
+
+
+def _trunk(backbone: keras.Model, dropout: float, seed: int) -> keras.Model:
     start = backbone.get_layer(STEM_END).output
     blocks = normalised_in_one(
         keras.Model(start, [backbone.get_layer(_MAP_TAP).output, backbone.output], name="blocks")
@@ -211,7 +222,7 @@ def join_mixing(stem: keras.Model, trunk: keras.Model, names: Sequence[str]) -> 
     Parameters
     ----------
     stem, trunk : keras.Model
-        See `build_stem` and `build_trunk`.
+        See `build_mobilenet`.
     names : sequence of str
         Outputs.
 

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="needs the extra `train`")
 
-from artemis.models.architectures import build_baseline, build_stem, build_trunk, join
+from artemis.models.architectures import build_baseline, build_mobilenet, join
 
 pytestmark = pytest.mark.slow
 
@@ -42,13 +42,13 @@ def test_one_channel_is_imagenets_three_equal_ones(imagenet_weights: Path) -> No
     pictures = np.random.default_rng(1).uniform(0, 255, (2, 96, 96, 1)).astype(np.float32)
     scaled = np.repeat(pictures / 127.5 - 1, 3, axis=-1)
     expected = colour(scaled, training=False).numpy().mean(axis=(1, 2))
-    network = join(build_stem(96, imagenet_weights), build_trunk(96, imagenet=imagenet_weights))
+    network = join(*build_mobilenet(96, imagenet=imagenet_weights))
     features = network(pictures, training=False)["features"].numpy()
     assert features == pytest.approx(expected, abs=1e-3)
 
 
 def test_evidence_and_pooled_features_add_up_to_the_logits() -> None:
-    trunk = build_trunk(64, imagenet=None)
+    _, trunk = build_mobilenet(64, imagenet=None)
     outputs = trunk(
         np.random.default_rng(2).normal(size=(3, *trunk.input_shape[1:])), training=False
     )
@@ -65,14 +65,14 @@ def test_initial_weights_do_not_depend_on_other_threads_draws() -> None:
     stop = threading.Event()
 
     def draw() -> None:
-        while not stop.is_set():
+        while not stop.wait(1e-4):  # many times a network, and the rest of the time is left to it
             random.random()  # noqa: S311  # nothing secret
 
     thread = threading.Thread(target=draw)
     thread.start()
     try:
-        pairs = [(build_baseline(seed=3), build_baseline(seed=3))]
-        pairs.append(tuple(build_trunk(64, imagenet=None, seed=s) for s in (3, 3)))
+        pairs = [(build_baseline(80, seed=3), build_baseline(80, seed=3))]
+        pairs.append(tuple(build_mobilenet(64, imagenet=None, seed=3)[1] for _ in range(2)))
     finally:
         stop.set()
         thread.join()

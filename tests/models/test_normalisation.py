@@ -12,7 +12,7 @@ pytest.importorskip("tensorflow", reason="needs the extra `train`")
 import keras
 import tensorflow as tf
 
-from artemis.models.architectures import build_baseline, build_trunk
+from artemis.models.architectures import build_baseline, build_mobilenet
 from artemis.models.normalisation import BatchNormalization, normalised_in_one
 
 
@@ -67,7 +67,7 @@ def test_model_normalised_in_one_keeps_layers_weights_and_answers() -> None:
 
 
 def test_everything_that_is_trained_is_normalised_in_one() -> None:
-    for model in (build_baseline(80), build_trunk(64, imagenet=None)):
+    for model in (build_baseline(80), *build_mobilenet(64, imagenet=None, all_layers=True)):
         normalising = [
             layer
             for layer in model._flatten_layers()

@@ -10,9 +10,10 @@ from typing import Final
 
 import keras
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
-from artemis.models.architectures import join, join_mixing
+from artemis.models.architectures import build_stem, join, join_mixing
 from artemis.system.ending import check_goes_on
 from artemis.training.figures.evaluate import macro_f1
 from artemis.training.network.checkpoint import Checkpoint
@@ -59,9 +60,20 @@ def prepare(
     """
     if not recipe.draws:
         return Samples(pictures, categories, None)
-    stem = build(recipe, imagenet, start).stem if recipe.learns_of_stem else None
-    draws = make_draws(recipe, pictures, boxes, cache, stem, on_draw)
+    draws = make_draws(
+        recipe, pictures, boxes, cache, _fixed_stem(recipe, imagenet, start), on_draw
+    )
     return Samples(pictures, categories, draws)
+
+
+def _fixed_stem(
+    recipe: Recipe, imagenet: Path | str | None, start: Path | None
+) -> keras.Model | None:
+    if not recipe.learns_of_stem:
+        return None
+    if start is None:
+        return build_stem(recipe.side, imagenet)
+    return build(recipe, imagenet, start).stem  # the whole, to which its weights must fit
 
 
 def fit(
@@ -188,7 +200,8 @@ def _make_state(model: keras.Model, feed: Feed) -> None:
     """
     model.optimizer.build(model.trainable_variables)
     inputs, truth, weights = next(iter(feed.batches))
-    answers = model(inputs if isinstance(inputs, dict) else [inputs], training=False)
+    count = len(truth["logits"])
+    answers = {name: tf.zeros((count, *of.shape[1:])) for name, of in model.output.items()}
     model.compute_loss(inputs, truth, answers, weights, training=False)
     model.compute_metrics(inputs, truth, answers, weights)
     model.reset_metrics()

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from artemis.models.architectures import build_baseline, build_stem, build_trunk, join
+from artemis.models.architectures import build_baseline, build_mobilenet, join
 from artemis.training.network.feeds import Samples
 from artemis.training.network.recipes import Recipe
 from artemis.training.network.weights import Weights, set_weights
@@ -113,8 +113,14 @@ def build(recipe: Recipe, imagenet: Path | str | None, start: Path | None = None
         body = build_baseline(side, original=recipe.original, seed=recipe.seed)
         fitted = Fitted(recipe, body, None)
     else:
-        trunk = build_trunk(side, imagenet=imagenet, dropout=recipe.dropout, seed=recipe.seed)
-        fitted = Fitted(recipe, trunk, build_stem(side, imagenet, trained=recipe.all_layers))
+        stem, trunk = build_mobilenet(
+            side,
+            imagenet=imagenet,
+            all_layers=recipe.all_layers,
+            dropout=recipe.dropout,
+            seed=recipe.seed,
+        )
+        fitted = Fitted(recipe, trunk, stem)
     if start is not None:
         set_weights(fitted.parts, start)
     return fitted

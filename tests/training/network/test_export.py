@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="needs the extra `train`")
 
-from artemis.models.architectures import build_stem, build_trunk, join
+from artemis.models.architectures import build_mobilenet, join
 from artemis.models.network import open_network
 from artemis.models.runtime import softmax
 from artemis.training.network.export import export_litert
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow(seconds=15)
 
 @pytest.fixture(scope="module")
 def model() -> Any:
-    return join(build_stem(96, None), build_trunk(96, imagenet=None))
+    return join(*build_mobilenet(96, imagenet=None))
 
 
 @pytest.mark.parametrize("half", [True, False])
