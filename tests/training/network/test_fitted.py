@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import random
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 
 pytest.importorskip("tensorflow", reason="needs the extra `train`")
 
+import tensorflow as tf
+
 from artemis.models.architectures import Mixed
 from artemis.training.network.feeds import Drawn, Samples
-from artemis.training.network.fit import fit
-from artemis.training.network.fitted import build
-from artemis.training.network.recipes import RECIPES, Recipe
-from artemis.training.network.weights import save_weights
+from artemis.training.network.fit import Epoch, fit
+from artemis.training.network.fitted import Fitted, build
+from artemis.training.network.recipes import Recipe
+from artemis.training.network.weights import Weights, read_weights, save_weights
 from tests.training.small import draw_noise, eagerly, small, tiny
 
 pytestmark = pytest.mark.slow(seconds=60)
@@ -24,9 +28,70 @@ pytestmark = pytest.mark.slow(seconds=60)
 ROWS = np.arange(16)
 
 
+NOWHERE = Path("imagenet.weights.h5")
+"""No weights of ImageNet: whoever begins with others needs none."""
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """MobileNetV2 after two epochs of one step, and resumed after the first of them.
+
+    On twelve of the rows: which, hangs on the order.
+    """
+
+    samples: Samples
+    start: Path
+    whole: Fitted
+    resumed: Fitted
+    told: list[int]
+
+    def before(self) -> Weights:
+        return read_weights(self.start)
+
+
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Samples:
-    return draw_noise(tiny(all_layers=True), tmp_path_factory.mktemp("cache"))
+def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """First weights: as they are drawn, next to nothing comes out of the stem."""
+    path, noise = tmp_path_factory.mktemp("start") / "start.npz", np.random.default_rng(0)
+    drawn = build(tiny(), None).weights()
+    save_weights([w + noise.random(w.shape) if w.ndim == 1 else w for w in drawn], path)
+    return path
+
+
+def learn(folder: Path, start: Path, all_layers: bool) -> Learnt:
+    recipe = tiny(epochs=2, batch_size=12, all_layers=all_layers)
+    samples, told = draw_noise(recipe, folder, start), []
+
+    def keep_the_first(epoch: Epoch) -> None:
+        if epoch.number == 1:
+            shutil.copytree(folder / "whole", folder / "ended")
+
+    def train(name: str, on_epoch: Callable[[Epoch], None]) -> Fitted:
+        means = {"imagenet": NOWHERE, "start": start, "checkpoint": folder / name}
+        return fit(recipe, samples, ROWS, **means, on_epoch=on_epoch)
+
+    with eagerly():
+        whole = train("whole", keep_the_first)
+        random.random()  # noqa: S311  # somebody else draws from the global generators
+        tf.random.uniform((9,))
+        resumed = train("ended", lambda epoch: told.append(epoch.number))
+    return Learnt(samples, start, whole, resumed, told)
+
+
+@pytest.fixture(scope="module")
+def deep(tmp_path_factory: pytest.TempPathFactory, start: Path) -> Learnt:
+    return learn(tmp_path_factory.mktemp("deep"), start, all_layers=True)
+
+
+@pytest.fixture(scope="module")
+def shallow(tmp_path_factory: pytest.TempPathFactory, start: Path) -> Learnt:
+    return learn(tmp_path_factory.mktemp("shallow"), start, all_layers=False)
+
+
+@pytest.fixture(params=["deep", "shallow"])
+def learnt(request: pytest.FixtureRequest) -> Learnt:
+    made: Learnt = request.getfixturevalue(request.param)
+    return made
 
 
 @pytest.mark.parametrize("recipe", [tiny(all_layers=True), small(draws=2)], ids=lambda r: r.model)
@@ -48,7 +113,8 @@ def test_mixed_values_are_the_share_of_ones_own_and_the_rest_of_the_others() -> 
     assert np.asarray(Mixed()([values, others, shares])).tolist() == [[[3.25, 6.5]], [[10, 20]]]
 
 
-def test_a_network_that_mixes_is_told_what_its_truth_is_mixed_of(whole: Samples) -> None:
+def test_a_network_that_mixes_is_told_what_its_truth_is_mixed_of(tmp_path: Path) -> None:
+    whole = draw_noise(tiny(all_layers=True), tmp_path)
     assert whole.draws is not None
     said = np.random.default_rng(0).random((24, whole.draws.count, 12)).astype(np.float16)
     taught = replace(whole, teaching=said)
@@ -66,72 +132,74 @@ def test_a_network_that_mixes_is_told_what_its_truth_is_mixed_of(whole: Samples)
     assert np.array_equal(truth["attention"], unmixed["attention"])
 
 
-@pytest.mark.parametrize("all_layers", [True, False])
-def test_the_stem_learns_where_all_layers_do_and_only_there(
-    whole: Samples, tmp_path: Path, all_layers: bool
-) -> None:
-    recipe = tiny(all_layers=all_layers)
-    samples = whole if all_layers else draw_noise(recipe, tmp_path)
-    start = tmp_path / "start.npz"
-    save_weights(build(recipe, None).weights(), start)
-    with eagerly():
-        fitted = fit(recipe, samples, ROWS, imagenet=None, start=start)
-    before, after = build(recipe, None, start).parts, fitted.parts
+def test_the_stem_learns_where_all_layers_do_and_only_there(learnt: Learnt) -> None:
+    stem, trunk = learnt.whole.parts
+    names = [variable.path for variable in stem.weights]
+    before, all_layers = learnt.before(), learnt.whole.recipe.all_layers
     changed = [
-        any(not np.array_equal(a, b) for a, b in zip(x.get_weights(), y.get_weights(), strict=True))
-        for x, y in zip(before, after, strict=True)
+        not np.array_equal(one, other)
+        for one, other in zip(before, learnt.whole.weights(), strict=True)
     ]
-    assert changed == [all_layers, True]
-    assert gathered(before[0], after[0]) == all_layers
+    of_stem = changed[: len(names)]
+    assert any(changed[len(names) :])
+    assert len(changed) - len(names) == len(trunk.weights)
+    for kind in ("kernel", "gamma", "moving_mean", "moving_variance"):  # learnt, and gathered
+        found = [was for was, name in zip(of_stem, names, strict=True) if name.endswith(kind)]
+        assert found
+        assert any(found) == all_layers
+
+
+def test_what_is_kept_of_pictures_is_answered_as_the_pictures_are(learnt: Learnt) -> None:
+    fitted, pictures = learnt.whole, learnt.samples.pictures[:4]
     kept = fitted.weights()
-    expected = fitted.serving()(whole.pictures[:4, ..., None].astype(np.float32))["logits"]
-    assert fitted.predict(samples, ROWS[:4])["logits"] == pytest.approx(
-        np.asarray(expected), abs=0.05 if not all_layers else 1e-4
-    )
+    expected = np.asarray(fitted.serving()(pictures[..., None].astype(np.float32))["logits"])
+    half = 1e-4 if fitted.recipe.all_layers else 0.05  # precision that stem outputs are kept in
+    received = fitted.predict(learnt.samples, ROWS[:4])["logits"]
+    assert received == pytest.approx(expected, abs=half)
     for one, other in zip(kept, fitted.weights(), strict=True):  # answering teaches nothing
         assert np.array_equal(one, other)
 
 
-def gathered(before: keras.Model, after: keras.Model) -> bool:
-    """Whether any moving average of a stem's batches is another than it was."""
-    pairs = zip(before.non_trainable_variables, after.non_trainable_variables, strict=True)
-    return any(
-        not np.array_equal(one.numpy(), other.numpy())
-        for one, other in pairs
-        if "moving" in one.path
+def test_resumed_training_is_the_one_that_was_never_ended(learnt: Learnt) -> None:
+    """Order, mixup and dropout; up to the order of floating-point sums."""
+    expected, received = (
+        of.predict(learnt.samples, ROWS)["logits"] for of in (learnt.whole, learnt.resumed)
     )
+    assert learnt.told == [2]
+    assert received == pytest.approx(expected, abs=1e-2)
+    assert drawn_by_dropout(learnt.resumed) == drawn_by_dropout(learnt.whole)
 
 
-def test_a_later_training_begins_with_the_stem_of_the_earlier_one(tmp_path: Path) -> None:
+def drawn_by_dropout(fitted: Fitted) -> list[list[int]]:
+    """Seed and number of draws of each layer that drops."""
+    return [
+        layer.seed_generator.state.numpy().tolist()
+        for layer in fitted.trained.layers
+        if "Dropout" in layer.__class__.__name__
+    ]
+
+
+def test_a_later_training_begins_with_the_stem_of_the_earlier_one(shallow: Learnt) -> None:
     """Whose stem another recipe may have trained: what it makes of the pictures is learnt from."""
-    start, recipe, random = tmp_path / "start.npz", tiny(), np.random.default_rng(0)
-    first = build(tiny(all_layers=True), None).weights()
-    # As they are drawn first, what comes out of the stem is nearly 0, whichever stem it is.
-    save_weights([w + random.random(w.shape) if w.ndim == 1 else w for w in first], start)
-    samples = draw_noise(recipe, tmp_path, start)
+    samples, stem = shallow.samples, shallow.whole.stem
     assert samples.draws is not None
-    stem = build(recipe, None, start).stem
     assert stem is not None
     made = np.asarray(stem(samples.pictures[:2, ..., None].astype(np.float32))["stem"])
     assert made.std() > 0.1
     np.testing.assert_allclose(samples.draws.features[:2, 0], made, rtol=0.02, atol=1e-3)
 
 
-def test_a_later_training_needs_no_weights_of_imagenet(tmp_path: Path) -> None:
-    start, nowhere = tmp_path / "start.npz", tmp_path / "imagenet.weights.h5"
-    first = build(tiny(), None)
-    save_weights(first.weights(), start)
-    again = build(tiny(), nowhere, start)
-    for one, other in zip(first.weights(), again.weights(), strict=True):
-        np.testing.assert_allclose(other, one, rtol=1e-3, atol=1e-3)
+def test_a_later_training_needs_no_weights_of_imagenet(start: Path) -> None:
+    again = build(tiny(), NOWHERE, start)
+    for one, other in zip(read_weights(start), again.weights(), strict=True):
+        assert np.array_equal(one, other)
     with pytest.raises(FileNotFoundError):
-        build(tiny(), nowhere)
+        build(tiny(), NOWHERE)
 
 
-@pytest.mark.parametrize("name", ["mobilenet_v2_taught", "mobilenet_v2"])
-def test_weights_are_the_same_of_every_recipe_of_a_model(name: str) -> None:
+def test_weights_are_the_same_of_every_recipe_of_a_model(learnt: Learnt) -> None:
     """So that a retraining, whose recipe keeps the stem, begins with what another one made."""
-    shapes = [w.shape for w in build(replace(RECIPES[name], side=64), None).weights()]
+    shapes = [w.shape for w in learnt.whole.weights()]
     assert shapes[0] == (3, 3, 1, 32)
     assert len(shapes) == 281
-    keras.backend.clear_session()
+    assert shapes == [w.shape for w in learnt.before()]
