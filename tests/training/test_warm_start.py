@@ -35,7 +35,7 @@ def test_training_goes_on_from_the_stem_it_is_given_without_weights_of_imagenet(
     save_weights(first, start)
     with eagerly():
         folder = train_model(
-            tiny(batch_size=12),
+            tiny(batch_size=36),
             few,
             split_of(few, 4, 3),
             tmp_path / "models",

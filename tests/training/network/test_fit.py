@@ -18,13 +18,12 @@ import tensorflow as tf
 from artemis.errors import DivergedError, ModelError
 from artemis.training.figures.evaluate import macro_f1
 from artemis.training.labelled.dataset import TrainingSet
-from artemis.training.network.feeds import Samples
 from artemis.training.network.finite import Finite
 from artemis.training.network.fit import Epoch, Pacer, fit, schedule_of
 from artemis.training.network.fitted import Fitted
 from artemis.training.network.memory import keep_freed_memory
 from artemis.training.network.weights import save_weights
-from tests.training.small import draw_boxed, draw_noise, eagerly, samples_of, small, tiny
+from tests.training.small import draw_boxed, eagerly, samples_of, small, tiny
 
 pytestmark = pytest.mark.slow(seconds=140)
 keep_freed_memory()  # as every training does
@@ -68,17 +67,16 @@ def test_a_step_is_traced_once(shapes: TrainingSet, monkeypatch: pytest.MonkeyPa
         return train_step(model, data)
 
     monkeypatch.setattr(keras.Model, "train_step", noted)
-    fit(small(epochs=2, augmentation=None, batch_size=48), samples_of(shapes), np.arange(96))
+    fit(small(epochs=2, augmentation=None, batch_size=4), samples_of(shapes), np.arange(8))
     assert len(traced) == 1
 
 
 def test_same_seed_trains_the_same_network(shapes: TrainingSet) -> None:
-    rows = np.arange(24)
+    # The one step is taken at the full rate, on two thirds of the rows: which, hangs on the order.
+    recipe, rows = small(epochs=1, batch_size=16, warmup_epochs=0), np.arange(24)
     with eagerly():
         first, second = (
-            fit(small(epochs=1, batch_size=12), samples_of(shapes), rows).predict(
-                samples_of(shapes), rows
-            )
+            fit(recipe, samples_of(shapes), rows).predict(samples_of(shapes), rows)
             for _ in range(2)
         )
     assert first["logits"] == pytest.approx(second["logits"], abs=1e-2)
@@ -87,53 +85,45 @@ def test_same_seed_trains_the_same_network(shapes: TrainingSet) -> None:
 def test_training_that_was_ended_goes_on_from_its_last_epoch(
     shapes: TrainingSet, tmp_path: Path
 ) -> None:
-    recipe = small(epochs=4, augmentation=None, batch_size=48)
-    rows, seen = np.arange(96), []
+    recipe, seen = small(epochs=3, augmentation=None, batch_size=4), []
 
-    def stop_after_three(epoch: Epoch) -> None:
+    def stop_after_two(epoch: Epoch) -> None:
         seen.append(epoch.number)
-        if epoch.number == 3:
+        if seen == [1, 2]:
             raise KeyboardInterrupt
 
-    with eagerly():
-        with pytest.raises(KeyboardInterrupt):
-            fit(
-                recipe,
-                samples_of(shapes),
-                rows,
-                checkpoint=tmp_path / "c",
-                on_epoch=stop_after_three,
-            )
+    def train() -> None:
         fit(
             recipe,
             samples_of(shapes),
-            rows,
+            np.arange(4),
             checkpoint=tmp_path / "c",
-            on_epoch=lambda epoch: seen.append(epoch.number),
+            on_epoch=stop_after_two,
         )
-    assert seen == [1, 2, 3, 4]
+
+    with eagerly():
+        with pytest.raises(KeyboardInterrupt):
+            train()
+        train()
+    assert seen == [1, 2, 3]
 
 
-@pytest.mark.parametrize("model", ["baseline", "mobilenet_v2", "mobilenet_v2_all_layers"])
 def test_resumed_training_is_the_one_that_was_never_ended(
-    shapes: TrainingSet, boxed: Samples, tmp_path: Path, model: str
+    shapes: TrainingSet, tmp_path: Path
 ) -> None:
-    """Order, random changes, mixup and dropout; up to the order of floating-point sums."""
-    deep = tiny(epochs=2, batch_size=12, all_layers=True)
-    samples, recipe = {
-        "baseline": (samples_of(shapes), small(epochs=2, batch_size=8)),
-        "mobilenet_v2": (boxed, tiny(epochs=2, batch_size=12)),
-        "mobilenet_v2_all_layers": (draw_noise(deep, tmp_path), deep),
-    }[model]
-    rows = np.arange(24)
+    """Order and random changes; up to the order of floating-point sums.
+
+    Of MobileNetV2 see `test_fitted`.
+    """
+    # A step an epoch, on two thirds of the rows: which, hangs on the order.
+    samples, recipe, rows = samples_of(shapes), small(epochs=2, batch_size=16), np.arange(24)
 
     def keep_the_first(epoch: Epoch) -> None:
         if epoch.number == 1:
             shutil.copytree(tmp_path / "whole", tmp_path / "ended")
 
     def train(checkpoint: str, on_epoch: Callable[[Epoch], None]) -> Fitted:
-        folder = tmp_path / checkpoint
-        return fit(recipe, samples, rows, imagenet=None, checkpoint=folder, on_epoch=on_epoch)
+        return fit(recipe, samples, rows, checkpoint=tmp_path / checkpoint, on_epoch=on_epoch)
 
     told: list[Epoch] = []
     with eagerly():
@@ -144,25 +134,16 @@ def test_resumed_training_is_the_one_that_was_never_ended(
         expected, received = (of.predict(samples, rows)["logits"] for of in (whole, resumed))
     assert [epoch.number for epoch in told] == [2]
     assert received == pytest.approx(expected, abs=1e-2)
-    assert drawn_by_dropout(resumed) == drawn_by_dropout(whole)
-
-
-def drawn_by_dropout(fitted: Fitted) -> list[list[int]]:
-    """Seed and number of draws of each layer that drops."""
-    return [
-        layer.seed_generator.state.numpy().tolist()
-        for layer in fitted.trained.layers
-        if "Dropout" in layer.__class__.__name__
-    ]
 
 
 def test_held_out_macro_f1_is_told_after_each_epoch(shapes: TrainingSet) -> None:
-    recipe = small(epochs=2, augmentation=None, learning_rate=1e-2)
+    recipe = small(epochs=3, augmentation=None, learning_rate=0.05, batch_size=4)
     samples, told = samples_of(shapes), []
-    rows, watched = np.arange(96), np.arange(192, 240)
+    rows, watched = np.arange(3, 51, 12), np.arange(195, 240, 12)  # of one category, soon learnt
     with eagerly():
         fitted = fit(recipe, samples, rows, watched=watched, on_epoch=told.append)
         predicted = fitted.predict(samples, watched)["logits"].argmax(axis=1)
+    assert [epoch.macro_f1 for epoch in told[:2]] == [0.0, 1.0]
     assert told[-1].macro_f1 == pytest.approx(macro_f1(predicted, samples.categories[watched]))
 
 
@@ -180,13 +161,13 @@ def test_weights_of_another_architecture_are_refused(shapes: TrainingSet, tmp_pa
 def test_training_that_diverges_is_stopped_and_not_kept(
     shapes: TrainingSet, tmp_path: Path
 ) -> None:
-    recipe = small(epochs=3, augmentation=None, batch_size=48, learning_rate=1e30, warmup_epochs=0)
+    recipe = small(epochs=3, augmentation=None, batch_size=12, learning_rate=1e30, warmup_epochs=0)
     told: list[Epoch] = []
     with eagerly(), pytest.raises(DivergedError) as raised:
         fit(
             recipe,
             samples_of(shapes),
-            np.arange(96),
+            np.arange(24),
             watched=np.arange(192, 240),
             checkpoint=tmp_path / "c",
             on_epoch=told.append,
@@ -204,13 +185,13 @@ def test_training_that_diverges_is_stopped_and_not_kept(
 
 
 def test_last_step_that_diverges_is_found_though_its_loss_was_finite(shapes: TrainingSet) -> None:
-    recipe = small(epochs=1, augmentation=None, batch_size=96, learning_rate=1e38, warmup_epochs=0)
+    recipe = small(epochs=1, augmentation=None, batch_size=12, learning_rate=1e38, warmup_epochs=0)
     told: list[Epoch] = []
     with eagerly(), pytest.raises(DivergedError, match=r"no finite answer to 9 of 9 held-out sli"):
         fit(
             recipe,
             samples_of(shapes),
-            np.arange(96),
+            np.arange(12),
             watched=np.arange(192, 201),
             on_epoch=told.append,
         )
