@@ -11,7 +11,7 @@ pytest.importorskip("tensorflow", reason="needs the extra `train`")
 
 from artemis.models.architectures import build_baseline, build_mobilenet, join
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(seconds=10)
 
 
 def test_original_baseline_has_the_parameters_of_2022() -> None:

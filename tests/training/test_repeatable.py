@@ -16,7 +16,7 @@ from tests.conftest import ROOT
 from tests.training.labelled_pictures import write_labelled
 from tests.training.repeatable import told
 
-pytestmark = pytest.mark.slow(seconds=50)
+pytestmark = pytest.mark.slow(seconds=35)
 
 HALF_A_POINT = 0.005
 

@@ -20,12 +20,12 @@ from artemis.training.network.weights import read_weights
 from artemis.training.train import Means, train_model
 from tests.training.small import SIDE, small, split_of
 
-pytestmark = pytest.mark.slow(seconds=25)
+pytestmark = pytest.mark.slow(seconds=20)
 keep_freed_memory()  # as every training does
 
 
 def test_trained_model_is_a_folder_that_serves(shapes: TrainingSet, tmp_path: Path) -> None:
-    recipe = small(epochs=4, augmentation=None, learning_rate=1e-2, batch_size=8)
+    recipe = small(epochs=3, augmentation=None, learning_rate=1e-2, batch_size=8)
     seen: list[tuple[str, int]] = []
     means = Means(
         None,
@@ -34,7 +34,7 @@ def test_trained_model_is_a_folder_that_serves(shapes: TrainingSet, tmp_path: Pa
         on_epoch=lambda stage, epoch: seen.append((stage, epoch.number)),
     )
     folder = train_model(recipe, shapes, split_of(shapes, 4, 3), tmp_path / "models", means)
-    assert seen == [(s, k) for s in ("calibrating", "training") for k in range(1, 5)]
+    assert seen == [(s, k) for s in ("calibrating", "training") for k in range(1, 4)]
     model = ClassificationModel(folder)
     test = (shapes.table["fold"] == 4).to_numpy()
     output = model.predict(shapes.pictures[SIDE][test])

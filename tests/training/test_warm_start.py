@@ -17,7 +17,7 @@ from artemis.training.network.weights import read_weights, save_weights
 from artemis.training.train import Means, train_model
 from tests.training.small import draw_shapes, eagerly, split_of, tiny
 
-pytestmark = pytest.mark.slow(seconds=45)
+pytestmark = pytest.mark.slow(seconds=20)
 keep_freed_memory()  # as every training does
 
 

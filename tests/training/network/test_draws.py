@@ -21,7 +21,7 @@ from artemis.training.network.draws import Draws, draw_areas, make_draws
 from artemis.training.network.feeds import Samples
 from tests.training.small import tiny
 
-pytestmark = pytest.mark.slow(seconds=35)
+pytestmark = pytest.mark.slow(seconds=15)
 
 TWICE = tiny(epochs=2, all_layers=True)
 """Two draws, for two epochs; of the pictures, since a stem takes a second to export each time."""

@@ -25,7 +25,7 @@ from artemis.training.network.memory import keep_freed_memory
 from artemis.training.network.weights import save_weights
 from tests.training.small import draw_boxed, eagerly, samples_of, small, tiny
 
-pytestmark = pytest.mark.slow(seconds=140)
+pytestmark = pytest.mark.slow(seconds=50)
 keep_freed_memory()  # as every training does
 
 

@@ -23,7 +23,7 @@ from artemis.training.network.recipes import Recipe
 from artemis.training.network.weights import Weights, read_weights, save_weights
 from tests.training.small import draw_noise, eagerly, small, tiny
 
-pytestmark = pytest.mark.slow(seconds=60)
+pytestmark = pytest.mark.slow(seconds=40)
 
 ROWS = np.arange(16)
 

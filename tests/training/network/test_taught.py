@@ -25,7 +25,7 @@ from artemis.training.network.taught import train_network
 from artemis.training.network.weights import read_weights, save_weights
 from tests.training.small import draw_noise, eagerly, small, tiny
 
-pytestmark = pytest.mark.slow(seconds=90)
+pytestmark = pytest.mark.slow(seconds=30)
 
 ROWS = np.arange(16)
 
