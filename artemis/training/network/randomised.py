@@ -25,7 +25,7 @@ CHECKED: Final = 300
 """Slices at most that the check is made on."""
 
 _BATCH: Final = 50
-_BODY: Final = "blocks"  # the layers of MobileNetV2 below the heads, see `build_trunk`
+_BODY: Final = "blocks"  # the layers of MobileNetV2 below the heads, see `build_mobilenet`
 
 
 def check_randomisation(

@@ -15,6 +15,7 @@ pytest.importorskip("tensorflow", reason="needs the extra `train`")
 
 import tensorflow as tf
 
+from artemis.errors import ModelError
 from artemis.models.architectures import Mixed
 from artemis.training.network.feeds import Drawn, Samples
 from artemis.training.network.fit import Epoch, fit
@@ -193,7 +194,7 @@ def test_a_later_training_needs_no_weights_of_imagenet(start: Path) -> None:
     again = build(tiny(), NOWHERE, start)
     for one, other in zip(read_weights(start), again.weights(), strict=True):
         assert np.array_equal(one, other)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(ModelError, match=r"imagenet\.weights\.h5\. Received"):
         build(tiny(), NOWHERE)
 
 

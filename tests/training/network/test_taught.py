@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="needs the extra `train`")
 
-from artemis.errors import RunEndedError
+from artemis.errors import ModelError, RunEndedError
 from artemis.models.runtime import softmax
 from artemis.progress import Progress, listening
 from artemis.system.ending import watching
@@ -192,7 +192,7 @@ def test_first_weights_that_are_missing_are_missed_by_the_first_teacher(tmp_path
     recipe = tiny(all_layers=True, teachers=1, taught=0.7)
     whole = draw_noise(recipe, tmp_path)
     told: list[str] = []
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(ModelError, match=r"nowhere\.weights\.h5\. Received"):
         train_network(
             recipe, whole, ROWS, "fold 1", imagenet=Path("nowhere.weights.h5"), reporter=told.append
         )
