@@ -111,9 +111,9 @@ def test_training_that_was_ended_goes_on_from_its_last_epoch(
 def test_resumed_training_is_the_one_that_was_never_ended(
     shapes: TrainingSet, tmp_path: Path
 ) -> None:
-    """Order and random changes; up to the order of floating-point sums.
+    """Order and optimiser; up to the order of floating-point sums.
 
-    Of MobileNetV2 see `test_fitted`.
+    Random changes are compared value by value in `test_feeds`, MobileNetV2 in `test_fitted`.
     """
     # A step an epoch, on two thirds of the rows: which, hangs on the order.
     samples, recipe, rows = samples_of(shapes), small(epochs=2, batch_size=16), np.arange(24)
