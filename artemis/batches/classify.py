@@ -46,6 +46,7 @@ from artemis.runs import IDENTITY_KEY, Counts, ModelRecord, RunPaths, RunRecord
 from artemis.settings import ReviewSettings
 from artemis.system.ending import check_goes_on
 from artemis.system.files import atomic_path
+from artemis.system.numpy_files import read_array, read_arrays
 
 _NO_TUMOR_INDICES: Final = [c.index for c in CATEGORIES if c.tumor == NO_TUMOR]
 
@@ -154,9 +155,7 @@ def predict_chunk(run: RunPaths, record: RunRecord, chunk: int, model: str, fold
     """
     loaded = load_model(folder, record.settings.threads, record.settings.runtime)
     scratch = ChunkPaths.of(run, chunk)
-    pictures = np.load(
-        scratch.pictures(loaded.manifest.input.side), mmap_mode="r", allow_pickle=False
-    )
+    pictures = read_array(scratch.pictures(loaded.manifest.input.side), mapped=True)
     output = loaded.predict(pictures)
     arrays: dict[str, Any] = {
         "probabilities": loaded.probabilities(output.logits),
@@ -228,7 +227,7 @@ def _views(
     side = max((model.side for model in record.models), default=0)
     if not wanted or side <= record.settings.thumbnail_side:
         return {}
-    pictures = np.load(scratch.pictures(side), mmap_mode="r", allow_pickle=False)
+    pictures = read_array(scratch.pictures(side), mapped=True)
     return {place: np.array(pictures[place]) for place in wanted}
 
 
@@ -237,8 +236,7 @@ def _evidence(scratch: ChunkPaths, record: RunRecord) -> Sequence[NDArray[np.flo
     model = next((model.name for model in record.models if model.evidence_maps), None)
     if model is None:
         return []
-    with np.load(scratch.outputs(model), allow_pickle=False) as arrays:
-        return [*arrays["evidence"]]
+    return [*read_arrays(scratch.outputs(model))["evidence"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,15 +251,14 @@ class _Outputs:
 
 
 def _read_outputs(scratch: ChunkPaths, model: ModelRecord) -> _Outputs:
-    with np.load(scratch.outputs(model.name), allow_pickle=False) as arrays:
-        probabilities, scores = arrays["probabilities"], arrays["ood_score"]
-        seen = arrays["trained_on"], arrays["out_of_fold"]
+    arrays = read_arrays(scratch.outputs(model.name))
+    probabilities, scores = arrays["probabilities"], arrays["ood_score"]
     sets = prediction_sets(probabilities, model.set_thresholds)
     answers = [
         _answer(p, float(score), model.ood_threshold, len(chosen))
         for p, score, chosen in zip(probabilities, scores, sets, strict=True)
     ]
-    return _Outputs(probabilities, answers, sets, *seen)
+    return _Outputs(probabilities, answers, sets, arrays["trained_on"], arrays["out_of_fold"])
 
 
 def _judged(

@@ -35,6 +35,7 @@ from numpy.typing import NDArray
 from artemis.errors import ModelError
 from artemis.labels import CATEGORIES
 from artemis.system.files import atomic_path
+from artemis.system.numpy_files import read_arrays
 
 METHOD: Final = "mahalanobis-picture-1"
 """Features and picture together."""
@@ -253,18 +254,18 @@ def load_reference(path: Path, method: str = METHOD) -> FeatureReference:
             "Use the version of Artemis that trained the model, or train it again."
         )
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return FeatureReference(
-                mean=arrays["mean"].astype(np.float32),
-                whitening=arrays["whitening"].astype(np.float32),
-                centres=arrays["centres"].astype(np.float32),
-                components=arrays["components"].astype(np.float32),
-                residual_scale=float(arrays["residual_scale"]),
-                picture=PictureReference(
-                    arrays["picture_mean"].astype(np.float32),
-                    arrays["picture_whitening"].astype(np.float32),
-                ),
-            )
+        arrays = read_arrays(path)
+        return FeatureReference(
+            mean=arrays["mean"].astype(np.float32),
+            whitening=arrays["whitening"].astype(np.float32),
+            centres=arrays["centres"].astype(np.float32),
+            components=arrays["components"].astype(np.float32),
+            residual_scale=float(arrays["residual_scale"]),
+            picture=PictureReference(
+                arrays["picture_mean"].astype(np.float32),
+                arrays["picture_whitening"].astype(np.float32),
+            ),
+        )
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise ModelError(
             f"{path}: expected the feature reference of a model. Received: {error}. "

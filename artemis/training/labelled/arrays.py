@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from artemis.system.files import atomic_path
+from artemis.system.numpy_files import read_array
 
 
 class ArrayStore:
@@ -70,7 +71,7 @@ class ArrayStore:
             wanted.setdefault(path, []).append((row, where))
         for path, places in wanted.items():
             # One part after the other, read and let go: mapped pages would count twice.
-            values = np.load(path, allow_pickle=False)
+            values = read_array(path)
             rows, where_in_part = np.array(places).T
             gathered[rows] = values[where_in_part]
         return gathered
@@ -78,9 +79,9 @@ class ArrayStore:
     def _open(self, named: Path) -> None:
         path = named.with_name(named.name.replace(".keys.npy", ".npy"))
         try:
-            keys = np.load(named, allow_pickle=False)
+            keys = read_array(named)
             # Mapped only to see that the part is whole and of the right kind.
-            values = np.load(path, mmap_mode="r", allow_pickle=False)
+            values = read_array(path, mapped=True)
         except (OSError, ValueError):
             return
         if values.dtype == self._dtype and values.shape == (len(keys), *self._shape):

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from artemis.system.files import atomic_path
+from artemis.system.numpy_files import read_arrays
 
 _NAME: Final = re.compile(r"epoch-([0-9]+)\.npz")
 
@@ -41,9 +42,9 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships
         if not kept:
             return 0
         done = max(kept)
-        with np.load(kept[done], allow_pickle=False) as arrays:
-            for variable, name in zip(_state(model), sorted(arrays.files), strict=True):
-                variable.assign(arrays[name])
+        arrays = read_arrays(kept[done])
+        for variable, name in zip(_state(model), sorted(arrays), strict=True):
+            variable.assign(arrays[name])
         return done
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:

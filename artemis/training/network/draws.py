@@ -29,6 +29,7 @@ from artemis.models.architectures import MAP_STRIDE, STEM_END
 from artemis.models.network import open_network
 from artemis.system.ending import check_goes_on
 from artemis.system.locks import exclusive
+from artemis.system.numpy_files import read_array
 from artemis.training.network.augment import augment_with_boxes, seed_of
 from artemis.training.network.export import export_litert
 from artemis.training.network.recipes import Recipe
@@ -102,8 +103,8 @@ def make_draws(
             check_goes_on()
             time.sleep(_LOOK_AGAIN)
     return Draws(
-        np.load(folder / "features.npy", mmap_mode="r", allow_pickle=False)[:, : count + 1],
-        np.load(folder / "areas.npy", allow_pickle=False)[:, : count + 1],
+        read_array(folder / "features.npy", mapped=True)[:, : count + 1],
+        read_array(folder / "areas.npy")[:, : count + 1],
     )
 
 

@@ -15,6 +15,7 @@ from artemis.models.runtime import softmax
 from artemis.progress import report_progress
 from artemis.system.ending import check_goes_on
 from artemis.system.files import atomic_path
+from artemis.system.numpy_files import read_array
 from artemis.training.network.feeds import Samples
 from artemis.training.network.fit import Epoch, fit
 from artemis.training.network.fitted import Fitted
@@ -101,8 +102,7 @@ def _answers_of(
     """
     kept = None if folder is None else folder / _ANSWERS
     if kept is not None and kept.is_file():
-        answers: NDArray[np.float16] = np.load(kept, allow_pickle=False)
-        return answers
+        return read_array(kept)
     if samples.draws is None:
         raise ValueError("Teachers: expected samples with draws. Received none.")
     teacher = fit(

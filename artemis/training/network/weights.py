@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from artemis.errors import ModelError
 from artemis.system.files import atomic_path
+from artemis.system.numpy_files import read_arrays
 
 Weights = Sequence[NDArray[np.float32]]
 """Of one network, in Keras's order."""
@@ -25,8 +26,8 @@ def save_weights(weights: Weights, path: Path) -> None:
 
 def read_weights(path: Path) -> list[NDArray[np.float32]]:
     """Return the weights that `save_weights` wrote; nothing is unpickled."""
-    with np.load(path, allow_pickle=False) as arrays:
-        return [arrays[name].astype(np.float32) for name in sorted(arrays.files)]
+    arrays = read_arrays(path)
+    return [arrays[name].astype(np.float32) for name in sorted(arrays)]
 
 
 def set_weights(models: Sequence[keras.Model], path: Path) -> None:
