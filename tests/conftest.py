@@ -11,6 +11,7 @@ import pytest
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # a core each: more threads would wait for each other
     os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # of NumPy and SciPy, whose threads spin as they wait
 # As every training does, see `artemis.training.jobs.require_tensorflow`; it is read at the import.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from artemis.labels import PLANES, TUMORS
 from artemis.models.manifest import ControlPatch, Interval, Probe, Shortcuts
+from artemis.system.cores import one_blas_thread
 from artemis.training.figures.bootstrap import grouped_mean
 from artemis.training.figures.control_patch import control_boxes
 from artemis.training.figures.evaluate import resampled_groups
@@ -194,5 +195,6 @@ def _probe(found: pd.DataFrame, features: NDArray[np.float32]) -> NDArray[np.obj
             StandardScaler(), LogisticRegression(C=0.01, max_iter=500, class_weight="balanced")
         )
         folds = StratifiedGroupKFold(_PROBE_FOLDS, shuffle=True, random_state=0)
-        read[of] = cross_val_predict(probe, features[of], sources, groups=groups, cv=folds)
+        with one_blas_thread():
+            read[of] = cross_val_predict(probe, features[of], sources, groups=groups, cv=folds)
     return read

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_limits
 
 from artemis.datasets.disagreement import adjusted, given_predictions, out_of_fold
 from artemis.errors import MissingExtraError, TrainingDataError
@@ -40,6 +41,17 @@ def test_no_picture_is_predicted_by_a_classifier_that_saw_its_group() -> None:
     probabilities = out_of_fold(features, labels, groups)
     assert probabilities is not None
     assert (probabilities.argmax(axis=1) == labels).mean() < 0.75
+
+
+def test_predictions_do_not_hang_on_how_many_cores_there_are() -> None:
+    random = np.random.default_rng(3)
+    labels, groups = np.arange(1200) % 4, np.arange(1200)
+    features = (random.normal(size=(1200, 600)) + np.eye(4, 600)[labels]).astype(np.float32)
+    answers = []
+    for threads in (1, 2):
+        with threadpool_limits(threads, user_api="blas"):
+            answers.append(out_of_fold(features, labels, groups))
+    np.testing.assert_array_equal(*answers)
 
 
 @pytest.mark.parametrize(
