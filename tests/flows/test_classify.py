@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -230,10 +231,12 @@ def test_quiet_terminal_talk_is_a_summary_and_nothing_of_prefect(sample_run) -> 
     assert "prefect" not in answer.stderr.lower().replace("prefect      22 of 22", "")
 
 
-def test_embedded_server_records_every_task_run(samples: Path, tmp_path: Path) -> None:
+def test_embedded_server_records_every_task_run(
+    new_home: Callable[[], Path], samples: Path, tmp_path: Path
+) -> None:
     environment = {
         "PREFECT_API_URL": "",
-        "PREFECT_HOME": str(tmp_path / "home"),
+        "PREFECT_HOME": str(new_home()),
         "ARTEMIS_CHUNK_SLICES": "1",
     }
     answer = classify(samples, tmp_path / "workspace", "--json", **environment)
@@ -305,11 +308,14 @@ def test_a_batch_removes_the_scratch_of_one_that_was_killed(
 def test_what_artemis_writes_is_not_part_of_the_batch(
     api: PrefectApi, samples: Path, tmp_path: Path
 ) -> None:
+    from flows.classify import classify_batch
+
     shutil.copy(samples / "coronal_no_lesion.png", tmp_path)
-    for _ in range(2):
-        answer = classify(tmp_path, tmp_path, "--json", "--strict", "--models", "baseline")
-        assert answer.returncode == 0, answer.stderr
-        assert json.loads(answer.stdout)["counts"]["slices"] == 1
+    first = classify_batch(str(tmp_path), str(tmp_path), ["baseline"])
+    assert first.counts.slices == 1
+    answer = classify(tmp_path, tmp_path, "--json", "--strict", "--models", "baseline")
+    assert answer.returncode == 0, answer.stderr
+    assert json.loads(answer.stdout)["counts"]["slices"] == 1
 
 
 def test_nothing_usable_exits_with_four(api: PrefectApi, tmp_path: Path) -> None:
