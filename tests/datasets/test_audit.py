@@ -226,7 +226,7 @@ def test_findings_are_ordered_by_kind_then_score_then_path() -> None:
 
 
 @pytest.mark.shared
-@pytest.mark.slow(seconds=80)
+@pytest.mark.slow(seconds=60)
 def test_the_known_faults_of_the_public_images_are_found(
     brain_mri: Path, tmp_path: Path, model: ClassificationModel
 ) -> None:

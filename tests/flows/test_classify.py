@@ -20,7 +20,7 @@ from artemis.runs import read_record
 from flows.server import PrefectApi
 from tests.batches.test_scratch import killed_run
 
-pytestmark = pytest.mark.slow(seconds=120)
+pytestmark = pytest.mark.slow(seconds=110)
 
 ROOT = Path(__file__).parents[2]
 MODELS = ["mobilenet_v2", "baseline"]
