@@ -92,7 +92,8 @@ THUMBNAILS: Final[Mapping[str, str]] = {
     "slice_id": "as in `slices`; copies share one, and may be shown otherwise, by another window",
     "path": _PATH,
     "frame": _FRAME,
-    "jpeg": "the whole slice, small, as JPEG",
+    "jpeg": "the whole slice, small, as JPEG; empty, like all that follows, where its file says "
+    "that text is burnt into it",
     "overlay": "the same with the evidence of the first model that maps it",
     "view_jpeg": "what the models see of it, larger, of slices to be looked at first",
     "view_evidence": "the evidence alone, as PNG, to be laid over that",

@@ -91,7 +91,7 @@ THUMBNAILS_SCHEMA: Final = pa.schema(
         pa.field("slice_id", pa.string(), nullable=False),
         pa.field("path", pa.string(), nullable=False),
         pa.field("frame", pa.int32(), nullable=False),
-        pa.field("jpeg", pa.binary(), nullable=False),
+        pa.field("jpeg", pa.binary()),  # null where it is withheld
         pa.field("overlay", pa.binary()),
         pa.field("view_jpeg", pa.binary()),
         pa.field("view_evidence", pa.binary()),

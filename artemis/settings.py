@@ -41,7 +41,7 @@ class _Group(BaseModel):
 
 
 class IngestSettings(_Group):
-    """Limits of reading and of the quality checks."""
+    """Limits of reading and of the quality checks, and what of it may be shown."""
 
     min_side: int = Field(48, ge=1, description="Smallest width and height in pixels.")
     max_side: int = Field(
@@ -90,6 +90,11 @@ class IngestSettings(_Group):
         ge=0,
         le=256,
         description="Distinct values below which a slice is a mask, not a picture.",
+    )
+    show_burnt_in: bool = Field(
+        False,
+        description="Show pictures of DICOM files that say that text is burnt into them (Burned In "
+        "Annotation YES), which may name the patient; such slices are classified either way.",
     )
 
 

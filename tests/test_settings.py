@@ -103,7 +103,7 @@ def test_each_variable_sets_its_setting_and_says_what_it_means(
     assert all(one.meaning.endswith(".") for one in listed)
     others = {"litert": "auto", "UTC": "Asia/Tokyo", "0 2 * * 6": "1 3 * * 0", "data": "other"}
     for one in listed:
-        number = {int: "77", float: "0.125"}.get(type(one.default), "7")
+        number = {int: "77", float: "0.125", bool: "true"}.get(type(one.default), "7")
         monkeypatch.setenv(one.name, others.get(str(one.default), number))
     changed = variables(load_settings())
     assert [one.name for one in changed if one.value == one.default] == []

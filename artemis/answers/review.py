@@ -25,6 +25,7 @@ class ReviewReason(StrEnum):
     OUT_OF_DISTRIBUTION = "out_of_distribution"
     PLANE_MISMATCH = "plane_mismatch"
     POOR_QUALITY = "poor_quality"
+    TEXT_BURNT_IN = "text_burnt_in"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,8 @@ def review_reasons(
         Of the other models, for the same slice.
     slice_row : mapping
         The slice's row of the table `slices`: ``header_plane``, ``width``, ``height``
-        and ``contrast`` are used.
+        and ``contrast`` are used; and ``burnt_in``, whether its file says that text is burnt
+        into it, by which a model may have gone.
     settings : ReviewSettings
         Thresholds.
     """
@@ -88,6 +90,7 @@ def review_reasons(
             min(slice_row["width"], slice_row["height"]) < settings.min_side
             or slice_row["contrast"] < settings.min_contrast
         ),
+        ReviewReason.TEXT_BURNT_IN: slice_row["burnt_in"],
     }
     return [str(reason) for reason, holds in checks.items() if holds]
 

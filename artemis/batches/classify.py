@@ -114,6 +114,7 @@ def ingest_chunk(
     entries = read_plan(run.plan / part_name(chunk))
     identity = IdentityKey.load_or_create(run.workspace / IDENTITY_KEY)
     rows: list[dict[str, Any]] = []
+    classifiable: list[dict[str, Any]] = []
     thumbnails: list[dict[str, Any]] = []
     inputs: dict[int, list[NDArray[np.uint8]]] = {side: [] for side in sides}
     settings = record.settings.ingest
@@ -125,8 +126,9 @@ def ingest_chunk(
             for side in sides:
                 inputs[side].append(model_input(found.pixels, side, box))
             side_shown = record.settings.thumbnail_side
-            thumbnails.append(thumbnail_row(found.row, found.pixels, box, side_shown))
-    classifiable = [row for row in rows if row["status"] == "ok"]
+            shown = None if found.withheld else found.pixels
+            thumbnails.append(thumbnail_row(found.row, shown, box, side_shown))
+            classifiable.append(rows[-1] | {"burnt_in": found.burnt_in})
     scratch = ChunkPaths.of(run, chunk)
     for side, pictures in inputs.items():
         stacked = np.stack(pictures) if pictures else np.empty((0, side, side), dtype=np.uint8)

@@ -88,7 +88,9 @@ class Explanation:
     models : list of ModelRecord
         The models, in the same order.
     overlays : list of Overlay
-        Of the models that map their evidence.
+        Of the models that map their evidence; none where `withheld`.
+    withheld : bool
+        Whether no picture of it may be shown, see `artemis.ingest.read.IngestedSlice`.
     """
 
     run_dir: Path
@@ -97,6 +99,7 @@ class Explanation:
     answers: list[dict[str, Any]]
     models: list[ModelRecord]
     overlays: list[Overlay]
+    withheld: bool
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain values, without pictures."""
@@ -181,13 +184,15 @@ def explain_image(
     conclude_chunk(run, record, 0)
     write_record(run, record)
     by_model = {row["model"]: row for row in table_rows(run.root, "predictions")}
+    withheld = next(table_rows(run.root, "thumbnails"))["jpeg"] is None
     return Explanation(
         run_dir=run.root,
         frames=frames,
         slice_row=slice_row,
         answers=[by_model[model.name] for model in record.models],
         models=record.models,
-        overlays=_overlays(run, record, entry, rival),
+        overlays=[] if withheld else _overlays(run, record, entry, rival),
+        withheld=withheld,
     )
 
 

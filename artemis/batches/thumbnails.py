@@ -34,15 +34,15 @@ _SCRATCH_SCHEMA: Final = pa.schema(
         pa.field("slice_id", pa.string(), nullable=False),
         pa.field("path", pa.string(), nullable=False),
         pa.field("frame", pa.int32(), nullable=False),
-        pa.field("jpeg", pa.binary(), nullable=False),
-        pa.field("width", pa.int32(), nullable=False),
+        pa.field("jpeg", pa.binary()),
+        pa.field("width", pa.int32()),
         *(pa.field(name, pa.int32(), nullable=False) for name in ("left", "top", "side")),
     ]
 )
 
 
 def thumbnail_row(
-    slice_row: Mapping[str, Any], pixels: NDArray[np.uint8], box: SquareBox, side: int
+    slice_row: Mapping[str, Any], pixels: NDArray[np.uint8] | None, box: SquareBox, side: int
 ) -> dict[str, Any]:
     """Return what is kept of a slice until its evidence is known.
 
@@ -50,23 +50,27 @@ def thumbnail_row(
     ----------
     slice_row : mapping
         The slice's row of `slices`.
-    pixels : ndarray, (h, w), uint8
-        Grey picture.
+    pixels : ndarray, (h, w), uint8, or None
+        Grey picture; None of a slice whose pictures are withheld.
     box : SquareBox
         What of it the models see.
     side : int
         Longest side of the thumbnail in pixels.
     """
-    image = Image.fromarray(pixels)
-    image.thumbnail((side, side), Image.Resampling.BILINEAR)
     return {
         **{name: slice_row[name] for name in _OF_SLICE},
-        "jpeg": jpeg_bytes(image),
-        "width": pixels.shape[1],
+        "jpeg": None if pixels is None else _small(pixels, side),
+        "width": None if pixels is None else pixels.shape[1],
         "left": box.left,
         "top": box.top,
         "side": box.side,
     }
+
+
+def _small(pixels: NDArray[np.uint8], side: int) -> bytes:
+    image = Image.fromarray(pixels)
+    image.thumbnail((side, side), Image.Resampling.BILINEAR)
+    return jpeg_bytes(image)
 
 
 def keep_thumbnails(target: Path, rows: list[dict[str, Any]]) -> None:
@@ -99,7 +103,8 @@ def finished_thumbnails(
     `jpeg` is the whole slice, small, and `overlay` the same with its evidence. `view_jpeg` is
     what the models see of it, larger, and `view_evidence` a PNG of the evidence alone, to be
     laid over that; both are missing for slices without a view. Every slice has a row: what has
-    the same pixels may be shown otherwise, by another window.
+    the same pixels may be shown otherwise, by another window. Where pictures are withheld it
+    holds none.
 
     Parameters
     ----------
@@ -111,15 +116,17 @@ def finished_thumbnails(
     views : mapping of int to ndarray, (side, side), uint8
         Model inputs of the slices that get a larger picture, by the place of their row.
     """
-    some = {place: one for place, one in enumerate(evidence) if one.max() > 0}
+    rows = pq.ParquetFile(kept).read().to_pylist()
+    shown = {place for place, row in enumerate(rows) if row["jpeg"] is not None}
+    some = {place: one for place, one in enumerate(evidence) if place in shown and one.max() > 0}
     return [
         {
             **{name: row[name] for name in _OF_SLICE},
             "jpeg": row["jpeg"],
             "overlay": _overlay(row, some.get(place)),
-            **_view(views.get(place), some.get(place)),
+            **_view(views.get(place) if place in shown else None, some.get(place)),
         }
-        for place, row in enumerate(pq.ParquetFile(kept).read().to_pylist())
+        for place, row in enumerate(rows)
     ]
 
 

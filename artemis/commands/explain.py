@@ -106,16 +106,24 @@ def _print(found: Explanation, verdict: str, page: Path) -> None:
             console.print(Text.assemble(words, (bar, "blue")), soft_wrap=True)
         if far:
             line("  Confidence", f"{UNLIKE}, so it means nothing here and is not shown")
-        for name, value in _said_of(model, answer, far):
+        for name, value in _said_of(model, answer, far, found.withheld):
             line(f"  {name}", value)
     console.print()
     line("Page", str(page.resolve()))
     console.print(Text(RESEARCH_USE, "italic"), soft_wrap=True)
 
 
-def _said_of(model: ModelRecord, answer: dict[str, Any], far: bool) -> list[tuple[str, str]]:
+def _said_of(
+    model: ModelRecord, answer: dict[str, Any], far: bool, withheld: bool
+) -> list[tuple[str, str]]:
     """Return what is said of an answer besides its confidence, as label and value."""
-    from artemis.report.words import CATEGORY_WORDS, REVIEW_REASON_WORDS, TUMOR_WORDS, seen_words
+    from artemis.report.words import (
+        CATEGORY_WORDS,
+        REVIEW_REASON_WORDS,
+        TUMOR_WORDS,
+        WITHHELD,
+        seen_words,
+    )
 
     reasons = [REVIEW_REASON_WORDS.get(code, code) for code in answer["review_reasons"]]
     plausible = "; ".join(CATEGORY_WORDS[name] for name in answer["set_90"])
@@ -123,6 +131,8 @@ def _said_of(model: ModelRecord, answer: dict[str, Any], far: bool) -> list[tupl
     where = "farther than" if far else "within"
     score, limit = answer["ood_score"], model.ood_threshold
     evidence = f"for {TUMOR_WORDS[answer['tumor']]}, drawn on the page"
+    if withheld:
+        evidence = WITHHELD
     seen = seen_words(answer["out_of_fold_category"])
     return [
         *([] if far else [("Plausible", among)]),

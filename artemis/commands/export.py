@@ -49,6 +49,9 @@ def export(
     )
     if written.without_study:
         console.print(f"{len(written.without_study)} files name no study and were left out.")
+    withheld = sum(study.withheld for study in written.studies)
+    if withheld:
+        console.print(f"Pictures withheld, since their files say that text is burnt in: {withheld}")
     console.print("The objects name the patient. They are not for diagnosis.")
     if as_json:
         print_json(asdict(written))

@@ -60,8 +60,8 @@ class Evidence:
         The model's calibrated probabilities.
     ood_scores : ndarray, (m,), float32
         Distance of the features from the model's training features.
-    thumbnails : list of bytes
-        JPEG, 128 px.
+    thumbnails : list of bytes or None
+        JPEG, 128 px; None where it is withheld, see `artemis.ingest.read.IngestedSlice`.
     """
 
     rows: list[dict[str, Any]]
@@ -70,7 +70,7 @@ class Evidence:
     features: NDArray[np.float32]
     probabilities: NDArray[np.float32]
     ood_scores: NDArray[np.float32]
-    thumbnails: list[bytes]
+    thumbnails: list[bytes | None]
 
 
 def read_evidence(
@@ -106,7 +106,7 @@ def read_evidence(
     fingerprint(np.empty((0, _PRINT_SIDE, _PRINT_SIDE), dtype=np.uint8))  # before a long reading
     rows: list[dict[str, Any]] = []
     readable: list[int] = []
-    thumbnails: list[bytes] = []
+    thumbnails: list[bytes | None] = []
     asked: list[Future[_Part]] = []
     with ThreadPoolExecutor(1) as asking:
         for start in range(0, len(places) or 1, _PART):
@@ -117,7 +117,7 @@ def read_evidence(
                 if found.pixels is not None:
                     readable.append(len(rows))
                     pictures.append(found.pixels)
-                    thumbnails.append(_thumbnail(found.pixels))
+                    thumbnails.append(None if found.withheld else _thumbnail(found.pixels))
                 rows.append(found.row)
             if asked:
                 asked[-1].result()  # no more than two parts of pictures are held

@@ -157,7 +157,7 @@ COUNTS_SCHEMA: Final = pa.schema(
 THUMBNAILS_SCHEMA: Final = pa.schema(
     [
         pa.field("slice_id", pa.string(), nullable=False),
-        pa.field("jpeg", pa.binary(), nullable=False),
+        pa.field("jpeg", pa.binary()),  # null where it is withheld
     ]
 )
 

@@ -60,10 +60,16 @@ class IngestedSlice:
         All columns of ``slices`` except ``run_id``.
     pixels : ndarray, (height, width), uint8, or None
         Grey picture; None unless the row's status is ``ok``.
+    burnt_in : bool
+        Whether the file says that text, which may name the patient, is burnt into it.
+    withheld : bool
+        Whether no picture of it may be kept or shown, by that and the settings.
     """
 
     row: dict[str, Any]
     pixels: NDArray[np.uint8] | None = None
+    burnt_in: bool = False
+    withheld: bool = False
 
 
 def read_chunk(
@@ -221,7 +227,8 @@ def _read_frame(
             refuse_unusable(quality, settings)
     except ScanError as error:
         return _without_pixels(row, entry, problem or error)
-    return IngestedSlice({**row, "status": "ok"}, picture)
+    withheld = scan.burnt_in and not settings.show_burnt_in
+    return IngestedSlice({**row, "status": "ok"}, picture, scan.burnt_in, withheld)
 
 
 def _without_pixels(

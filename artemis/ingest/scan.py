@@ -17,6 +17,10 @@ from artemis.settings import IngestSettings
 class Scan(Protocol):
     """An open file whose frames can be read in any order, best from first to last."""
 
+    @property
+    def burnt_in(self) -> bool:
+        """Whether the file says that text is burnt into its pictures."""
+
     def describe(self, index: int) -> dict[str, Any]:
         """Return what the header says of a frame, as columns of ``slices``."""
 

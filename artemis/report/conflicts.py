@@ -247,11 +247,13 @@ def _gathered(
     if not shown:
         return None
     of = {one.slice_id: runs[one.run_id] for one in shown}
+    withheld = frozenset[str]().union(*(run.withheld for run in runs.values()))
 
     def gathered(kind: Callable[[RunData], Mapping[str, bytes]]) -> dict[str, bytes]:
         files: dict[str, bytes] = {}
         for run in runs.values():
-            files |= take(kind(run), (slice_id for slice_id in of if of[slice_id] is run))
+            own = (slice_id for slice_id in of if of[slice_id] is run)
+            files |= take(kind(run), (one for one in own if one not in withheld))
         return files
 
     newest = next(iter(runs.values()))
@@ -263,4 +265,5 @@ def _gathered(
         overlays=gathered(lambda run: run.overlays),
         views=gathered(lambda run: run.views),
         view_evidence=gathered(lambda run: run.view_evidence),
+        withheld=withheld,
     )

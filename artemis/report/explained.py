@@ -16,6 +16,7 @@ from artemis.report.words import (
     DASH,
     QUALITY_WORDS,
     TUMOR_WORDS,
+    WITHHELD,
     joined,
     measured,
     sentence,
@@ -84,7 +85,9 @@ def _look(item: SliceItem) -> str:
 
 def pictures(explanation: Explanation, data: RunData, item: SliceItem) -> list[Picture]:
     """Return the picture as it is, then each overlay."""
-    plain = data.thumbnails[item.picture]
+    plain = data.thumbnails.get(item.picture)
+    if plain is None:
+        return [Picture(f"{sentence(WITHHELD)}.", "", None)]
     return [
         Picture(
             "The slice as it was read, before it is cut to the head.",

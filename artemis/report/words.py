@@ -43,7 +43,10 @@ REVIEW_REASON_WORDS: Final[Mapping[str, str]] = {
     "out_of_distribution": "unlike the training images",
     "plane_mismatch": "plane differs from the header\u2019s",
     "poor_quality": "poor picture quality",
+    "text_burnt_in": "the file says that text is burnt into it",
 }
+WITHHELD: Final = f"picture withheld: {REVIEW_REASON_WORDS['text_burnt_in']}"
+"""What stands in the place of a picture that may name the patient."""
 
 STUDY_REASON_WORDS: Final[Mapping[str, str]] = {
     "models_disagree": "the models name different tumours",

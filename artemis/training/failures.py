@@ -34,10 +34,12 @@ def keep_failures(workspace: Path, folder: Path, data: TrainingSet) -> Path | No
     Returns
     -------
     Path or None
-        The file; None of a model without mistakes among the pictures.
+        The file; None of a model without mistakes among the pictures that may be shown.
     """
     model = ClassificationModel(folder)
-    places = {name: row for row, name in enumerate(data.table["slice_id"])}
+    hidden = set(data.table["slice_id"][data.withheld])
+    known = enumerate(data.table["slice_id"])
+    places = {name: row for row, name in known if name not in hidden}
     mistakes = [one for one in model.manifest.evaluation.mistakes if one.slice_id in places]
     if not mistakes:
         return None

@@ -197,6 +197,7 @@ def _changed(
     names, rows = np.asarray(CATEGORY_NAMES), np.flatnonzero(split.test)
     differ = np.flatnonzero(new.argmax(axis=1) != old.argmax(axis=1))
     pictures = data.pictures[challenger.manifest.input.side][rows[differ]]
+    shown = zip(pictures, data.withheld[rows[differ]], strict=True)
     return pd.DataFrame(
         {
             "model": challenger.manifest.name,
@@ -206,7 +207,7 @@ def _changed(
             "champion_confidence": old[differ].max(axis=1),
             "challenger": names[new[differ].argmax(axis=1)],
             "challenger_confidence": new[differ].max(axis=1),
-            "jpeg": [_thumbnail(picture) for picture in pictures],
+            "jpeg": [b"" if withheld else _thumbnail(picture) for picture, withheld in shown],
         },
         columns=columns,
     )

@@ -13,7 +13,10 @@ from artemis.settings import ReviewSettings
 
 SETTINGS = ReviewSettings(min_confidence=0.6, min_side=96, min_contrast=40)
 SURE = Answer("glioma", "coronal", confidence=0.9, ood_score=1.0, ood_threshold=2.0, set_size=1)
-GOOD = {"header_plane": "coronal", "width": 256, "height": 256, "contrast": 200.0}
+GOOD = {
+    **{"header_plane": "coronal", "width": 256, "height": 256},
+    **{"contrast": 200.0, "burnt_in": False},
+}
 
 
 def test_sure_agreed_good_slice_needs_no_review() -> None:
@@ -31,6 +34,7 @@ def test_sure_agreed_good_slice_needs_no_review() -> None:
         ({}, {}, {"header_plane": "sagittal"}, "plane_mismatch"),
         ({}, {}, {"width": 95}, "poor_quality"),
         ({}, {}, {"contrast": 39.0}, "poor_quality"),
+        ({}, {}, {"burnt_in": True}, "text_burnt_in"),
     ],
 )
 def test_each_doubt_is_named(answer: dict, other: dict, row: dict, reason: str) -> None:
@@ -77,7 +81,7 @@ def test_slice_at_every_limit_needs_no_review() -> None:
 def test_reasons_stand_in_their_declared_order_and_one_other_model_may_disagree() -> None:
     bad = replace(SURE, confidence=0.5, ood_score=2.1, set_size=2)
     other = replace(bad, tumor="none")
-    row = GOOD | {"header_plane": "sagittal", "width": 20}
+    row = GOOD | {"header_plane": "sagittal", "width": 20, "burnt_in": True}
     near = replace(bad, ood_score=2.0)
     given = [review_reasons(answer, [bad, other], row, SETTINGS) for answer in (bad, near)]
     confident = {ReviewReason.SET_LARGER_THAN_ONE, ReviewReason.LOW_CONFIDENCE}

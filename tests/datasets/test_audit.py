@@ -21,7 +21,11 @@ from artemis.labels import PROBABILITY_COLUMNS
 from artemis.models.registry import load_model, model_folder
 from artemis.models.runtime import ClassificationModel
 from artemis.progress import Progress, listening
+from artemis.report.audit.page import build_audit_page
+from artemis.report.words import WITHHELD
 from tests.datasets.audited import audit_samples, labelled, make_dataset
+from tests.ingest.builders import head, mr, save
+from tests.report.parsing import Page, text
 
 
 @pytest.fixture(scope="module")
@@ -251,3 +255,17 @@ def test_the_known_faults_of_the_public_images_are_found(
     assert halves[known > 1].gt(1).all()
     official = of(result, Kind.CROSSING_SPLIT)["sentence"].str.contains("official")
     assert 140 <= official.sum() <= 150  # 146 given groups, some of them joined here
+
+
+def test_an_audit_keeps_no_picture_into_which_text_is_burnt(
+    model: ClassificationModel, tmp_path: Path
+) -> None:
+    for name in ("a.dcm", "b.dcm"):  # one picture with two labels, which the page shows
+        save(tmp_path / "set" / name, mr(head(160), BurnedInAnnotation="YES"))
+    names, planes = ["a.dcm", "b.dcm"], ["coronal", "sagittal"]
+    table = labelled(path=names, tumor=["none"] * 2, plane=planes, patient=["p"] * 2)
+    audited = audit_dataset(tmp_path / "set", table, tmp_path / "audit", model)
+    assert read_table(audited.folder, "thumbnails")["jpeg"].isna().all()
+    page = Page(build_audit_page(audited.folder))
+    assert not page.all("img")
+    assert WITHHELD in {text(one) for one in page.all("div", class_="nopicture")}

@@ -47,3 +47,14 @@ def test_without_its_pictures_nothing_is_kept(tmp_path: Path) -> None:
     folder = shipped_folder()
     assert keep_failures(tmp_path, folder, holding(["other"], 192)) is None
     assert not list(tmp_path.iterdir())
+
+
+def test_of_a_picture_that_may_not_be_shown_none_is_kept(tmp_path: Path) -> None:
+    folder = shipped_folder()
+    manifest = load_manifest(folder)
+    chosen = [one.slice_id for one in manifest.evaluation.mistakes[:2]]
+    data = holding(chosen, manifest.input.side)
+    data.table["withheld"] = [True, False]
+    path = keep_failures(tmp_path, folder, data)
+    assert path is not None
+    assert list(read_pictures(path)) == chosen[1:]

@@ -53,6 +53,7 @@ PLAN_KEYWORDS: Final = (
 READ_KEYWORDS: Final = (
     *PLAN_KEYWORDS,
     "PatientID",
+    "BurnedInAnnotation",
     "PixelSpacing",
     "PixelAspectRatio",
     "PixelPaddingValue",

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from artemis.ingest.dicom.file import READ_KEYWORDS, DicomFile, open_dicom
+from artemis.ingest.dicom.file import READ_KEYWORDS, DicomFile, open_dicom, text
 from artemis.ingest.dicom.frames import (
     greyscale_of,
     group,
@@ -68,6 +68,11 @@ class DicomScan:
         self._layout: PixelLayout | None = None
         self._sha256 = sha256
         self._ranks: Sequence[int] | None = None
+
+    @property
+    def burnt_in(self) -> bool:
+        """Whether Burned In Annotation says that text is in the pixels (PS3.3 C.7.6.1)."""
+        return text(self._file.header, "BurnedInAnnotation").startswith("Y")
 
     def describe(self, index: int) -> dict[str, Any]:
         """Return keys, plane and position of a frame, also where it will be refused."""

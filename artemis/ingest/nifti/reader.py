@@ -55,6 +55,8 @@ class NiftiScan:
         Hash of the file: what takes a look at a whole volume is done once for all who open it.
     """
 
+    burnt_in: Final = False  # the format has no way to say it
+
     def __init__(
         self,
         stream: BinaryIO,

@@ -63,6 +63,8 @@ class RasterScan:
         Pillow pass through.
     """
 
+    burnt_in: Final = False  # no tag of these formats says it
+
     def __init__(self, stream: BinaryIO, format_name: str, settings: IngestSettings) -> None:
         self._settings = settings
         self._multipage = format_name == "tiff"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +19,15 @@ from artemis.report.audit.sections import NO_SPLIT, SECTIONS, Part, finding_word
 from artemis.report.page import render_page
 from artemis.report.run.comparison import Matrix, matrix_of
 from artemis.report.run.limits import THUMBNAIL_CHARACTERS
-from artemis.report.words import TUMOR_WORDS, counted, joined, number, percent, visible
+from artemis.report.words import (
+    TUMOR_WORDS,
+    WITHHELD,
+    counted,
+    joined,
+    number,
+    percent,
+    visible,
+)
 from artemis.system.files import write_text_atomic
 
 PAGE_NAME: Final = "index.html"
@@ -64,14 +72,17 @@ def _page(folder: Path) -> str:
     pictures = read_table(folder, "pictures").set_index("path")
     counts = read_table(folder, "counts")
     shown = shown_findings(findings)
-    thumbnails = _thumbnails(read_table(folder, "thumbnails"), shown, pictures)
+    small = read_table(folder, "thumbnails")
+    thumbnails = _thumbnails(small, shown, pictures)
+    withheld = set(small["slice_id"][small["jpeg"].isna()])
+    hidden = set(pictures.index[pictures["slice_id"].isin(withheld)])
     sections = [
         {
             "key": section.key,
             "title": section.title,
             "caption": section.caption,
             "parts": [
-                _part(part, record, shown, pictures, thumbnails)
+                _part(part, record, shown, pictures, thumbnails, hidden)
                 | {"empty": _empty(part, counts), "unsplit": _unsplit(part, counts)}
                 for part in section.parts
             ],
@@ -133,6 +144,7 @@ def _part(
     shown: pd.DataFrame,
     pictures: pd.DataFrame,
     thumbnails: dict[str, str],
+    hidden: Collection[str],
 ) -> dict[str, Any]:
     table = shown[shown["kind"] == part.kind].astype(object)
     rows: list[dict[str, Any]] = [
@@ -149,7 +161,7 @@ def _part(
             {
                 "rank": row["rank"],
                 "sentence": row["sentence"],
-                "sides": _sides(row, part.style == "pairs", thumbnails),
+                "sides": _sides(row, part.style == "pairs", thumbnails, hidden),
                 "bars": _bars(row, pictures) if part.kind is Kind.DOUBTFUL_LABEL else [],
             }
             for row in rows
@@ -157,7 +169,9 @@ def _part(
     }
 
 
-def _sides(row: dict[str, Any], pair: bool, thumbnails: dict[str, str]) -> list[dict[str, Any]]:
+def _sides(
+    row: dict[str, Any], pair: bool, thumbnails: dict[str, str], hidden: Collection[str]
+) -> list[dict[str, Any]]:
     sides = []
     for prefix in ("", "other_") if pair else ("",):
         path = row[f"{prefix}path"]
@@ -171,6 +185,7 @@ def _sides(row: dict[str, Any], pair: bool, thumbnails: dict[str, str]) -> list[
                 "name": visible(name),
                 "label": f"{TUMOR_WORDS.get(tumor, tumor)}, {plane or 'plane not known'}",
                 "image": thumbnails.get(path),
+                "no_picture": WITHHELD if path in hidden else "no picture",
             }
         )
     return sides

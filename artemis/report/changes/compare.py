@@ -108,6 +108,8 @@ class RunChanges:
         Rows of `UNMATCHED_SCHEMA`.
     thumbnails : mapping of str to bytes
         JPEG files by slice id, of the `CHANGED_CARDS` first changes of each model.
+    withheld : frozenset of str
+        Ids of slices whose pictures either run withholds.
     truth_words : (str, str)
         Where the truth is from in A, and in B; nothing where none of its slices has one.
     """
@@ -120,6 +122,7 @@ class RunChanges:
     models_of_one: tuple[tuple[str, str], ...]
     unmatched: list[dict[str, Any]]
     thumbnails: Mapping[str, bytes]
+    withheld: frozenset[str]
     truth_words: tuple[str, str]
 
     def unmatched_of(self, run: str, kind: str) -> list[dict[str, Any]]:
@@ -165,6 +168,7 @@ def compare_runs(run_a: Path, run_b: Path) -> RunChanges:
     names = [name for name in first.answers if name in second.answers]
     models = tuple(_model_changes(name, *sides) for name in names)
     wanted = {row["slice_id"] for model in models for row in model.changed[:CHANGED_CARDS]}
+    thumbnails, withheld = _thumbnails((run_b, run_a), wanted)
     return RunChanges(
         first=first.record,
         second=second.record,
@@ -178,7 +182,8 @@ def compare_runs(run_a: Path, run_b: Path) -> RunChanges:
             if name not in other.answers
         ),
         unmatched=[*_unmatched("a", first, second), *_unmatched("b", second, first)],
-        thumbnails=_thumbnails((run_b, run_a), wanted),
+        thumbnails=thumbnails,
+        withheld=withheld,
         truth_words=(first.truth_words, second.truth_words),
     )
 
@@ -269,8 +274,13 @@ def _unmatched(run: str, mine: _Side, other: _Side) -> list[dict[str, Any]]:
     return rows
 
 
-def _thumbnails(run_dirs: Sequence[Path], wanted: set[str]) -> dict[str, bytes]:
+def _thumbnails(
+    run_dirs: Sequence[Path], wanted: set[str]
+) -> tuple[dict[str, bytes], frozenset[str]]:
+    """Return pictures by slice, and of which either run withholds them."""
+    runs = [stored_pictures(run_dir) for run_dir in run_dirs]
+    withheld = frozenset[str]().union(*(run.withheld for run in runs))
     found: dict[str, bytes] = {}
-    for run_dir in run_dirs:
-        found |= take(stored_pictures(run_dir).columns["jpeg"], wanted - found.keys())
-    return found
+    for run in runs:
+        found |= take(run.columns["jpeg"], wanted - found.keys() - withheld)
+    return found, withheld

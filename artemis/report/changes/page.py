@@ -33,6 +33,7 @@ from artemis.report.tabular import csv_text
 from artemis.report.words import (
     CATEGORY_WORDS,
     STATUS_WORDS,
+    WITHHELD,
     confidence_words,
     number,
     seen_words,
@@ -193,6 +194,7 @@ def _model(
         "found": len(model.changed),
         "cards": [
             _card(row, pictures.address(row["slice_id"]), calibration, links)
+            | {"no_picture": WITHHELD if row["slice_id"] in changes.withheld else "no picture"}
             | {"truth": truth_of_card(row, model.contradicted.get(row["slice_id"], ()))}
             for row in shown
         ],

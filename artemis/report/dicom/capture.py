@@ -85,10 +85,11 @@ def captures(
     answers: StudyAnswers,
     record: RunRecord,
     mapping: tuple[ModelRecord, ClassificationModel],
-) -> list[SCImage]:
+) -> tuple[list[SCImage], int]:
     """Return the slices that support the mapping model's answer, with its evidence drawn.
 
-    Those of the study's answer, or every slice where the run has no such answer.
+    Those of the study's answer, or every slice where the run has no such answer. And how many of
+    them are withheld, see `artemis.ingest.read.IngestedSlice`.
 
     Raises
     ------
@@ -104,10 +105,12 @@ def captures(
     if model.name in answers.study:
         supporting = set(answers.study[model.name]["supporting"])
         answered = [pair for pair in answered if pair[0].row["slice_id"] in supporting]
-    return [
-        _capture(one, _drawn(one, answer, model, loaded, record), number, study, model, record)
-        for number, (one, answer) in enumerate(answered, start=1)
-    ]
+    made: list[SCImage] = []
+    for one, answer in answered:
+        drawn = _drawn(one, answer, model, loaded, record)
+        if drawn is not None:
+            made.append(_capture(one, drawn, len(made) + 1, study, model, record))
+    return made, len(answered) - len(made)
 
 
 def _drawn(
@@ -116,8 +119,10 @@ def _drawn(
     model: ModelRecord,
     loaded: ClassificationModel,
     record: RunRecord,
-) -> NDArray[np.uint8]:
+) -> NDArray[np.uint8] | None:
     grey = _pixels(one, record)
+    if grey is None:
+        return None
     box = square_box(grey)
     output = loaded.predict(model_input(grey, loaded.manifest.input.side, box)[None])
     if output.maps is None:
@@ -137,7 +142,8 @@ def _drawn(
     )
 
 
-def _pixels(one: SourceSlice, record: RunRecord) -> NDArray[np.uint8]:
+def _pixels(one: SourceSlice, record: RunRecord) -> NDArray[np.uint8] | None:
+    """Return a slice as it was read; None of one that is withheld."""
     row = one.row
     entry = PlanEntry(raw_path(row["path"]), "dicom", row["frame"])
     nobody = IdentityKey(bytes(32))  # the keys that it makes are not looked at
@@ -148,7 +154,7 @@ def _pixels(one: SourceSlice, record: RunRecord) -> NDArray[np.uint8]:
             f"{visible(row['path'])}: expected the slice that was classified. Received "
             f"{found.row['reason'] or 'other pixels'}. Classify again with this version of Artemis."
         )
-    return found.pixels
+    return None if found.withheld else found.pixels
 
 
 def framed(picture: NDArray[np.uint8], lines: Sequence[str]) -> NDArray[np.uint8]:

@@ -30,12 +30,17 @@ _FILE_MODE: Final = 0o600
 
 @dataclass(frozen=True, slots=True)
 class StudyExport:
-    """What was written of one study: files by SHA-256, and what could not be copied."""
+    """What was written of one study: files by SHA-256, and what could not be copied.
+
+    `withheld` is how many pictures were not made, since the slice's file says that text is burnt
+    into it.
+    """
 
     study: str
     slices: int
     files: Mapping[str, str]
     left_blank: list[str]
+    withheld: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +117,13 @@ def export_dicom(
         answers = _answers(study, predictions, of_studies)
         report, blanked = structured_report(study, answers, record)
         objects: dict[str, Dataset] = {_REPORT_NAME: report}
-        if mapping is not None:
-            for order, image in enumerate(captures(study, answers, record, mapping), start=1):
-                objects[f"evidence-{order:02d}.dcm"] = image
+        images, withheld = (
+            captures(study, answers, record, mapping) if mapping is not None else ([], 0)
+        )
+        for order, image in enumerate(images, start=1):
+            objects[f"evidence-{order:02d}.dcm"] = image
         files = _write(folder, study, objects)
-        written.append(StudyExport(study.key, len(study.slices), files, blanked))
+        written.append(StudyExport(study.key, len(study.slices), files, blanked, withheld))
     export = Export(str(folder), record.run_id, written, without_study)
     content = {key: value for key, value in asdict(export).items() if key != "folder"}
     write_text_atomic(folder / RECORD_NAME, json.dumps(content, indent=2) + "\n")

@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from markupsafe import Markup
-
 from artemis.labels import PLANES, TUMORS
 from artemis.report.page import render_page
 from artemis.report.run.card_pictures import CardPicture
@@ -18,12 +16,11 @@ from artemis.report.run.listings import table_view
 from artemis.report.run.paging import SlicePage, links_from, remove_stale, slice_pages
 from artemis.report.run.sections import SECTIONS, caption_facts, limit_facts
 from artemis.report.run.verdict import opening
-from artemis.report.words import visible
+from artemis.report.words import WITHHELD, visible
 from artemis.reviews.reviewed_file import COLUMNS
 from artemis.system.files import write_text_atomic
 
 SCRIPTS: Final = ("page.js", "csv.js", "review.js")
-_NO_PICTURE: Final = Markup('<div class="nopicture">no picture</div>')
 
 
 def build_report(run_dir: Path, target: Path) -> Path:
@@ -139,7 +136,7 @@ def page_frame(
         "card_pictures": shown or {},
         "pictures": {name: f"p{n}" for n, name in enumerate(thumbnails, start=1)},
         "thumbnails_left_out": len(data.thumbnails) - len(thumbnails),
-        "no_picture": _NO_PICTURE,
+        "withheld_words": WITHHELD,
         "pages": pages,
         "review_columns": COLUMNS,
         "settling": False,

@@ -55,6 +55,8 @@ class RunData:
         Answers for series and studies of several slices.
     truth_words : str
         Where the slices' truth is from.
+    withheld : frozenset of str
+        Ids of slices without pictures, see `artemis.report.run.stored_pictures.RunPictures`.
     """
 
     record: RunRecord
@@ -66,6 +68,7 @@ class RunData:
     view_evidence: Mapping[str, bytes]
     studies: tuple[StudyEntry, ...] = ()
     truth_words: str = ""
+    withheld: frozenset[str] = frozenset()
 
     @cached_property
     def ok(self) -> list[SliceItem]:
@@ -166,6 +169,7 @@ def load_run(run_dir: Path) -> RunData:
         view_evidence=pictures.columns["view_evidence"],
         studies=study_entries([*plain_rows(read_studies(run_dir))], tuple(models)),
         truth_words=truth.words,
+        withheld=pictures.withheld,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from artemis.predictions import THUMBNAILS_SCHEMA, read_part
 
 _PARTS_HELD: Final = 2
+_LOOK: Final = "/"  # between a slice's id and a look that is not the first
 _PICTURES: Final = [field.name for field in THUMBNAILS_SCHEMA if pa.types.is_binary(field.type)]
 
 
@@ -51,6 +52,11 @@ class StoredPictures(Mapping[str, bytes]):
         """
         rows = pc.indices_nonzero(pc.is_valid(table[self._column]))
         self._places.update(places[row] for row in rows.to_pylist())
+
+    def leave_out(self, slice_ids: Collection[str]) -> None:
+        """Forget the pictures of some slices, however they look."""
+        kept = {n: at for n, at in self._places.items() if n.partition(_LOOK)[0] not in slice_ids}
+        self._places = kept
 
     def __getitem__(self, name: str) -> bytes:
         part, row = self._places[name]
@@ -90,10 +96,14 @@ class RunPictures:
         ``jpeg``, ``overlay``, ``view_jpeg``, ``view_evidence``.
     other_looks : mapping of (str, int) to str
         Names by path and frame, of slices whose picture is not named by their slice id.
+    withheld : frozenset of str
+        Slice ids of which no picture may be shown: of one file at least that has these pixels,
+        it says that text is burnt into them.
     """
 
     columns: Mapping[str, StoredPictures]
     other_looks: Mapping[tuple[str, int], str]
+    withheld: frozenset[str] = frozenset()
 
 
 def take(pictures: Mapping[str, bytes], names: Iterable[str]) -> dict[str, bytes]:
@@ -127,16 +137,21 @@ def stored_pictures(run_dir: Path) -> RunPictures:
     pictures = {column: StoredPictures(column, read) for column in _PICTURES}
     looks = _Looks()
     others: dict[tuple[str, int], str] = {}
+    withheld: set[str] = set()
     for part in sorted((run_dir / "thumbnails").rglob("part-*.parquet")):
         table = read(part)
         ids = table["slice_id"].to_pylist()
+        withheld.update(table.filter(pc.is_null(table["jpeg"]))["slice_id"].to_pylist())
         names = [looks.name(*one) for one in zip(ids, table["jpeg"], strict=True)]
         for stored in pictures.values():
             stored.add([(name, (part, row)) for row, name in enumerate(names)], table)
         slices = zip(table["path"].to_pylist(), table["frame"].to_pylist(), strict=True)
         named = zip(slices, names, ids, strict=True)
         others |= {one: name for one, name, slice_id in named if name != slice_id}
-    return RunPictures(pictures, others)
+    if withheld:
+        for stored in pictures.values():
+            stored.leave_out(withheld)
+    return RunPictures(pictures, others, frozenset(withheld))
 
 
 class _Looks:
@@ -146,6 +161,8 @@ class _Looks:
         self._first: dict[str, bytes] = {}
 
     def name(self, slice_id: str, jpeg: pa.BinaryScalar) -> str:
+        if not jpeg.is_valid:
+            return slice_id
         look = hashlib.blake2b(jpeg.as_buffer(), digest_size=8).digest()
         same = self._first.setdefault(slice_id, look) == look
-        return slice_id if same else f"{slice_id}-{look.hex()}"
+        return slice_id if same else f"{slice_id}{_LOOK}{look.hex()}"

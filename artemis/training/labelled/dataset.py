@@ -49,6 +49,7 @@ _COLUMNS: Final = [
     "locked",
     "disputed",
     "crossing",
+    "withheld",
     *BOX_COLUMNS,
 ]
 _KEYED: Final = {"patient": "patient_key", "study": "study_key"}
@@ -76,8 +77,8 @@ class TrainingSet:
         its group is given; not where copies, a study or a file alone hold it together with
         others), ``plane_predicted`` (by a model), ``reviewed`` (label by a reviewer), ``locked``
         (never to be trained on), ``disputed`` (reviewers disagree: not to be trained on until
-        that is settled) and ``crossing`` (its group lies in several of the given folds, by near
-        copies).
+        that is settled), ``crossing`` (its group lies in several of the given folds, by near
+        copies) and ``withheld`` (no page may show it).
     pictures : dict of int to ndarray, (n, side, side), uint8
         Model inputs by edge, in the order of `table`.
     corrected : int
@@ -163,9 +164,14 @@ class TrainingSet:
         """Which pictures' patients or groups are given, (n,) bool."""
         return self._flags("group_known")
 
-    def _flags(self, column: str) -> NDArray[np.bool_]:
+    @property
+    def withheld(self) -> NDArray[np.bool_]:
+        """Which pictures no page may show, (n,) bool."""
+        return self._flags("withheld", without=False)
+
+    def _flags(self, column: str, *, without: bool = True) -> NDArray[np.bool_]:
         if column not in self.table:
-            return np.ones(len(self.table), dtype=np.bool_)
+            return np.full(len(self.table), without, dtype=np.bool_)
         return self.table[column].to_numpy(dtype=np.bool_)
 
     @property
@@ -327,6 +333,7 @@ def _divide(
         labels["fold"] = make_folds(labels["category"].to_numpy(), names, folds, seed)
         labels["crossing"] = False
     labels["group"] = groups
+    labels["withheld"] = pictures.withheld
     labels[list(BOX_COLUMNS)] = _boxes_in_square(labels, pictures.squares)
     return labels, copies
 

@@ -39,6 +39,7 @@ _ABOUT: Final = np.dtype(
         ("side", "i4"),
         ("width", "i4"),
         ("height", "i4"),
+        ("withheld", "?"),
         ("phash", "u8"),
         ("thumb", "f4", (THUMB_SIDE * THUMB_SIDE,)),
     ]
@@ -81,6 +82,8 @@ class Pictures:
         of the picture, in pixels of the picture.
     prints : Fingerprints
         For the search of copies.
+    withheld : ndarray, (n,), bool
+        Which no page may show, see `artemis.ingest.read.IngestedSlice`.
     """
 
     slice_ids: list[str]
@@ -88,6 +91,7 @@ class Pictures:
     inputs: dict[int, NDArray[np.uint8]]
     squares: NDArray[np.int64]
     prints: Fingerprints
+    withheld: NDArray[np.bool_]
 
 
 def load_pictures(
@@ -152,6 +156,7 @@ def load_pictures(
         prints=Fingerprints(
             phash=known["phash"].copy(), thumbs=np.ascontiguousarray(known["thumb"])
         ),
+        withheld=known["withheld"].copy(),
     )
 
 
@@ -229,7 +234,7 @@ def _decode(
         heads[row] = model_input(picture, PRINT_SIDE, box)
         height, width = picture.shape
         slice_id = found.row["slice_id"].encode()
-        known[row] = (slice_id, box.left, box.top, box.side, width, height, 0, 0)
+        known[row] = (slice_id, box.left, box.top, box.side, width, height, found.withheld, 0, 0)
         read.append((key, source))
     if read:
         count = len(read)

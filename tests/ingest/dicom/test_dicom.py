@@ -21,6 +21,7 @@ from tests.ingest.builders import (
     ENHANCED_MR,
     LEGACY_ENHANCED_MR,
     SAGITTAL,
+    SETTINGS,
     TRANSVERSE,
     dicom_bytes,
     encapsulated,
@@ -357,3 +358,16 @@ def test_dicom_without_preamble_and_meta_is_read(tmp_path: Path, syntax) -> None
     read = ingest_one(tmp_path, "old", data[start:])
     assert read.row["status"] == "ok", read.row["reason"]
     np.testing.assert_array_equal(read.pixels, robust(head()))
+
+
+@pytest.mark.parametrize(
+    ("said", "burnt_in"), [("YES", True), ("yes", True), ("NO", False), ("", False), (None, False)]
+)
+def test_a_file_that_says_that_text_is_burnt_in_is_read_and_withheld(
+    tmp_path: Path, said: str | None, burnt_in: bool
+) -> None:
+    read = read_one(tmp_path, mr(BurnedInAnnotation=said))
+    assert (read.row["status"], read.burnt_in, read.withheld) == ("ok", burnt_in, burnt_in)
+    allowed = SETTINGS.model_copy(update={"show_burnt_in": True})
+    again = read_one(tmp_path, mr(BurnedInAnnotation=said), settings=allowed)
+    assert (again.burnt_in, again.withheld) == (burnt_in, False)

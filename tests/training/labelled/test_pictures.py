@@ -10,6 +10,7 @@ from artemis.errors import TrainingDataError
 from artemis.preprocess import model_input
 from artemis.settings import IngestSettings
 from artemis.training.labelled.pictures import Source, load_pictures
+from tests.ingest.builders import head, mr, save
 
 
 def page(number: int) -> np.ndarray:
@@ -40,3 +41,12 @@ def test_a_file_of_several_frames_is_refused_whatever_the_cache_has_of_it(pages:
     load_pictures([Source(pages, "a.tif", 0)], [32], pages / "cache", IngestSettings())
     with pytest.raises(TrainingDataError, match=r"a file of one picture\. Received 2 frames"):
         load_pictures([Source(pages, "a.tif")], [32], pages / "cache", IngestSettings())
+
+
+def test_what_no_page_may_show_is_known_also_when_it_comes_out_of_the_cache(tmp_path: Path) -> None:
+    save(tmp_path / "burnt.dcm", mr(BurnedInAnnotation="YES"))
+    save(tmp_path / "plain.dcm", mr(head(80)))
+    sources = [Source(tmp_path, name) for name in ("plain.dcm", "burnt.dcm")]
+    for _ in range(2):
+        found = load_pictures(sources, [32], tmp_path / "cache", IngestSettings())
+        assert found.withheld.tolist() == [False, True]
