@@ -16,7 +16,7 @@ from pydicom.sequence import Sequence
 
 from artemis.ingest.dicom.file import DicomFile, item, number, numbers, text, texts
 from artemis.ingest.dicom.grayscale import Greyscale, Lut, Window
-from artemis.ingest.dicom.rules import refuse_image_type
+from artemis.ingest.dicom.rules import refuse_image_type, refuse_part
 from artemis.ingest.geometry import Turn, radiological_turn
 from artemis.ingest.reasons import Reason, scan_error
 
@@ -43,14 +43,16 @@ def has_own_place(header: Dataset, index: int) -> bool:
 
 
 def refuse_frame_type(header: Dataset, index: int) -> None:
-    """Refuse a derived or localizer frame of an enhanced object (PS3.3 C.8.13.5.1).
+    """Refuse a derived, localizer or phase frame of an enhanced object (PS3.3 C.8.13.5.1).
 
     Raises
     ------
     ScanRefusedError
-        With reason ``localizer`` or ``derived_image``.
+        See `refuse_image_type`.
     """
-    refuse_image_type(texts(group(header, index, "MRImageFrameTypeSequence"), "FrameType"))
+    own = group(header, index, "MRImageFrameTypeSequence")
+    refuse_image_type(texts(own, "FrameType"))
+    refuse_part(text(own, "ComplexImageComponent") or text(header, "ComplexImageComponent"))
 
 
 def cosines_of(header: Dataset, index: int) -> tuple[float, ...] | None:

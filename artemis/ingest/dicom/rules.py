@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import UID
 
+from artemis.errors import ScanError
 from artemis.ingest.dicom.file import item, text, texts
 from artemis.ingest.reasons import Reason, scan_error
 
@@ -29,9 +31,25 @@ _REFUSED: Final = (
     (_STORAGE + "4.3", Reason.COLOUR_DICOM),
 )
 _LOSSY_COMPRESSION: Final = "113040"
-# Of diffusion: what is computed from its images, whatever the first value says.
-_MAPS: Final = frozenset({"ADC", "FA"})
+# What is computed from images, of diffusion and of perfusion, whatever the first value says; and
+# whatever calls itself a map, such as T1 MAP.
+_MAPS: Final = frozenset({"ADC", "EADC", "FA", "CBF", "CBV", "RCBF", "RCBV", "MTT", "TTP"})
+_MAP: Final = "MAP"
+# Parts of complex images as Siemens and Philips name them (as in dcm2niix, nii_dicom.cpp). The
+# real part is left: of an inversion recovery it is a picture as people read it.
+_PARTS: Final = {
+    "P": "a phase image",
+    "PHASE": "a phase image",
+    "PHASE MAP": "a phase image",
+    "I": "an imaginary part",
+    "IMAGINARY": "an imaginary part",
+}
+_SCREEN: Final = "SCREEN SAVE"
 _LOCALIZERS: Final = frozenset({"LOCALIZER", "LOCALISER", "SCOUT", "SURVEY", "TOPOGRAM"})
+# As operators name the series; some scanners state it nowhere else.
+_LOCALIZER_WORDS: Final = re.compile(
+    r"(?<![A-Z])(LOCALI[SZ]ERS?|SCOUT|SURVEY|3\W*PL(ANE)?\W*LOC)(?![A-Z])"
+)
 # PS3.3 C.7.3.1.1.1, the values that images have, and a few retired ones.
 _MODALITY_TERMS: Final = (
     "AR AS ASMT AU BDUS BI BMD CF CP CR CS CT CTPROTOCOL DD DF DG DM DMS DOC DS DX EC ECG EEG EMG"
@@ -76,6 +94,10 @@ def refuse_other_objects(header: Dataset) -> None:
     if sop_class and sop_class not in _READ:
         raise scan_error(Reason.OTHER_OBJECT, "an MR image object", _class_name(sop_class))
     refuse_image_type(texts(header, "ImageType"), _is_only_compressed(header))
+    # Neither is ever repeated: people write names into them.
+    series = text(header, "SeriesDescription") or text(header, "ProtocolName")
+    if _LOCALIZER_WORDS.search(series):
+        raise _localizer()
     part = other_body_part(header)
     if part:
         raise scan_error(Reason.OTHER_BODY_PART, "a brain or head", part)
@@ -105,7 +127,9 @@ def _is_only_compressed(header: Dataset) -> bool:
 
 
 def refuse_image_type(values: list[str], only_compressed: bool = False) -> None:
-    """Refuse localizers, derived images and mosaics (PS3.3 C.7.6.1.1.2 and C.8.16.1).
+    """Refuse localizers, computed and derived images, parts of complex ones, and mosaics.
+
+    PS3.3 C.7.6.1.1.2 and C.8.16.1.
 
     Siemens stores series of volumes, as of diffusion, with all slices of one as the tiles of
     a picture.
@@ -120,11 +144,16 @@ def refuse_image_type(values: list[str], only_compressed: bool = False) -> None:
     Raises
     ------
     ScanRefusedError
-        With reason ``localizer``, ``derived_image`` or ``other_object``.
+        With reason ``localizer``, ``secondary_capture``, ``not_greyscale``, ``derived_image`` or
+        ``other_object``.
     """
     if not _LOCALIZERS.isdisjoint(values[2:]):
-        raise scan_error(Reason.LOCALIZER, "a diagnostic slice", "a localizer")
-    if not _MAPS.isdisjoint(values[2:]):
+        raise _localizer()
+    if _SCREEN in values[2:]:
+        raise scan_error(Reason.SECONDARY_CAPTURE, "an MR image", "a saved screen")
+    for value in values[2:]:
+        refuse_part(value)
+    if not _MAPS.isdisjoint(values[2:]) or any(value.endswith(_MAP) for value in values[2:]):
         raise scan_error(Reason.DERIVED_IMAGE, "an original image", "a computed map")
     if values and values[0] == "DERIVED" and not (only_compressed and "PRIMARY" in values[1:2]):
         raise scan_error(Reason.DERIVED_IMAGE, "an original image", "one of type DERIVED")
@@ -132,6 +161,27 @@ def refuse_image_type(values: list[str], only_compressed: bool = False) -> None:
         raise scan_error(
             Reason.OTHER_OBJECT, "a slice by itself", "a mosaic, all slices of a volume as tiles"
         )
+
+
+def refuse_part(value: str) -> None:
+    """Refuse the phase or the imaginary part of a complex image.
+
+    Parameters
+    ----------
+    value : str
+        Of Image Type, or Complex Image Component (PS3.3 C.8.13.3.1).
+
+    Raises
+    ------
+    ScanRefusedError
+        With reason ``not_greyscale``.
+    """
+    if value in _PARTS:
+        raise scan_error(Reason.NOT_GREYSCALE, "a magnitude image", _PARTS[value])
+
+
+def _localizer() -> ScanError:
+    return scan_error(Reason.LOCALIZER, "a diagnostic slice", "a localizer")
 
 
 def other_body_part(header: Dataset) -> str | None:

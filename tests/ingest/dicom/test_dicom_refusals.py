@@ -21,6 +21,7 @@ from tests.ingest.builders import (
     item,
     mr,
     picture_bytes,
+    save,
 )
 
 STORAGE = "1.2.840.10008.5.1.4.1.1."
@@ -80,6 +81,15 @@ def test_an_unknown_modality_is_not_repeated(tmp_path: Path) -> None:
         (["DERIVED", "PRIMARY", "MPR"], "derived_image"),
         (["DERIVED", "PRIMARY", "DIFFUSION", "ADC", "ND"], "derived_image"),
         (["ORIGINAL", "PRIMARY", "DIFFUSION", "FA"], "derived_image"),
+        (["ORIGINAL", "PRIMARY", "T2 MAP", "T2", "UNSPECIFIED"], "derived_image"),
+        (["ORIGINAL", "PRIMARY", "PERFUSION", "CBF"], "derived_image"),
+        (["ORIGINAL", "PRIMARY", "EADC", "UNSPECIFIED"], "derived_image"),
+        (["ORIGINAL", "PRIMARY", "P", "ND"], "not_greyscale"),  # Siemens
+        (["ORIGINAL", "PRIMARY", "PHASE MAP", "P", "FFE"], "not_greyscale"),  # Philips
+        (["ORIGINAL", "PRIMARY", "I_FFE", "I", "FFE"], "not_greyscale"),
+        (["DERIVED", "PRIMARY", "PHASE MAP"], "not_greyscale"),
+        (["ORIGINAL", "SECONDARY", "SCREEN SAVE"], "secondary_capture"),
+        (["DERIVED", "SECONDARY", "SCREEN SAVE"], "secondary_capture"),
         (["ORIGINAL", "PRIMARY", "LOCALIZER"], "localizer"),
         (["original", "primary", "m", "scout"], "localizer"),
         (["DERIVED", "SECONDARY", "M", "LOCALIZER"], "localizer"),
@@ -91,6 +101,71 @@ def test_derived_images_localizers_and_mosaics_are_refused(
     tmp_path: Path, image_type, reason
 ) -> None:
     assert refused(tmp_path, mr(ImageType=image_type))[:2] == ("refused", reason)
+
+
+def test_a_phase_image_is_refused_with_what_to_take_instead(tmp_path: Path) -> None:
+    ds = mr(ImageType=["ORIGINAL", "PRIMARY", "P", "ND"])
+    assert refused(tmp_path, ds)[2] == (
+        "knee/IM001: expected a magnitude image. Received a phase image. "
+        "Save it as real-valued greyscale, such as the magnitude image."
+    )
+
+
+@pytest.mark.parametrize(
+    "image_type",
+    [
+        ["ORIGINAL", "PRIMARY", "M", "ND", "NORM", "DIS2D"],
+        ["ORIGINAL", "PRIMARY", "R_IR", "R", "IR"],  # the real part of an inversion recovery
+        ["ORIGINAL", "PRIMARY", "M_FFE", "M", "FFE"],
+        ["ORIGINAL", "PRIMARY", "M", "SWI"],
+        ["ORIGINAL", "PRIMARY", "DIFFUSION", "NONE"],
+        [],
+    ],
+)
+def test_magnitude_and_real_images_are_read(tmp_path: Path, image_type: list[str]) -> None:
+    assert ingest_one(tmp_path, "a", dicom_bytes(mr(ImageType=image_type))).row["status"] == "ok"
+
+
+@pytest.mark.parametrize("component", ["PHASE", "IMAGINARY"])
+def test_frames_of_phase_beside_those_of_magnitude_are_refused(
+    tmp_path: Path, component: str
+) -> None:
+    groups = [
+        item(MRImageFrameTypeSequence=[item(ComplexImageComponent=one)])
+        for one in ("MAGNITUDE", component)
+    ]
+    ds = mr(
+        np.stack([head(), head()]),
+        ENHANCED_MR,
+        NumberOfFrames=2,
+        ComplexImageComponent="MIXED",
+        PerFrameFunctionalGroupsSequence=groups,
+    )
+    save(tmp_path / "a", ds)
+    assert [one.row["reason_code"] for one in ingest(tmp_path)] == [None, "not_greyscale"]
+    save(tmp_path / "a", mr(ComplexImageComponent=component))
+    assert [one.row["reason_code"] for one in ingest(tmp_path)] == ["not_greyscale"]
+
+
+@pytest.mark.parametrize(
+    ("described", "protocol", "code"),
+    [
+        ("localizer", None, "localizer"),
+        ("AAHead_Scout_MPR_sag", None, "localizer"),
+        ("SURVEY DOE JANE", None, "localizer"),
+        ("3-Plane Loc", None, "localizer"),
+        (None, "Survey_32ch_HeadCoil", "localizer"),
+        ("t1_mpr_sag", "localizer", None),  # the protocol names what it was planned on
+        ("Location of scouting", None, None),
+    ],
+)
+def test_a_localizer_that_its_image_type_does_not_name_is_told_by_its_description(
+    tmp_path: Path, described: str | None, protocol: str | None, code: str | None
+) -> None:
+    ds = mr(SeriesDescription=described, ProtocolName=protocol)
+    row = ingest_one(tmp_path, "a", dicom_bytes(ds)).row
+    assert row["reason_code"] == code
+    assert "DOE" not in (row["reason"] or "")
 
 
 @pytest.mark.parametrize(
