@@ -25,7 +25,9 @@ SLICES: Final[Mapping[str, str]] = {
     "patient_key": "keyed hash of the patient's identifiers; the key stays in the workspace",
     "study_key": "keyed hash of the study's UID, of DICOM",
     "series_key": "keyed hash of the series' UID, of DICOM",
-    "series_index": "place in the series, from 0, by position and never by instance number",
+    "series_index": "place in the series, from 0, by position and never by instance number; of a "
+    "4-D NIfTI in its volume",
+    "volume": "volume of a 4-D NIfTI, such as a time point, from 0; empty where the file holds one",
     "slice_position": "place along the normal of the slices, in mm",
     "header_plane": "plane by the header: `coronal`, `sagittal`, `transverse` or `oblique`",
     "width": "pixels",

@@ -48,6 +48,7 @@ SLICES_SCHEMA: Final = pa.schema(
         pa.field("study_key", pa.string()),
         pa.field("series_key", pa.string()),
         pa.field("series_index", pa.int32()),
+        pa.field("volume", pa.int32()),  # null where the file holds one
         pa.field("slice_position", pa.float64()),
         pa.field("header_plane", pa.string()),
         pa.field("width", pa.int32()),

@@ -1,7 +1,10 @@
 """One answer for a series, and for a study, out of those of its slices, with what supports it.
 
 Slices belong together by the keyed hashes of their DICOM header, or by lying in one NIfTI
-volume. What is a slice by itself has no study: a run of single pictures has no such table.
+file. What is a slice by itself has no study: a run of single pictures has no such table.
+
+A place of the body that a series shows several times, as time points, echoes or weightings do,
+is one piece of evidence and not several: it says what its slices say on average.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from artemis.answers.review import ReviewReason
 from artemis.answers.study_rules import DEFAULT_RULE, RULES
@@ -27,6 +31,7 @@ SUPPORTING: Final = 5
 
 _FILE_SERIES: Final = "file-"
 _FILE_DIGITS: Final = 16
+_SAME_PLACE: Final = 2  # decimals of a position in mm
 SLICE_COLUMNS: Final = (
     "slice_id",
     "path",
@@ -37,6 +42,7 @@ SLICE_COLUMNS: Final = (
     "study_key",
     "series_key",
     "series_index",
+    "slice_position",
     "header_plane",
     "status",
 )
@@ -147,7 +153,22 @@ def _with_parents(slices: pd.DataFrame) -> pd.DataFrame:
     """Return `with_series` and the column ``parent``: the study's key, or else the series'."""
     known = with_series(slices)
     known["parent"] = known["study_key"].where(known["study_key"].notna(), known["series_key"])
+    known["place"] = _places(known)
     return known
+
+
+def _places(known: pd.DataFrame) -> NDArray[np.int64]:
+    """Return numbers that slices of one series at one place share; of unknown places, own ones."""
+    position = known["slice_position"].astype(np.float64).round(_SAME_PLACE)
+    keys = [known["series_key"].fillna(""), known["header_plane"].fillna(""), position + 0.0]
+    shared = known.groupby(keys, sort=False, dropna=False).ngroup().to_numpy()
+    placed = (known["series_key"].notna() & position.notna()).to_numpy()
+    return np.where(placed, shared, -1 - np.arange(len(known)))
+
+
+def place_of(header_plane: str | None, position: float | None) -> tuple[str, float] | None:
+    """Return what slices of one series share where they show one place; None if it is unknown."""
+    return None if position is None else (header_plane or "", round(position, _SAME_PLACE) + 0.0)
 
 
 def _groups(
@@ -177,10 +198,10 @@ def _row(
     distinct = answers.drop_duplicates("slice_id")
     probabilities = distinct[list(PROBABILITY_COLUMNS)].to_numpy(dtype=np.float32)
     by_tumor = tumor_probabilities(probabilities).astype(np.float64)
-    pooled = RULES[rule](by_tumor)
+    places = pd.factorize(distinct["place"])[0]
+    pooled = RULES[rule](_means(by_tumor, places))
     answer = int(pooled.argmax())
-    strongest = np.argsort(-by_tumor[:, answer], kind="stable")[:SUPPORTING]
-    supporting = distinct.iloc[strongest]
+    supporting = distinct.iloc[_strongest(by_tumor[:, answer], places)]
     strange = supporting["review_reasons"].map(
         lambda given: ReviewReason.OUT_OF_DISTRIBUTION.value in given
     )
@@ -206,6 +227,22 @@ def _row(
         "needs_review": bool(reasons),
         "review_reasons": reasons,
     }
+
+
+def _means(by_tumor: NDArray[np.float64], places: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the mean over the slices of each place, (places, 4)."""
+    sums = np.zeros((places.max() + 1, by_tumor.shape[1]))
+    np.add.at(sums, places, by_tumor)
+    means: NDArray[np.float64] = sums / np.bincount(places)[:, None]
+    return means
+
+
+def _strongest(shares: NDArray[np.float64], places: NDArray[np.int64]) -> list[int]:
+    """Return where the strongest slices are, one of each place, the strongest first."""
+    ranked = np.argsort(-shares, kind="stable")
+    _, first = np.unique(places[ranked], return_index=True)
+    strongest: list[int] = ranked[np.sort(first)][:SUPPORTING].tolist()
+    return strongest
 
 
 def _planes(answers: pd.DataFrame) -> list[str]:

@@ -46,6 +46,7 @@ PICTURE_SIDE: Final = 448
 """Longest side of the picture and its overlays, in pixels."""
 
 TOP: Final = 3
+_OF_THE_SLICE: Final = ("format", "width", "height", "header_plane", "series_index", "volume")
 _NOT_OF_THE_ANSWER: Final = {"slice_id", "path", "frame", "model", "run_id", *PROBABILITY_COLUMNS}
 
 
@@ -107,7 +108,7 @@ class Explanation:
         return {
             **{name: row[name] for name in ("slice_id", "path", "frame")},
             "frames": self.frames,
-            **{name: row[name] for name in ("format", "width", "height", "header_plane")},
+            **{name: row[name] for name in _OF_THE_SLICE},
             "quality": {name: row[name] for name in QUALITY_COLUMNS},
             "answers": [
                 {

@@ -89,6 +89,8 @@ def _print(found: Explanation, verdict: str, page: Path) -> None:
     line("Slice", visible(row["path"]))
     if found.frames > 1:
         line("Frame", f"{row['frame']} of 0 to {found.frames - 1}; choose another with --frame")
+    if row["volume"] is not None:
+        line("Place", f"slice {row['series_index'] + 1} of volume {row['volume'] + 1}")
     line("Size", f"{row['width']} x {row['height']}, {row['format']}")
     line("Header plane", row["header_plane"] or "the header names none")
     quality = found.as_dict()["quality"].items()

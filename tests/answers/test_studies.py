@@ -309,3 +309,46 @@ def test_a_run_of_single_pictures_has_no_such_table(tmp_path: Path) -> None:
     assert write_studies(paths, record(paths.run_id)) == 0
     assert not paths.studies.exists()
     assert read_studies(paths.root).empty
+
+
+def at(series: str, position: float | None, **more: Any) -> dict[str, Any]:
+    return of("s", series, slice_position=position, header_plane="coronal", **more)
+
+
+def test_time_points_of_one_place_count_as_one_slice() -> None:
+    times = Batch()
+    for position in range(4):  # a glioma at one place, in each of ten time points
+        for time in range(10):
+            found = position == 2
+            answer, p = ("glioma", 0.9) if found else ("none", 0.9)
+            times.add(answer, p, **at("1", position * 5.0, frame=0, series_index=time))
+    places = Batch()
+    for position in range(4):
+        answer = "glioma" if position == 2 else "none"
+        places.add(answer, 0.9, **at("1", position * 5.0))
+    several, once = times.rows()[1], places.rows()[1]
+    assert (several["slices"], several["classified"]) == (40, 40)
+    assert several["tumor"] == once["tumor"]
+    assert several["confidence"] == pytest.approx(once["confidence"])
+    assert len(several["supporting"]) == 4  # one of each place
+
+
+def test_a_place_says_what_its_time_points_say_on_average() -> None:
+    batch = Batch()
+    batch.add("glioma", 0.9, **at("1", 0.0))
+    strongest = batch.add("glioma", 0.98, **at("1", 0.001))
+    batch.add("meningioma", 0.9, **at("1", -0.0))
+    study, series = batch.rows()
+    expected = (0.9 + 2 * 0.1 / 11 + 0.98 + 2 * 0.02 / 11 + 3 * 0.1 / 11) / 3
+    assert series["p_glioma"] == pytest.approx(expected, abs=1e-6)
+    assert series["supporting"] == [strongest]
+    assert study["p_glioma"] == series["p_glioma"]
+
+
+def test_equal_positions_of_other_series_or_planes_or_none_at_all_are_other_places() -> None:
+    batch = Batch()
+    for keys in (at("1", 0.0), at("2", 0.0), at("2", 0.0) | {"header_plane": "sagittal"}):
+        batch.add("glioma", **keys)
+    for _ in range(2):
+        batch.add("glioma", **at("2", None))
+    assert len(batch.rows()[0]["supporting"]) == 5

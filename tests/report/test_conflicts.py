@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 import cli
 from artemis.report.conflicts import write_conflicts
+from artemis.report.words import WITHHELD
 from artemis.reviews.reviewed import import_labels, read_conflicts, read_reviewed
 from artemis.reviews.reviewed_file import COLUMNS, read_rows
 from artemis.runs import IDENTITY_KEY
@@ -94,6 +95,21 @@ def test_the_page_shows_each_slice_with_every_judgement_most_doubtful_first(
         "meningioma transverse=Meningioma, transverse (CD)",
     ]
     assert {row.get("data-run") for row in rows} == {RUN_ID}
+    assert len(page.all("image")) == 2
+
+
+def test_a_picture_withheld_in_one_run_is_on_no_page_with_another(
+    workspace: Path, tmp_path: Path
+) -> None:
+    tables = typical_tables(12)  # the same files in a newer run, which withholds one
+    tables.thumbnails[0] |= dict.fromkeys(("jpeg", "overlay", "view_jpeg", "view_evidence"))
+    other = write_run(tmp_path / "other", tables, run_id=NEWER).root
+    shutil.move(other, workspace / "runs" / NEWER)
+    bring(workspace, (4, "AB", "glioma coronal"), (4, "CD", "none coronal"), run_id=NEWER)
+    page = Page(write_conflicts(workspace, tmp_path / "reports").page)
+    hidden = tables.slices[0]["slice_id"]
+    card = next(one for one in page.all("li", class_="card") if one.get("data-id") == hidden)
+    assert text(card.find("div")) == WITHHELD
     assert len(page.all("image")) == 2
 
 

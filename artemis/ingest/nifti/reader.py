@@ -73,8 +73,8 @@ class NiftiScan:
         self._turn = nib.orientations.io_orientation(self.layout.affine)
 
     def describe(self, index: int) -> dict[str, Any]:
-        """Return plane, position (mm along the normal) and rank of a frame."""
-        _, number = self._split(index)
+        """Return plane, position (mm along the normal), volume and rank in it of a frame."""
+        volume, number = self._split(index)
         to_mm = self._canonical_affine()
         axis = self._canonical_axis
         first, second = (to_mm[:3, other] for other in range(3) if other != axis)
@@ -84,7 +84,8 @@ class NiftiScan:
         return {
             "header_plane": plane_of_normal(normal) if self.layout.oriented else None,
             "slice_position": float(normal @ corner),
-            "series_index": index,
+            "series_index": number,
+            "volume": volume if self.layout.volumes > 1 else None,
         }
 
     def decode(self, index: int) -> NDArray[Any]:

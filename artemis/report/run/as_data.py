@@ -18,11 +18,11 @@ from artemis.runs import RunRecord, read_record
 FORMAT_VERSION: Final = 1
 """Raised when a column or field changes its meaning or goes; new ones do not raise it."""
 
-_WHOLE: Final = frozenset({"frame", "width", "height"})
+_WHOLE: Final = frozenset({"frame", "series_index", "volume", "width", "height"})
 
 _OF_SLICE: Final = (
-    *("run_id", "slice_id", "path", "frame", "format", "header_plane", "width", "height"),
-    *("status", "reason_code", "reason"),
+    *("run_id", "slice_id", "path", "frame", "format", "header_plane", "series_index", "volume"),
+    *("width", "height", "status", "reason_code", "reason"),
 )
 _OF_MODEL: Final = (
     *("model_version", "category", "tumor", "plane", "confidence", "p_tumor", "set_90"),

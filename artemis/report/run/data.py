@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from artemis.answers.studies import series_of
+from artemis.answers.studies import place_of, series_of
 from artemis.errors import RunRecordError
 from artemis.ingest.border import message_name
 from artemis.labels import CATEGORIES, CATEGORY_NAMES, PROBABILITY_COLUMNS
@@ -223,7 +223,9 @@ def _items(
             frame=row["frame"],
             study_key=row["study_key"],
             series_key=series_of(row),
-            series_index=None if row["series_index"] is None else int(row["series_index"]),
+            series_index=row["series_index"],
+            volume=row["volume"],
+            place=place_of(row["header_plane"], row["slice_position"]),
             header_plane=visible(row["header_plane"]) if row["header_plane"] else None,
             format=visible(row["format"]) if row["format"] else None,
             size=_size(row["width"], row["height"]),

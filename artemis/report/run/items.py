@@ -81,8 +81,10 @@ class SliceItem:
     ----------
     number : int
         Position in the run, from 1.
-    study_key, series_key, series_index
+    study_key, series_key, series_index, volume
         What the slice belongs to, and its place there, see `artemis.answers.studies`.
+    place : (str, float) or None
+        What slices of its series share that show the same place of the body.
     anchor : str
         Identifier of the slice's row on the page; the same in every report on the same
         files, as it is made of the slice's hash and a count of its copies.
@@ -106,6 +108,8 @@ class SliceItem:
     study_key: str | None
     series_key: str | None
     series_index: int | None
+    volume: int | None
+    place: tuple[str, float] | None
     header_plane: str | None
     format: str | None
     size: str | None
@@ -125,6 +129,14 @@ class SliceItem:
     def name(self) -> str:
         """Last part of the path."""
         return self.path[self.path.rfind("/") + 1 :]
+
+    @property
+    def place_words(self) -> str | None:
+        """Where it lies in its series, counted from 1."""
+        if self.series_index is None:
+            return None
+        of = "its series" if self.volume is None else f"volume {self.volume + 1}"
+        return f"slice {self.series_index + 1} of {of}"
 
     @property
     def needs_review(self) -> bool:

@@ -72,10 +72,9 @@ def safe_facts(item: SliceItem, *, framed: bool) -> list[str]:
 
     Its frame only where its file is `framed`, holding more than one.
     """
-    place = None if item.series_index is None else f"slice {item.series_index + 1} of its series"
     facts = [
         f"frame {item.frame}" if framed else None,
-        place,
+        item.place_words,
         f"{item.header_plane} by its header" if item.header_plane else None,
         item.size,
         item.format,

@@ -43,6 +43,8 @@ class StudyCard:
         The supporting slices of the first model, and the probability of its answer in each.
     copies : bool
         Whether some classified slices are copies of others, which count and are drawn once.
+    places : int or None
+        Of a series that shows places several times, how many there are.
     trace : Markup or None
         The probability along the slices of a series; slices of several have no order. A slice
         unlike the training images is a gap: the probability of such a one means nothing.
@@ -58,6 +60,7 @@ class StudyCard:
     where: str
     strip: list[tuple[SliceItem, str]]
     copies: bool
+    places: int | None
     trace: Markup | None
     gaps: str
     rule: str
@@ -75,6 +78,7 @@ def studies_view(data: RunData) -> dict[str, Any]:
             of_study[entry.study_key] if whole else of_series[entry.study_key, entry.series_key]
         )
         along = [] if whole else _along(members)
+        repeated = _repeats(along)
         cards.append(
             StudyCard(
                 entry=entry,
@@ -82,19 +86,20 @@ def studies_view(data: RunData) -> dict[str, Any]:
                 where=members[0].path,
                 strip=_strip(entry, members),
                 copies=sum(bool(item.answers) for item in members) > entry.classified,
+                places=len(along) if repeated else None,
                 trace=None if whole else _trace(entry, along, steps),
                 gaps=_gaps(along),
-                rule=_rule_words(entry.rule),
+                rule=_rule_words(entry.rule, "place" if repeated else "slice"),
             )
         )
     return {"cards": cards, "found": len(data.studies), "tumors": TUMORS, "steps": steps}
 
 
-def _rule_words(rule: str) -> str:
+def _rule_words(rule: str, unit: str = "slice") -> str:
     """Return how a rule of `artemis.answers.study_rules.RULES` makes one answer, in words."""
     head, _, count = rule.rpartition("_")
     if head == "mean_of_top" and count.isdecimal():
-        return "by one slice" if count == "1" else f"by the mean of up to {count} slices"
+        return f"by one {unit}" if count == "1" else f"by the mean of up to {count} {unit}s"
     return visible(f"by {rule.replace('_', ' ')}")
 
 
@@ -110,25 +115,35 @@ def _members(
     return of_study, of_series
 
 
-def _along(members: list[SliceItem]) -> list[SliceItem]:
-    """Return the slices of a series as they are drawn: of copies one, each at its place.
+def _along(members: list[SliceItem]) -> list[list[SliceItem]]:
+    """Return the places of a series as they are drawn, each with its slices, of copies one.
 
     Of what could not be read the place is not known: it is left out, unless that is so of all.
     """
     placed = [item for item in members if item.series_index is not None] or members
     first_of: dict[str, SliceItem] = {}
-    return [
-        item
-        for item in placed
-        if not item.answers or first_of.setdefault(item.slice_id, item) is item
-    ]
+    places: dict[Any, list[SliceItem]] = {}
+    for item in placed:
+        if not item.answers or first_of.setdefault(item.slice_id, item) is item:
+            places.setdefault(item.place or item.number, []).append(item)
+    return [*places.values()]
 
 
-def _gaps(along: list[SliceItem]) -> str:
-    """Return which slices leave a gap in a line, in words."""
+def _repeats(along: list[list[SliceItem]]) -> bool:
+    """Return whether a place is seen in several classified slices."""
+    return any(sum(bool(item.answers) for item in place) > 1 for place in along)
+
+
+def _gaps(along: list[list[SliceItem]]) -> str:
+    """Return which places leave a gap in a line, in words."""
+    answers = [[item.answers for item in place if item.answers] for place in along]
     kinds = {
-        UNLIKE: any(answer.far for item in along for answer in item.answers.values()),
-        "not classified": any(not item.answers for item in along),
+        UNLIKE: any(
+            all(given[model].far for given in place if model in given)
+            for place in answers
+            for model in (place[0] if place else ())
+        ),
+        "not classified": not all(answers),
     }
     return ", or ".join(words for words, there in kinds.items() if there)
 
@@ -139,6 +154,9 @@ def _title(entry: StudyEntry, members: list[SliceItem]) -> str:
         series = len({item.series_key for item in members} - {None})
         return f"{study}, all {series} series" if series > 1 else study
     is_file = entry.series_key.startswith("file-")
+    volumes = len({item.volume for item in members} - {None})
+    if volumes > 1:
+        return f"{volumes} volumes of one file"
     one = "volume" if is_file else f"series {visible(entry.series_key[:_KEY_DIGITS])}"
     return f"{study}, {one}" if study else sentence(one)
 
@@ -154,30 +172,33 @@ def _strip(entry: StudyEntry, members: list[SliceItem]) -> list[tuple[SliceItem,
     ]
 
 
-def _trace(entry: StudyEntry, members: list[SliceItem], steps: dict[str, int]) -> Markup:
+def _trace(entry: StudyEntry, along: list[list[SliceItem]], steps: dict[str, int]) -> Markup:
     model, answer = next(iter(entry.answers.items()))
-    lines = [
-        [
-            _share(item, name, answer.tumor)
-            if name in item.answers and not item.answers[name].far
-            else None
-            for item in members
-        ]
-        for name in entry.answers
-    ]
-    marked = {k for k, item in enumerate(members) if item.slice_id in answer.supporting}
+    lines = [[_mean_share(place, name, answer.tumor) for place in along] for name in entry.answers]
+    marked = {
+        k
+        for k, place in enumerate(along)
+        if any(item.slice_id in answer.supporting for item in place)
+    }
+    unit = "place" if _repeats(along) else "slice"
     words = (
-        f"Probability of {TUMOR_WORDS[answer.tumor]} along {counted(len(members), 'slice')}, "
-        f"{joined(list(entry.answers))}; to {model} {_range_words(members, model, answer, steps)}."
+        f"Probability of {TUMOR_WORDS[answer.tumor]} along {counted(len(along), unit)}, "
+        f"{joined(list(entry.answers))}; to {model} {_range_words(along, model, answer, steps)}."
     )
     return sparkline(lines, marked, words)
 
 
+def _mean_share(place: list[SliceItem], model: str, tumor: str) -> float | None:
+    """Return the mean over the slices of a place of which a probability may be said, if any."""
+    given = [item for item in place if model in item.answers and not item.answers[model].far]
+    return sum(_share(item, model, tumor) for item in given) / len(given) if given else None
+
+
 def _range_words(
-    members: list[SliceItem], model: str, answer: StudyAnswer, steps: dict[str, int]
+    along: list[list[SliceItem]], model: str, answer: StudyAnswer, steps: dict[str, int]
 ) -> str:
     """Return the least and the greatest probability, of slices of which it may be said."""
-    given = [item for item in members if model in item.answers]
+    given = [item for place in along for item in place if model in item.answers]
     said = [_share(item, model, answer.tumor) for item in given if not item.answers[model].far]
     if not said:
         return f"every slice is {UNLIKE}"

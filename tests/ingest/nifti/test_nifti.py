@@ -397,3 +397,14 @@ def test_a_reader_is_usable_on_its_own(tmp_path: Path) -> None:
 def test_one_slice_through_ingest_one(tmp_path: Path) -> None:
     data = nifti_bytes(volume(50, 52, 1))
     assert ingest_one(tmp_path, "one.nii", data).row["format"] == "nifti"
+
+
+def test_a_slice_of_several_volumes_knows_its_volume_and_its_place_in_it(tmp_path: Path) -> None:
+    several = np.stack([volume(50, 52, 50) * (1 + t) for t in range(3)], axis=-1)
+    read = read_volume(tmp_path / "4d", nifti_bytes(several, np.diag([1, 1, 3.0, 1])))
+    places = [(one.row["volume"], one.row["series_index"]) for one in read]
+    assert places == [(volume, place) for volume in range(3) for place in range(50)]
+    assert [one.row["frame"] for one in read] == list(range(150))
+    assert read[7].row["slice_position"] == read[57].row["slice_position"]
+    single = read_volume(tmp_path / "3d", nifti_bytes(volume(50, 52, 50)))
+    assert {one.row["volume"] for one in single} == {None}

@@ -264,3 +264,28 @@ def test_a_page_of_1000_slices_with_larger_pictures_and_studies_is_below_5_megab
     assert len(jpeg(0, side=192)) > 6_000  # as large as those of real slices
     target = build_report(make_run(tables), tmp_path / "index.html")
     assert target.stat().st_size <= 5_000_000
+
+
+def test_volumes_of_one_file_are_drawn_by_place_and_named_apart(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    tables = with_studies(typical_tables(30), series=1, each=20)
+    for number, row in enumerate(tables.slices[:20]):
+        volume, place = divmod(number, 5)
+        row |= {"study_key": None, "series_key": None, "format": "nifti", "frame": number}
+        row |= {"file_sha256": "ab" * 32, "path": "dynamic.nii.gz", "series_index": place}
+        row |= {"volume": volume, "slice_position": 4.0 * place, "header_plane": "transverse"}
+        for rows in tables.predictions.values():
+            rows[number] |= {"path": row["path"], "frame": number, "needs_review": True}
+    tables.studies = studies_of(tables)
+    page = Page(build_report(make_run(tables), tmp_path / "index.html"))
+    study = page.by_id("study-1")
+    assert text(study.find(".//h3")) == "4 volumes of one file"
+    assert text(study.find(".//p")) == (
+        "20 slices, 20 classified, of 5 places, each the mean of its slices · transverse · "
+        "dynamic.nii.gz · by the mean of up to 8 places"
+    )
+    assert "along 5 places, " in page.source
+    facts = {text(one) for one in page.by_id("review").iter("p")}
+    assert any("frame 17 · slice 3 of volume 4 · transverse by its header" in one for one in facts)
+    assert not any("of its series" in one for one in facts)
