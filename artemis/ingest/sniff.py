@@ -40,6 +40,7 @@ _OTHER_MAGIC: Final = (
     (0, b"CDF\x02", "NetCDF (also MINC 1)"),
     (0, b"NRRD000", "NRRD"),
     (0, b"ObjectType = ", "MetaImage"),
+    (0, b"# === DATA DESCRIPTION FILE", "Philips PAR header"),
     (0, b"TRACK\0", "TrackVis tracts"),
     (0, b"mrtrix tracks", "MRtrix tracts"),
     (0, b"SQLite format 3\0", "SQLite database"),
@@ -49,6 +50,8 @@ _OTHER_MAGIC: Final = (
     (0, b"MZ", "program"),
     (0, b"\0\0\0\x01Bud1", "macOS folder settings (.DS_Store)"),
     (0, b"\0\x05\x16\x07", "macOS resource fork"),
+    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "old Office document or Thumbs.db"),
+    (0, b"L\0\0\0\x01\x14\x02\0", "Windows shortcut"),
     (0, b"P5", "PNM"),
     (0, b"P6", "PNM"),
 )
@@ -63,6 +66,8 @@ _PACKED_MAGIC: Final = (
     (257, b"ustar", "tar archive"),
 )
 _EXPECTED: Final = "PNG, JPEG, BMP, TIFF, DICOM or NIfTI"
+_JSON: Final = re.compile(rb"""\{\s*["}]|\[\s*(?:[\]\[{"0-9-]|true|false|null)""")
+_MGH: Final = struct.Struct(">6i")  # version, three sides, volumes, kind of value
 _TEXT: Final = re.compile(rb"[\t\n\r\x20-\x7e\x80-\xff]+")
 _VRS: Final = frozenset(
     b"AE AS AT CS DA DS DT FL FD IS LO LT OB OD OF OL OV OW PN SH SL SQ SS ST SV TM UC UI UL UN"
@@ -236,14 +241,24 @@ def _magic_name(head: bytes, known: Iterable[tuple[int, bytes, str]]) -> str | N
     )
 
 
+def _is_mgh(head: bytes) -> bool:
+    """Return whether bytes start with a header of MGH, which has no magic number of its own."""
+    if len(head) < _MGH.size:
+        return False
+    version, *sizes, kind = _MGH.unpack_from(head)
+    return version == 1 and kind in (0, 1, 3, 4) and all(0 < size < 1 << 16 for size in sizes)
+
+
 def _name_of(head: bytes) -> str:
     if name := _magic_name(head, _OTHER_MAGIC):
         return name
+    if _is_mgh(head):
+        return "FreeSurfer volume (MGH)"
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:64].lower()
     if start.startswith((b"<!doctype html", b"<html")):
         return "an HTML page"
     if start.startswith((b"<?xml", b"<svg")):
         return "XML or SVG"
-    if start.startswith((b"{", b"[")):
+    if _JSON.match(start):
         return "text (JSON)"
     return "text" if _TEXT.fullmatch(head) else "an unknown binary format"

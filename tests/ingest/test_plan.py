@@ -5,6 +5,7 @@ import os
 import socket
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image
@@ -30,6 +31,7 @@ from tests.ingest.builders import (
 )
 
 PNG = picture_bytes(head8(), "PNG")
+MGH = nib.MGHImage(np.zeros((8, 8, 8), np.float32), np.eye(4)).to_bytes()
 
 
 def pages(count: int) -> bytes:
@@ -161,12 +163,21 @@ def test_a_file_that_changes_after_planning_still_gives_every_row(tmp_path: Path
     [
         (b"notes on patient", "text"),
         (b'{"a": 1}', "text (JSON)"),
+        (b'[\n  {"a": 1}]', "text (JSON)"),
+        (b"[autorun]\r\nopen=viewer.exe\r\n", "text."),  # beside the scans on a hospital's CD
+        (b"{curly} notes", "text."),
+        (MGH, "FreeSurfer volume (MGH)"),
+        (gzip.compress(MGH), "gzip with FreeSurfer volume (MGH) inside"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504), "old Office document or Thumbs.db"),
+        (b"L\0\0\0\x01\x14\x02\0" + bytes(100), "Windows shortcut"),
+        (b"# === DATA DESCRIPTION FILE ===\n", "Philips PAR header"),
         (b"%PDF-1.7", "PDF"),
         (b"\0\0\0\x01Bud1\0", "macOS folder settings"),
         (b"<!DOCTYPE html><html>", "an HTML page"),
         (bytes(range(256)), "an unknown binary format"),
         (b"BM is how this text starts, not a bitmap", "text"),
     ],
+    ids=lambda one: one if isinstance(one, str) else "",  # the bytes of gzip hold the time
 )
 def test_other_files_are_refused_by_name(tmp_path: Path, data: bytes, what: str) -> None:
     (tmp_path / "f").write_bytes(data)
