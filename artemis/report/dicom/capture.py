@@ -6,7 +6,7 @@ slice from its file, the evidence by the very model version of the run.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -85,11 +85,12 @@ def captures(
     answers: StudyAnswers,
     record: RunRecord,
     mapping: tuple[ModelRecord, ClassificationModel],
+    withheld: Collection[str],
 ) -> tuple[list[SCImage], int]:
     """Return the slices that support the mapping model's answer, with its evidence drawn.
 
-    Those of the study's answer, or every slice where the run has no such answer. And how many of
-    them are withheld, see `artemis.ingest.read.IngestedSlice`.
+    Those of the study's answer, or every slice where the run has no such answer. Without those
+    whose ids are `withheld`, see `artemis.report.run.stored_pictures`; and how many these are.
 
     Raises
     ------
@@ -105,12 +106,12 @@ def captures(
     if model.name in answers.study:
         supporting = set(answers.study[model.name]["supporting"])
         answered = [pair for pair in answered if pair[0].row["slice_id"] in supporting]
-    made: list[SCImage] = []
-    for one, answer in answered:
-        drawn = _drawn(one, answer, model, loaded, record)
-        if drawn is not None:
-            made.append(_capture(one, drawn, len(made) + 1, study, model, record))
-    return made, len(answered) - len(made)
+    shown = [pair for pair in answered if pair[0].row["slice_id"] not in withheld]
+    made = [
+        _capture(one, _drawn(one, answer, model, loaded, record), number, study, model, record)
+        for number, (one, answer) in enumerate(shown, start=1)
+    ]
+    return made, len(answered) - len(shown)
 
 
 def _drawn(
@@ -119,10 +120,8 @@ def _drawn(
     model: ModelRecord,
     loaded: ClassificationModel,
     record: RunRecord,
-) -> NDArray[np.uint8] | None:
+) -> NDArray[np.uint8]:
     grey = _pixels(one, record)
-    if grey is None:
-        return None
     box = square_box(grey)
     output = loaded.predict(model_input(grey, loaded.manifest.input.side, box)[None])
     if output.maps is None:
@@ -142,8 +141,7 @@ def _drawn(
     )
 
 
-def _pixels(one: SourceSlice, record: RunRecord) -> NDArray[np.uint8] | None:
-    """Return a slice as it was read; None of one that is withheld."""
+def _pixels(one: SourceSlice, record: RunRecord) -> NDArray[np.uint8]:
     row = one.row
     entry = PlanEntry(raw_path(row["path"]), "dicom", row["frame"])
     nobody = IdentityKey(bytes(32))  # the keys that it makes are not looked at
@@ -154,7 +152,7 @@ def _pixels(one: SourceSlice, record: RunRecord) -> NDArray[np.uint8] | None:
             f"{visible(row['path'])}: expected the slice that was classified. Received "
             f"{found.row['reason'] or 'other pixels'}. Classify again with this version of Artemis."
         )
-    return None if found.withheld else found.pixels
+    return found.pixels
 
 
 def framed(picture: NDArray[np.uint8], lines: Sequence[str]) -> NDArray[np.uint8]:

@@ -16,6 +16,7 @@ from artemis.predictions import plain_rows, read_studies, table_rows
 from artemis.report.dicom.capture import captures, mapping_model
 from artemis.report.dicom.originals import Study, find_studies
 from artemis.report.dicom.structured_report import StudyAnswers, structured_report
+from artemis.report.run.stored_pictures import stored_pictures
 from artemis.runs import read_record
 from artemis.system.files import atomic_path, make_folder, sha256_file, write_text_atomic
 
@@ -108,6 +109,7 @@ def export_dicom(
             f"Received {len(without_study)} that do not. A report cannot refer to them."
         )
     predictions = _predictions(run_dir)
+    hidden = stored_pictures(run_dir).withheld
     of_studies = [*plain_rows(read_studies(run_dir))]
     _private_folder(folder)
     written = []
@@ -118,7 +120,7 @@ def export_dicom(
         report, blanked = structured_report(study, answers, record)
         objects: dict[str, Dataset] = {_REPORT_NAME: report}
         images, withheld = (
-            captures(study, answers, record, mapping) if mapping is not None else ([], 0)
+            captures(study, answers, record, mapping, hidden) if mapping is not None else ([], 0)
         )
         for order, image in enumerate(images, start=1):
             objects[f"evidence-{order:02d}.dcm"] = image

@@ -41,7 +41,7 @@ def add(batch: Path, name: str, top: int, **elements: object) -> None:
 def run(tmp_path_factory: pytest.TempPathFactory) -> RunPaths:
     folder = tmp_path_factory.mktemp("burnt")
     add(folder / "batch", "burnt.dcm", 4000, BurnedInAnnotation="YES")
-    add(folder / "batch", "copy.dcm", 4000)  # the same pixels in a file that does not say it
+    add(folder / "batch", "a_copy.dcm", 4000)  # the same pixels in a file that does not say it
     add(folder / "batch", "plain.dcm", 3000, BurnedInAnnotation="NO")
     return classify(folder / "batch", folder / "data", MODELS)[0]
 
