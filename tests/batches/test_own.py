@@ -55,6 +55,10 @@ def test_what_artemis_wrote_is_passed_over_and_counted(tmp_path: Path) -> None:
         workspace / "models" / "baseline" / "20261123-abcdef" / "manifest.json",
         workspace / "models" / "baseline" / "20261123-abcdef" / "model.tflite",
         workspace / "cache" / "training" / "print" / "side-64" / f"{'0' * 32}.npy",
+        unfinished.parent / "0123456789abcdef-every-slice.lock",
+        unfinished.parent / "0123456789abcdef-every-slice.made",
+        workspace / "evaluations" / "baseline" / "patient-0" / "variants-00000.parquet",
+        workspace / "evaluations" / "baseline" / "patient-0" / "evidence-00000.parquet",
         workspace / "exports" / RUN / "export.json",
         workspace / "exports" / RUN / "study-0" / "report.dcm",
         workspace / "cache" / "training" / ".stem-k3j_x9qa" / "features.npy",
@@ -80,7 +84,7 @@ def test_what_artemis_wrote_is_passed_over_and_counted(tmp_path: Path) -> None:
     ]
     assert passed_over(tmp_path, settings) == {
         "data/cache": 2,
-        "data/evaluations": 3,
+        "data/evaluations": 7,
         "data/exports": 2,
         "data/failures": 1,
         "data/identity.key": 1,
