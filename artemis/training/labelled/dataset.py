@@ -358,10 +358,11 @@ def _spread(given: pd.Series[int], own: pd.Series[str], names: pd.Series[str]) -
 
     Near copies may join patients of several given folds; each patient's slices stay in one.
     """
-    count, folds = int(given.max()) + 1, given
+    numbers, folds = np.unique(given.dropna().to_numpy(dtype=np.int64)), given
     for groups in (own, names):
         folds = folds.fillna(groups.map(given.groupby(groups).first()))
-    new = [int(hashlib.sha256(name.encode()).hexdigest(), 16) % count for name in names]
+    places = [int(hashlib.sha256(name.encode()).hexdigest(), 16) % len(numbers) for name in names]
+    new = numbers[places]
     return folds.fillna(pd.Series(new, index=given.index)).astype(np.int64)
 
 

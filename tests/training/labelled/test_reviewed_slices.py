@@ -248,6 +248,17 @@ def test_added_pictures_come_to_the_same_folds_in_every_workspace(tmp_path: Path
     assert len(set(folds)) == 1
 
 
+def test_added_pictures_come_to_folds_that_are_given(house: House) -> None:
+    """Of folds 1 to 3 a fourth, 0, was made, of added pictures alone."""
+    table = pd.read_csv(house.set / "manifest.csv")
+    table.assign(fold=table["fold"] + 1).to_csv(house.set / "manifest.csv", index=False)
+    for number in range(12):
+        Image.fromarray(slice_of(100 + number)).save(house.batch / f"{number}.png")
+    house.run()
+    house.review(*[{"path": f"{number}.png"} for number in range(12)])
+    assert set(house.load().table["fold"].iloc[6:]) == {1, 2, 3}
+
+
 def test_patient_whose_near_copy_lies_in_another_fold_keeps_the_own_one(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
