@@ -12,6 +12,7 @@ from artemis.errors import ModelError
 from artemis.labels import CATEGORY_NAMES
 from artemis.models.comparison import Agreement, compare_answers
 from artemis.system.files import write_text_atomic
+from artemis.training.gate.evidence import Evidence, Provenance
 from artemis.training.labelled.dataset import TrainingSet
 from artemis.training.sides import Side
 from artemis.training.train import Split
@@ -25,11 +26,12 @@ _CONFIDENCE: Final = 0.8
 
 def golden_agreement(
     path: Path, data: TrainingSet, split: Split, challenger: Side, champion: Side
-) -> Agreement:
+) -> Agreement | None:
     """Return how far both agree on the golden set, which is fixed the first time.
 
     It is of locked slices that the model's own champion answers rightly, with confidence and,
-    where it was trained on them, out of fold: what a later version must not unlearn.
+    where it was trained on them, out of fold: what a later version must not unlearn. Of a
+    champion whose answers say no such thing none is made, and None is returned.
 
     Parameters
     ----------
@@ -49,18 +51,26 @@ def golden_agreement(
     """
     if not path.is_file():
         fair = champion.evidence
-        sure = (fair.probabilities.argmax(axis=1) == fair.categories) & (
-            fair.probabilities.max(axis=1) >= _CONFIDENCE
-        )
-        chosen: list[str] = []
-        for category in range(len(CATEGORY_NAMES)):
-            of = np.sort(fair.slice_ids[sure & (fair.categories == category)])
-            chosen += of[:_PER_CATEGORY].tolist()
-        write_text_atomic(path, json.dumps({"slice_ids": sorted(chosen)}, indent=1) + "\n")
+        if fair.provenance is Provenance.TRAINED_ON or not np.isfinite(fair.probabilities).all():
+            return None
+        slices = json.dumps({"slice_ids": _chosen(fair)}, indent=1)
+        write_text_atomic(path, f"{slices}\n")
     golden = data.table["slice_id"].isin(golden_slices(path)).to_numpy()
     rows = np.flatnonzero(golden & split.test)
     pictures = {side: stack[rows] for side, stack in data.pictures.items()}
     return compare_answers(challenger.model, champion.model, pictures).agreement
+
+
+def _chosen(fair: Evidence) -> list[str]:
+    """Return the slices of a golden set: up to five of each category, by name."""
+    sure = (fair.probabilities.argmax(axis=1) == fair.categories) & (
+        fair.probabilities.max(axis=1) >= _CONFIDENCE
+    )
+    chosen: list[str] = []
+    for category in range(len(CATEGORY_NAMES)):
+        of = np.sort(fair.slice_ids[sure & (fair.categories == category)])
+        chosen += of[:_PER_CATEGORY].tolist()
+    return sorted(chosen)
 
 
 def golden_slices(path: Path) -> list[str]:
