@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ import numpy as np
 
 from artemis import __version__
 from artemis.errors import DivergedError
+from artemis.models.card.pictures import pictures_path
 from artemis.models.retrainings import (
     EpochRow,
     RetrainingRecord,
@@ -41,6 +43,7 @@ from artemis.training.network.fit import Epoch
 from artemis.training.network.recipes import Recipe
 from artemis.training.train import train_model
 
+_UNFINISHED: Final = "unfinished"  # folder of what trainings that are ended go on from
 _WRITING: Final = threading.Lock()  # models may be trained on two threads of one process
 
 
@@ -88,7 +91,7 @@ def audit(inputs: Inputs, retraining: str) -> Path:
 
 
 def train(inputs: Inputs, retraining: str, model: str) -> str:
-    """Train one model, unless it was, and return its version.
+    """Train one model, unless it was, and return its version; keep pictures of its mistakes.
 
     Its folder lies in the workspace's registry; the champion stays what it is.
 
@@ -100,31 +103,15 @@ def train(inputs: Inputs, retraining: str, model: str) -> str:
     record = read_record(retrainings_root(inputs.workspace) / retraining)
     if model in record.diverged:
         raise DivergedError(record.diverged[model])
-    if model in record.trained:
-        return record.trained[model]
+    version = record.trained.get(model)
+    if version is not None and pictures_path(inputs.workspace, model, version).is_file():
+        return version
     with _timed(inputs, record, f"train {model}"), watching(lambda: has_ended(retraining)):
         data = read_data(inputs)
-        chosen = choose_start(inputs, model, data)
-        recipe = inputs.recipe(model)
-        if chosen.weights is not None:
-            warm = recipe.warm()
-            recipe = warm.with_epochs(inputs.epochs) if inputs.epochs else warm
-        means = means_of(
-            inputs.settings,
-            recipe,
-            start=chosen.weights,
-            work=retrainings_root(inputs.workspace) / retraining / "unfinished" / model,
-            on_epoch=lambda recipe, stage, epoch: _note_epoch(
-                inputs, retraining, recipe, stage, epoch
-            ),
-        )
-        with noting_divergence(inputs, retraining, model):
-            folder = train_model(recipe, data, chosen.split, inputs.workspace / "models", means)
-        keep_failures(inputs.workspace, folder, data)
-        with changing(inputs, retraining) as changed:
-            changed.trained[model] = folder.name
-            changed.started_from[model] = chosen.words
-    return folder.name
+        version = version or _train(inputs, retraining, model, data)
+        # Noted as trained before this: what fails here is no reason to train for hours again.
+        keep_failures(inputs.workspace, inputs.workspace / "models" / model / version, data)
+    return version
 
 
 def finish(inputs: Inputs, retraining: str, *, reason: str | None = None) -> RetrainingRecord:
@@ -133,6 +120,30 @@ def finish(inputs: Inputs, retraining: str, *, reason: str | None = None) -> Ret
         record.status = "done" if reason is None else "failed"
         record.reason, record.finished = reason, datetime.now(UTC)
     return record
+
+
+def _train(inputs: Inputs, retraining: str, model: str, data: TrainingSet) -> str:
+    """Train one model, note its version in the record, and return it."""
+    chosen = choose_start(inputs, model, data)
+    recipe = inputs.recipe(model)
+    if chosen.weights is not None:
+        warm = recipe.warm()
+        recipe = warm.with_epochs(inputs.epochs) if inputs.epochs else warm
+    unfinished_work = retrainings_root(inputs.workspace) / retraining / _UNFINISHED
+    means = means_of(
+        inputs.settings,
+        recipe,
+        start=chosen.weights,
+        work=unfinished_work / model,
+        on_epoch=lambda recipe, stage, epoch: _note_epoch(inputs, retraining, recipe, stage, epoch),
+    )
+    with noting_divergence(inputs, retraining, model):
+        folder = train_model(recipe, data, chosen.split, inputs.workspace / "models", means)
+    with changing(inputs, retraining) as changed:
+        changed.trained[model] = folder.name
+        changed.started_from[model] = chosen.words
+    shutil.rmtree(unfinished_work / model, ignore_errors=True)
+    return folder.name
 
 
 def _key(inputs: Inputs, data: TrainingSet) -> str:

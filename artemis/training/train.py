@@ -152,7 +152,8 @@ def train_model(
     output : Path
         The model's folder is ``output/<name>/<version>``.
     means : Means
-        Weights, caches, and where to go on from.
+        Weights, caches, and where to go on from. That stays: whoever has noted the model's
+        folder removes it, and one that was ended before writes another folder and trains nothing.
 
     Raises
     ------
@@ -187,7 +188,7 @@ def train_model(
         checkpoint=means.checkpoint("training"),
         reporter=means.reporter,
     )
-    folder = write_model(
+    return write_model(
         Trained(
             fitted=fitted,
             samples=samples,
@@ -208,8 +209,6 @@ def train_model(
         ),
         output,
     )
-    means.done("training")
-    return folder
 
 
 def train_on_all(

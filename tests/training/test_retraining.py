@@ -16,6 +16,7 @@ pytest.importorskip("tensorflow", reason="needs the extra `train`")
 
 from artemis.errors import DivergedError, ModelError, SettingsError, TrainingDataError
 from artemis.models.architectures import build_baseline
+from artemis.models.card.pictures import pictures_path
 from artemis.models.champions import promote
 from artemis.models.decisions import Verdict, read_decisions
 from artemis.models.manifest import MANIFEST_NAME, WEIGHTS_NAME, load_manifest
@@ -92,6 +93,27 @@ def test_trained_model_is_not_trained_twice(trained: tuple[Inputs, str]) -> None
     record = read_record(retrainings_root(inputs.workspace) / retraining)
     assert train(inputs, retraining, "baseline") == record.trained["baseline"]
     assert len(read_record(retrainings_root(inputs.workspace) / retraining).epochs) == 2
+
+
+def test_model_that_was_written_is_not_trained_again_if_what_comes_after_it_fails(
+    again: Inputs,
+) -> None:
+    """Such as a full disk, at the pictures of its mistakes: the same model was trained twice."""
+    again = replace(again, epochs=1, start="imagenet")
+    models = again.workspace / "models" / "baseline"
+    before = {path.parent.name for path in models.glob("*/manifest.json")}
+    shutil.rmtree(again.workspace / "failures")
+    (again.workspace / "failures").write_text("a file where their folder would be")
+    retraining = collect(again)
+    with pytest.raises(OSError, match="failures"):
+        train(again, retraining, "baseline")
+    (again.workspace / "failures").unlink()
+    version = train(again, retraining, "baseline")
+    assert {path.parent.name for path in models.glob("*/manifest.json")} == before | {version}
+    folder = retrainings_root(again.workspace) / retraining
+    assert [row.stage for row in read_record(folder).epochs] == ["calibrating", "training"]
+    assert pictures_path(again.workspace, "baseline", version).is_file()
+    assert not list((folder / "unfinished").iterdir())
 
 
 def test_champion_is_started_from_and_what_its_weights_saw_does_not_calibrate(
