@@ -9,11 +9,17 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from artemis.labels import CATEGORIES, PLANES, TUMORS
+from artemis.labels import TUMORS
 from artemis.models.manifest import Interval
-from artemis.training.figures.evaluate import resampled_groups, slice_statistics
+from artemis.training.figures.evaluate import (
+    metrics_of_sums,
+    percentile_interval,
+    resampled_groups,
+    slice_statistics,
+    tumor_recalls_of_sums,
+)
 
-_COUNT: Final = len(CATEGORIES)
+_COMPARED: Final = ("accuracy", "macro_f1", "ece")
 
 
 def recall_key(tumor: str) -> str:
@@ -40,7 +46,9 @@ class Resampled:
     @property
     def intervals(self) -> dict[str, Interval]:
         """Each figure with its 95 % percentile interval."""
-        return {name: _interval(value, self.draws[name]) for name, value in self.value.items()}
+        return {
+            name: percentile_interval(value, self.draws[name]) for name, value in self.value.items()
+        }
 
     def minus(self, other: Resampled) -> dict[str, Interval]:
         """Return each figure's difference from another model's on the same resamples.
@@ -55,7 +63,9 @@ class Resampled:
             Of the same slices and groups, with the same number of resamples and seed.
         """
         return {
-            name: _interval(value - other.value[name], self.draws[name] - other.draws[name])
+            name: percentile_interval(
+                value - other.value[name], self.draws[name] - other.draws[name]
+            )
             for name, value in self.value.items()
         }
 
@@ -109,31 +119,13 @@ def grouped_mean(
     """
     sums = np.bincount(codes, weights=values, minlength=draws.shape[1])
     counts = np.bincount(codes, minlength=draws.shape[1])
-    low, high = np.percentile((draws @ sums) / (draws @ counts).clip(min=1), (2.5, 97.5))
-    return Interval(value=float(values.mean()), low=float(low), high=float(high))
+    drawn = (draws @ sums) / (draws @ counts).clip(min=1)
+    return percentile_interval(float(values.mean()), drawn)
 
 
 def _figures(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
     """Return each figure of ``(b, 190)`` summed `slice_statistics` as ``(b,)``."""
-    confusion = sums[:, : _COUNT**2].reshape(-1, _COUNT, _COUNT)
-    _, confidence, hits = np.split(sums[:, _COUNT**2 : -1], 3, axis=1)
-    total = confusion.sum(axis=(1, 2)).clip(min=1)
-    diagonal = np.einsum("bii->bi", confusion)
-    support, claimed = confusion.sum(axis=2), confusion.sum(axis=1)
-    f1 = 2 * diagonal / (support + claimed).clip(min=1)
-    present = support > 0
-    tumors, planes = len(TUMORS), len(PLANES)
-    folded = confusion.reshape(-1, tumors, planes, tumors, planes).sum(axis=(2, 4))
-    with np.errstate(invalid="ignore"):
-        recall = np.einsum("bii->bi", folded) / folded.sum(axis=2)
-    return {
-        "accuracy": diagonal.sum(axis=1) / total,
-        "macro_f1": (f1 * present).sum(axis=1) / present.sum(axis=1).clip(min=1),
-        "ece": np.abs(confidence - hits).sum(axis=1) / total,
-        **{recall_key(tumor): recall[:, k] for k, tumor in enumerate(TUMORS)},
+    metrics, recalls = metrics_of_sums(sums), tumor_recalls_of_sums(sums)
+    return {name: metrics[name] for name in _COMPARED} | {
+        recall_key(tumor): recalls[:, k] for k, tumor in enumerate(TUMORS)
     }
-
-
-def _interval(value: float, resampled: NDArray[np.float64]) -> Interval:
-    low, high = np.nanpercentile(resampled, (2.5, 97.5))
-    return Interval(value=value, low=float(low), high=float(high))

@@ -72,8 +72,8 @@ def evaluate(
         probabilities, categories, codes, draws, uncalibrated=uncalibrated
     )
     figures = _figures(
-        _metrics(whole) | {name: np.array([value]) for name, value in sure.items()},
-        _metrics(resampled) | sure_resampled,
+        metrics_of_sums(whole) | {name: np.array([value]) for name, value in sure.items()},
+        metrics_of_sums(resampled) | sure_resampled,
     )
     confusion = whole[0, : _COUNT**2].reshape(_COUNT, _COUNT)
     return Evaluation(
@@ -159,8 +159,28 @@ def _bootstrap(
     return by_group.sum(axis=0)[None], draws @ by_group
 
 
-def _metrics(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    """Return each metric of ``(b, 190)`` summed statistics as ``(b,)``."""
+def percentile_interval(value: float, resampled: NDArray[np.float64]) -> Interval:
+    """Return a figure with its 95 % percentile interval.
+
+    Parameters
+    ----------
+    value : float
+        As measured.
+    resampled : ndarray, (resamples,), float64
+        The same of each resample; those that are not a number are left out.
+    """
+    low, high = np.nanpercentile(resampled, (2.5, 97.5))
+    return Interval(value=value, low=float(low), high=float(high))
+
+
+def metrics_of_sums(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """Return the metrics of summed statistics, each ``(b,)``, as `evaluate` names them.
+
+    Parameters
+    ----------
+    sums : ndarray, (b, 190), float64
+        Of `slice_statistics`, b times.
+    """
     confusion = _square(sums)
     count, confidence, hits = np.split(sums[:, _COUNT**2 : -1], 3, axis=1)
     total = count.sum(axis=1).clip(min=1)
@@ -173,6 +193,17 @@ def _metrics(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
         "ece": np.abs(confidence - hits).sum(axis=1) / total,
         "brier": sums[:, -1] / total,
     }
+
+
+def tumor_recalls_of_sums(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the recall of each tumour type, ``(b, 4)``; NaN where there is none of it.
+
+    Parameters
+    ----------
+    sums : ndarray, (b, 190), float64
+        As `metrics_of_sums` takes them.
+    """
+    return _shares(_fold(sums), 2)
 
 
 def _square(sums: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -202,11 +233,8 @@ def _figures(
 
 
 def _interval(value: NDArray[np.float64], resampled: NDArray[np.float64]) -> Interval | None:
-    """Return a figure with the percentiles of its resamples; None where it is undefined."""
-    if not np.isfinite(value[0]):
-        return None
-    low, high = np.nanpercentile(resampled, (2.5, 97.5))
-    return Interval(value=float(value[0]), low=float(low), high=float(high))
+    """Return a figure with its interval; None where it is undefined."""
+    return percentile_interval(float(value[0]), resampled) if np.isfinite(value[0]) else None
 
 
 def _shares(confusion: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
@@ -243,7 +271,7 @@ def _per_subset(
     for name in sorted(set(of_name.tolist())):
         chosen = of_name == name
         whole, resampled = _bootstrap(table[chosen], of_group[chosen].tolist(), seed)
-        figures = _figures(_metrics(whole), _metrics(resampled))
+        figures = _figures(metrics_of_sums(whole), metrics_of_sums(resampled))
         tumors = _per_class(_fold(whole), _fold(resampled), TUMORS)
         f1 = _interval(_macro_f1(_fold(whole)), _macro_f1(_fold(resampled)))
         accuracy, tumor_accuracy = figures["accuracy"], figures["tumor_accuracy"]

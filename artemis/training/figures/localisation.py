@@ -19,7 +19,7 @@ from artemis.labels import PLANES
 from artemis.models.evidence_map import tumor_evidence
 from artemis.models.manifest import Interval
 from artemis.preprocess import foreground_threshold
-from artemis.training.figures.evaluate import RESAMPLES, resampled_groups
+from artemis.training.figures.evaluate import RESAMPLES, percentile_interval, resampled_groups
 
 MEASURES: Final = ("pointing_game", "energy_in_box", "heat_outside_head")
 
@@ -167,10 +167,8 @@ def summarise(
         sums = np.bincount(codes[known], values[known], minlength=draws.shape[1])
         counts = np.bincount(codes[known], minlength=draws.shape[1])
         with np.errstate(invalid="ignore"):
-            low, high = np.nanpercentile(draws @ sums / (draws @ counts), (2.5, 97.5))
-        figures[name] = Interval(
-            value=float(values[known].mean()), low=float(low), high=float(high)
-        )
+            drawn = draws @ sums / (draws @ counts)
+        figures[name] = percentile_interval(float(values[known].mean()), drawn)
     return figures
 
 

@@ -12,7 +12,7 @@ from artemis.answers.review import sureness
 from artemis.errors import TrainingDataError
 from artemis.models.manifest import Interval
 from artemis.training.figures.confidence import confidence_figures
-from artemis.training.figures.evaluate import resampled_groups
+from artemis.training.figures.evaluate import percentile_interval, resampled_groups
 
 _SHARED = ("accuracy_surest_80", "aurc")
 
@@ -59,7 +59,8 @@ def together_figures(
         doubt = 1 - sureness(own, others, weight)
         values, resampled = confidence_figures(own, categories, codes, draws, doubt=doubt)
         found[name] = {
-            f"{figure}_together": _interval(values[figure], resampled[figure]) for figure in _SHARED
+            f"{figure}_together": percentile_interval(values[figure], resampled[figure])
+            for figure in _SHARED
         }
     return found
 
@@ -81,8 +82,3 @@ def _aligned(
             )
         aligned[name] = probabilities[name][order]
     return aligned, first
-
-
-def _interval(value: float, resampled: NDArray[np.float64]) -> Interval:
-    low, high = np.percentile(resampled, (2.5, 97.5))
-    return Interval(value=value, low=float(low), high=float(high))
