@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +18,7 @@ from artemis.training.jobs import (
     read_training_set,
     require_tensorflow,
 )
+from artemis.training.once import made_once
 from artemis.training.trainings import check_targets, finish_trained
 
 if TYPE_CHECKING:
@@ -73,7 +75,7 @@ def evaluate_all(
     settings : Settings
         Workspace: results are in its ``evaluations/``.
     models, recipe, epochs, on_epoch
-        As in `train_all`.
+        As in `artemis.training.trainings.train_all`.
     """
     require_tensorflow()
     recipes = choose_recipes(models, recipe, epochs)
@@ -138,7 +140,8 @@ def train_on_every_slice(
     """Train each model on every slice; its figures are those of the protocol ``patient``.
 
     The protocol is run first, with the same recipe on the same data; what is finished of it is
-    kept. Arguments as in `artemis.training.trainings.train_all`.
+    kept. Of several processes that are asked for the same, one trains each network; the others
+    wait and return its folder. Arguments as in `artemis.training.trainings.train_all`.
     """
     check_targets(settings, output, promote_by)
     evaluated = evaluate_all(
@@ -158,16 +161,20 @@ def train_on_every_slice(
     folders = []
     for measured in evaluated:
         chosen = recipes[measured.recipe]
+        models_folder = output or settings.workspace / "models"
         unfinished = settings.workspace / "evaluations" / measured.recipe / "unfinished"
         work = unfinished / f"{evaluation_key(chosen, training_set)}-every-slice"
-        folder = train_on_all(
+        train_it = partial(
+            train_on_all,
             chosen,
             training_set,
             measured.outcome.predictions,
             measured.outcome.evaluation,
-            output or settings.workspace / "models",
+            models_folder,
             means_of(settings, chosen, on_epoch=on_epoch, work=work),
         )
+        what = f"a training of {measured.recipe} on every slice"
+        folder = made_once(work, models_folder / chosen.model, what, train_it)
         finish_trained(settings, folder, training_set, promote_by)
         folders.append(folder)
     return folders

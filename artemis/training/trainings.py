@@ -14,6 +14,7 @@ import numpy as np
 from artemis.errors import TrainingDataError, WorkspaceError
 from artemis.models.champions import promote
 from artemis.models.promotion import check_person
+from artemis.models.registry import champion_version
 from artemis.settings import Settings
 from artemis.system.locks import exclusive
 from artemis.training.jobs import (
@@ -140,14 +141,18 @@ def _work_of(
 
 
 def finish_trained(settings: Settings, folder: Path, data: TrainingSet, by: str | None) -> None:
-    """Keep pictures of a new model's mistakes; let it be used if a person decided so."""
+    """Keep pictures of a new model's mistakes; let it be used if a person decided so.
+
+    Where another process trained it for both, it may be in use already.
+    """
     from artemis.training.failures import keep_failures
 
     keep_failures(settings.workspace, folder, data)
-    if by is not None:
+    name = folder.parent.name
+    if by is not None and champion_version(settings.workspace, name) != folder.name:
         promote(
             settings.workspace,
-            folder.parent.name,
+            name,
             folder.name,
             by=by,
             reason="`artemis-cli train --promote`: a person's choice, without the gate",

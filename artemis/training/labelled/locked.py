@@ -77,7 +77,8 @@ def lock_groups(
     if path.exists():
         raise TrainingDataError(
             f"{path}: expected no locked evaluation set yet. Received one. Figures before and "
-            "after a change of it cannot be compared; move it away only to start anew."
+            "after a change of it cannot be compared; move it away only to start anew, and "
+            "with it the golden.json of each model."
         )
     whole = table["group"].isin(table["group"][test]).to_numpy()
     if not test.any() or (whole & ~test).any():
