@@ -88,7 +88,8 @@ class Outcome(_Part):
     Attributes
     ----------
     started_from : str
-        ``imagenet``, ``random``, or the version that its weights started from, and why.
+        In words: weights of which version, and how many slices calibrated, or first weights, and
+        why. See `artemis.training.inputs.choose_start`.
     evaluation, champion_evaluation : Evaluation
         On the locked slices; of the champion out of fold where it was trained on them.
     champion_provenance : str

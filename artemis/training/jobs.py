@@ -1,4 +1,4 @@
-"""What ``artemis-cli train`` does, without a terminal: settings in, model folders out."""
+"""What every training, evaluation, retraining and audit begins with: data, recipes and means."""
 
 from __future__ import annotations
 
