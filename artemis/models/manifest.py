@@ -272,7 +272,11 @@ class PredictionSets(BaseModel):
 
 
 class Training(BaseModel):
-    """What the model was trained on, and how."""
+    """What the model was trained on, and how.
+
+    `seen_before` are slices that the weights in ``start.npz`` have learnt from in trainings before
+    this one, which was not given them, such as slices in dispute.
+    """
 
     training_set_sha256: str
     images: int
@@ -284,6 +288,7 @@ class Training(BaseModel):
     recipe: dict[str, Any]
     label_corrections: int
     versions: dict[str, str]
+    seen_before: list[str] = []
 
 
 class Manifest(BaseModel):

@@ -108,11 +108,24 @@ def split_of(inputs: Inputs, data: TrainingSet) -> Split:
 
 @dataclass(frozen=True, slots=True)
 class ChosenStart:
-    """What a model starts from: weights of an earlier one, or ImageNet's; in words; its split."""
+    """What a model starts from.
+
+    Attributes
+    ----------
+    weights : Path or None
+        Of an earlier model; None for first weights.
+    words : str
+        What they are, and why.
+    split : Split
+        That fits them.
+    seen : frozenset of str
+        Slices that the weights have learnt from, in whatever training.
+    """
 
     weights: Path | None
     words: str
     split: Split
+    seen: frozenset[str] = frozenset()
 
 
 def choose_start(inputs: Inputs, model: str, data: TrainingSet) -> ChosenStart:
@@ -138,8 +151,8 @@ def choose_start(inputs: Inputs, model: str, data: TrainingSet) -> ChosenStart:
         return ChosenStart(None, "first weights: the champion is of another recipe", fresh)
     known = read_out_of_fold(folder)
     groups = data.table["group"]
-    seen = data.table["slice_id"].isin(known.loc[~known["start_unseen"], "slice_id"])
-    unseen = ~groups.isin(groups[seen]).to_numpy()
+    learnt = {*known.loc[~known["start_unseen"], "slice_id"], *manifest.training.seen_before}
+    unseen = ~groups.isin(groups[data.table["slice_id"].isin(learnt)]).to_numpy()
     if (~unseen & fresh.test).any():
         return ChosenStart(None, "first weights: the champion's have seen locked slices", fresh)
     of_champion = data.table["slice_id"].isin(known.loc[known["start_unseen"], "slice_id"])
@@ -151,7 +164,7 @@ def choose_start(inputs: Inputs, model: str, data: TrainingSet) -> ChosenStart:
         return ChosenStart(None, f"first weights: the champion's {words}", fresh)
     split = Split(fresh.train, fitting, calibration, fresh.test, fresh.words)
     words = f"weights of {manifest.version}, calibrated on {count} slices"
-    return ChosenStart(folder / START_NAME, words, split)
+    return ChosenStart(folder / START_NAME, words, split, frozenset(learnt))
 
 
 def champion_of(workspace: Path, model: str) -> Path | None:

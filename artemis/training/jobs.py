@@ -152,6 +152,7 @@ def means_of(
     *,
     on_epoch: OnEpoch | None = None,
     start: Path | None = None,
+    seen: frozenset[str] = frozenset(),
     work: Path | None = None,
 ) -> Means:
     """Return what a training needs besides its pictures, by the settings."""
@@ -161,6 +162,7 @@ def means_of(
         imagenet=settings.imagenet_weights or "imagenet",
         cache=training_cache(settings),
         start=start,
+        seen=seen,
         work=work,
         on_epoch=None if on_epoch is None else lambda stage, epoch: on_epoch(recipe, stage, epoch),
     )

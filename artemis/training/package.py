@@ -110,6 +110,8 @@ class Trained:
     start : sequence of ndarray
         Weights that a later training may start from: of a network that has not seen the
         slices which `out_of_fold` marks so.
+    seen_before : frozenset of str
+        Slices that those weights have learnt from in earlier trainings alone.
     """
 
     fitted: Fitted
@@ -123,6 +125,7 @@ class Trained:
     evaluation: Evaluation | None
     out_of_fold: pd.DataFrame
     start: Weights
+    seen_before: frozenset[str] = frozenset()
 
     @property
     def recipe(self) -> Recipe:
@@ -308,4 +311,5 @@ def _describe_training(model: Trained) -> Training:
         recipe=model.recipe.record(),
         label_corrections=model.data.corrected,
         versions={name: version(name) for name in ("tensorflow", "keras", "numpy", "pillow")},
+        seen_before=sorted(model.seen_before),
     )

@@ -134,6 +134,7 @@ def _train(inputs: Inputs, retraining: str, model: str, data: TrainingSet) -> st
         inputs.settings,
         recipe,
         start=chosen.weights,
+        seen=chosen.seen,
         work=unfinished_work / model,
         on_epoch=lambda recipe, stage, epoch: _note_epoch(inputs, retraining, recipe, stage, epoch),
     )

@@ -73,8 +73,8 @@ def side_of(model: ClassificationModel, data: TrainingSet, locked: NDArray[np.bo
         probabilities=model.probabilities(model.predict(pictures).logits),
     )
     kept = read_out_of_fold(model.folder)
-    trained_on = data.table["slice_id"].isin(kept["slice_id"])
-    seen = data.table.loc[trained_on, "group"].tolist()
+    learnt = {*kept["slice_id"], *manifest.training.seen_before}
+    seen = data.table.loc[data.table["slice_id"].isin(learnt), "group"].tolist()
     return Side(model, fair_evidence(own, None, kept, seen), kept)
 
 

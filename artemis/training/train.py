@@ -84,6 +84,8 @@ class Means:
         Folder for draws of the stem or of the pictures.
     start : Path, optional
         Weights of an earlier model to start from.
+    seen : frozenset of str
+        Slices that those have learnt from.
     work : Path, optional
         Folder for what a training that is ended early goes on from.
     on_epoch : callable
@@ -93,6 +95,7 @@ class Means:
     imagenet: Path | str | None
     cache: Path
     start: Path | None = None
+    seen: frozenset[str] = frozenset()
     work: Path | None = None
     on_epoch: OnEpoch | None = None
 
@@ -206,6 +209,7 @@ def train_model(
                 start_unseen=set(predictions["slice_id"]),
             ),
             start=start,
+            seen_before=means.seen.difference(data.table["slice_id"][split.train]),
         ),
         output,
     )

@@ -118,6 +118,29 @@ def test_weights_that_have_seen_a_locked_group_are_not_started_from(inputs: Inpu
     check_parts(data, chosen)
 
 
+def test_what_an_earlier_champion_learnt_of_counts_as_seen_also_where_the_last_was_not_given_it(
+    inputs: Inputs,
+) -> None:
+    """Slices in dispute leave the training and come back settled; the weights still know them."""
+    data = drawn(inputs, 2, 0.3, crossing=False)
+    before = choose_start(inputs, "baseline", data)
+    calibrating = groups_of(data, before.split.calibration)
+    of_fold = groups_of(data, split_of(inputs, data).calibration)  # where new ones calibrate
+    gone = min(calibrating & of_fold)
+    away = data.table[data.table["group"] == gone]
+    folder = inputs.workspace / "models" / "baseline" / VERSION
+    known = pd.read_parquet(folder / OUT_OF_FOLD_NAME)
+    write_seen(folder, known[~known["slice_id"].isin(away["slice_id"])], [*away["slice_id"][:1]])
+    after = choose_start(inputs, "baseline", data)
+    assert after.weights == before.weights
+    assert groups_of(data, after.split.calibration) == calibrating - {gone}
+    assert {*away["slice_id"][:1]} <= after.seen
+    check_parts(data, after)
+    locked = data.table["slice_id"][data.table["locked"]]
+    write_seen(folder, known, [*locked[:1]])
+    assert choose_start(inputs, "baseline", data).weights is None
+
+
 def test_locked_slices_are_those_of_the_lock_and_not_all_that_may_not_be_trained_on(
     inputs: Inputs,
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -53,14 +54,18 @@ def split(data: TrainingSet) -> Split:
 
 
 def trained_on(
-    workspace: Path, version: str, rows: pd.DataFrame, answers: np.ndarray | None = None
+    workspace: Path,
+    version: str,
+    rows: pd.DataFrame,
+    answers: np.ndarray | None = None,
+    before: Iterable[str] = (),
 ) -> ClassificationModel:
     """A copy of the shipped baseline that says so, with answers by others where given."""
     folder = make_version(workspace, version)
     known = rows[["slice_id", "fold", "category"]].assign(start_unseen=False)
     if answers is not None:
         known[list(PROBABILITY_COLUMNS)] = answers
-    write_seen(folder, known)
+    write_seen(folder, known, [*before])
     return ClassificationModel(folder)
 
 
@@ -101,6 +106,9 @@ def test_answers_to_slices_that_it_was_trained_on_are_those_of_networks_without_
     # One slice of a locked patient is enough: the network is no stranger to the others of it.
     knows = side_of(trained_on(tmp_path, "v2", table[:1], others[:1]), data, split.test)
     assert knows.evidence.provenance is Provenance.TRAINED_ON
+    # Nor is one that began with weights which knew a slice of his.
+    began = trained_on(tmp_path, "v3", table[24:], others[24:], before=table["slice_id"][:1])
+    assert side_of(began, data, split.test).evidence.provenance is Provenance.TRAINED_ON
 
 
 def test_every_check_that_the_gate_asks_for_is_made(

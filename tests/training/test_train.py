@@ -30,6 +30,7 @@ def test_trained_model_is_a_folder_that_serves(shapes: TrainingSet, tmp_path: Pa
     means = Means(
         None,
         tmp_path / "cache",
+        seen=frozenset({shapes.table["slice_id"][0], "f" * 64}),
         work=tmp_path / "work",
         on_epoch=lambda stage, epoch: seen.append((stage, epoch.number)),
     )
@@ -46,6 +47,7 @@ def test_trained_model_is_a_folder_that_serves(shapes: TrainingSet, tmp_path: Pa
     assert model.manifest.training.images == 192
     assert model.manifest.training.training_set_sha256 == shapes.sha256
     assert model.manifest.training.first_weights == f"random, seed {recipe.seed}"
+    assert model.manifest.training.seen_before == ["f" * 64]  # the other is trained on again
     assert {path.name for path in folder.iterdir()} == {
         "manifest.json",
         "model.tflite",
