@@ -165,16 +165,7 @@ def train_model(
     DivergedError
         If a network's weights or answers are not finite.
     """
-    for name, mask in (
-        ("test", split.test),
-        ("calibration", split.calibration),
-        ("training", split.fitting),
-    ):
-        if not mask.any():
-            raise TrainingDataError(
-                f"Split: expected slices to use as {name} ({split.words}). Received none. "
-                "Choose other folds, or add patients."
-            )
+    _check_parts(split)
     samples = samples_of(recipe, data, means)
     predictions, start = _sister(recipe, samples, data.table, split, means)
     calibration = calibrate_on(
@@ -213,6 +204,19 @@ def train_model(
         ),
         output,
     )
+
+
+def _check_parts(split: Split) -> None:
+    for name, mask in (
+        ("test", split.test),
+        ("calibration", split.calibration),
+        ("training", split.fitting),
+    ):
+        if not mask.any():
+            raise TrainingDataError(
+                f"Split: expected slices to use as {name} ({split.words}). Received none. "
+                "Choose other folds, or add patients."
+            )
 
 
 def train_on_all(
