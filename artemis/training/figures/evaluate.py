@@ -62,7 +62,8 @@ def evaluate(
         (higher is better), ``ece`` (expected calibration error over 15 equal bins of
         confidence, Naeini et al., AAAI 2015), ``brier`` (sum over categories; lower is
         better), and those of `artemis.training.figures.confidence.confidence_figures`, each
-        with a 95 % percentile interval over resampled groups. A tumour counts as found
+        with a 95 % percentile interval over resampled groups. That of a calibration error lies
+        too high where the error is small, see ``docs/confidence.md``. A tumour counts as found
         whatever the plane.
     """
     table = slice_statistics(probabilities, categories)
