@@ -27,6 +27,7 @@ from artemis.training.gate.evidence_checks import (
 from artemis.training.gate.policy import Policy
 
 TRAINING_CHECKS = (
+    "policy_unchanged",
     "leak_slices",
     "leak_groups",
     "leak_near_copies",
@@ -36,7 +37,7 @@ TRAINING_CHECKS = (
     "training_groups",
     "training_labels",
 )
-"""Checks of `artemis.training.gate.integrity` without which nothing is promoted."""
+"""Checks of `artemis.training.gate.integrity` without which no rule promotes."""
 
 CHANGE_CHECKS = (
     "change_network",
@@ -44,6 +45,7 @@ CHANGE_CHECKS = (
     "change_categories",
     "change_data",
     "change_labels",
+    "locked_labels",
 )
 """Those that are needed as well where there is a champion."""
 

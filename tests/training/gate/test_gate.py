@@ -252,7 +252,16 @@ def test_failed_check_that_forbids_outweighs_one_that_asks() -> None:
     assert {"challenger_accuracy", "difference_macro_f1"} < set(decision.figures)  # all the same
 
 
-@pytest.mark.parametrize("left_out", ["leak_near_copies", "training_labels", "change_recipe"])
+@pytest.mark.parametrize(
+    "left_out",
+    [
+        "policy_unchanged",
+        "leak_near_copies",
+        "training_labels",
+        "change_recipe",
+        "locked_labels",
+    ],
+)
 def test_check_that_was_left_out_needs_a_human(left_out: str) -> None:
     made = [check for check in complete(()) if check.name != left_out]
     decision = decide(
