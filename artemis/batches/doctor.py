@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import shutil
@@ -25,6 +26,13 @@ Verdict = Literal["ok", "warn", "fail"]
 
 _LOW_DISK: Final = 1 << 30
 _BLOCK: Final = 4096
+_ELSEWHERE: Final = "choose another with --workspace or ARTEMIS_WORKSPACE."
+_MENDED: Final = {
+    errno.ENOSPC: "Free some space",
+    errno.EDQUOT: "Free some space",
+    errno.EFBIG: "Raise the limit on the size of files (`ulimit -f`)",
+}
+"""What helps where a file could be opened and not be written; else only another folder does."""
 _DECODERS: Final = ("pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle")
 _PINS: Final[dict[str, Callable[[tuple[int, ...]], bool]]] = {
     "prefect": lambda v: v[:3] == (3, 8, 8),
@@ -107,9 +115,10 @@ def examine_workspace(settings: Settings) -> list[Check]:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(bytes(_BLOCK))
             file.flush()
-    except OSError as error:  # rights allow it, and a quota or a full disk does not
+    except OSError as error:  # rights allow it, and the system or a full disk does not
         finding = f"{folder}: expected that files can be written there. Received: {error.strerror}."
-        remedy = "Free some space, or choose another with --workspace or ARTEMIS_WORKSPACE."
+        mended = _MENDED.get(error.errno or 0)
+        remedy = f"{mended}, or {_ELSEWHERE}" if mended else f"C{_ELSEWHERE[1:]}"
         return [Check("Workspace", "fail", finding, remedy)]
     free = shutil.disk_usage(folder).free
     finding = f"{settings.workspace.resolve()}, {free / (1 << 30):.1f} GiB free"

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -49,3 +52,34 @@ def test_doctor_finds_out_that_a_workspace_takes_no_more(tmp_path: Path) -> None
         answer.stdout
     )
     assert not [*tmp_path.iterdir()]
+    assert "remedy='Raise the limit on the size of files (`ulimit -f`), or " in answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "Free some space, or choose another with --workspace or ARTEMIS_WORKSPACE."),
+        (errno.EDQUOT, "Free some space, or choose another with --workspace or ARTEMIS_WORKSPACE."),
+        (errno.EIO, "Choose another with --workspace or ARTEMIS_WORKSPACE."),
+    ],
+)
+def test_doctor_advises_to_free_space_only_where_space_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, remedy: str
+) -> None:
+    def refused(**_: object) -> NoReturn:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("artemis.batches.doctor.tempfile.TemporaryFile", refused)
+    (check,) = examine_workspace(Settings(workspace=tmp_path))
+    assert (check.verdict, check.remedy) == ("fail", remedy)
+
+
+@pytest.mark.skipif(
+    not (Path("/proc/self").exists() and os.access("/proc", os.W_OK)),
+    reason="a system folder that says it can be written, and cannot",
+)
+def test_doctor_sends_a_workspace_below_a_system_folder_elsewhere() -> None:
+    (check,) = examine_workspace(Settings(workspace=Path("/proc/artemis")))
+    assert check.verdict == "fail"
+    assert check.finding.startswith("/proc: expected that files can be written there.")
+    assert check.remedy == "Choose another with --workspace or ARTEMIS_WORKSPACE."
