@@ -14,17 +14,15 @@ import subprocess
 import sys
 import tempfile
 import time
-import tomllib
 import urllib.error
 import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
-
-from dotenv import dotenv_values
+from typing import Final, Self
 
 from artemis.errors import PrefectServerError
+from flows.api_address import configured_api_url
 
 LOOPBACK: Final = "127.0.0.1"
 _STARTUP_TIMEOUT: Final = 120.0
@@ -58,28 +56,6 @@ EMBEDDED_ENVIRONMENT: Final = {
     "PREFECT_API_BLOCKS_REGISTER_ON_START": "0",
 }
 """Of the server of one command."""
-
-
-def configured_api_url() -> str | None:
-    """Return the API that the user configured for Prefect, or None.
-
-    Looks where Prefect looks, in its order: the environment, ``.env``, ``prefect.toml`` and
-    ``pyproject.toml`` of the working directory, and the active profile.
-
-    Raises
-    ------
-    PrefectServerError
-        If one of these files has something else where the address would be.
-    """
-    if url := os.environ.get("PREFECT_API_URL") or dotenv_values(".env").get("PREFECT_API_URL"):
-        return url
-    for path, tables in ((Path("prefect.toml"), ()), (Path("pyproject.toml"), ("tool", "prefect"))):
-        if url := _text(path, *tables, "api", "url"):
-            return url
-    home = Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser()
-    profiles = Path(os.environ.get("PREFECT_PROFILES_PATH", home / "profiles.toml"))
-    active = os.environ.get("PREFECT_PROFILE") or _text(profiles, "active")
-    return (_text(profiles, "profiles", active, "PREFECT_API_URL") or None) if active else None
 
 
 class PrefectApi:
@@ -233,26 +209,3 @@ def _free_port(host: str) -> int:
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
-
-
-def _text(path: Path, *keys: str) -> str | None:
-    """Return the text that keys lead to in a TOML file, through a table each; None if none is."""
-    found: Any = _read_toml(path)
-    for depth, key in enumerate(keys, start=1):
-        found = found.get(key)
-        if found is None:
-            return None
-        wanted, words = (str, "text") if depth == len(keys) else (dict, "a table")
-        if not isinstance(found, wanted):
-            raise PrefectServerError(
-                f"{path.absolute()}: expected {words} as {'.'.join(keys[:depth])}. Received a "
-                f"value of type {type(found).__name__}. Correct it; Prefect reads this file too."
-            )
-    return str(found)
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
-        return {}

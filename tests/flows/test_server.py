@@ -13,13 +13,7 @@ from pathlib import Path
 import pytest
 
 from artemis.errors import PrefectServerError
-from flows.server import (
-    EMBEDDED_ENVIRONMENT,
-    SERVER_ENVIRONMENT,
-    PrefectApi,
-    answers,
-    configured_api_url,
-)
+from flows.server import EMBEDDED_ENVIRONMENT, SERVER_ENVIRONMENT, PrefectApi, answers
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,98 +26,6 @@ def test_partners_of_prefect_are_those_it_works_with() -> None:
     assert version("prefect") == "3.8.8"
     assert numbers("fastapi") < (0, 150), "Prefect 3.8.8 does not start with later ones"
     assert (2, 0) <= numbers("sqlalchemy") < (2, 1), "with 2.1 no schedule ever fires"
-
-
-def test_configured_api_is_found_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:4200/api")
-    assert configured_api_url() == "http://127.0.0.1:4200/api"
-
-
-def test_configured_api_is_found_in_the_active_profile(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
-    (tmp_path / "profiles.toml").write_text(
-        'active = "lab"\n[profiles.lab]\nPREFECT_API_URL = "http://lab:4200/api"\n'
-        '[profiles.other]\nPREFECT_API_URL = "http://other:4200/api"\n'
-    )
-    assert configured_api_url() == "http://lab:4200/api"
-
-
-def test_configured_api_is_found_in_the_working_directory(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "prefect.toml").write_text('[api]\nurl = "http://here:4200/api"\n')
-    assert configured_api_url() == "http://here:4200/api"
-
-
-def test_unconfigured_or_damaged_settings_mean_none(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "profiles.toml").write_text("not = [toml")
-    assert configured_api_url() is None
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "said"),
-    [
-        (
-            "prefect.toml",
-            "api = 'http://x:y@here/api'",
-            "a table as api. Received a value of type str",
-        ),
-        ("prefect.toml", "[api]\nurl = 4200", "text as api.url. Received a value of type int"),
-        (
-            "prefect.toml",
-            "[api.url]\nhost = 'here'",
-            "text as api.url. Received a value of type dict",
-        ),
-        ("pyproject.toml", "tool = 1", "a table as tool. Received a value of type int"),
-        (
-            "pyproject.toml",
-            "[tool]\nprefect = []",
-            "a table as tool.prefect. Received a value of type list",
-        ),
-        ("profiles.toml", "active = ['lab']", "text as active. Received a value of type list"),
-        (
-            "profiles.toml",
-            "active = 'lab'\nprofiles.lab = 'http://lab:4200/api'",
-            "a table as profiles.lab. Received a value of type str",
-        ),
-    ],
-)
-def test_settings_of_another_shape_are_named_without_what_they_hold(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, text: str, said: str
-) -> None:
-    monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    monkeypatch.delenv("PREFECT_PROFILE", raising=False)
-    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / name).write_text(text)
-    with pytest.raises(PrefectServerError) as raised:
-        configured_api_url()
-    assert str(raised.value) == (
-        f"{tmp_path / name}: expected {said}. Correct it; Prefect reads this file too."
-    )
-
-
-def test_tables_that_say_nothing_of_an_api_are_passed_over(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    monkeypatch.delenv("PREFECT_PROFILE", raising=False)
-    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "prefect.toml").write_text("[logging]\nlevel = 'INFO'\n[api]\nurl = ''\n")
-    (tmp_path / "pyproject.toml").write_text("[tool.ruff]\n")
-    (tmp_path / "profiles.toml").write_text("active = 'lab'\n[profiles.lab]\n")
-    assert configured_api_url() is None
 
 
 def test_unreachable_api_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
