@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     from artemis.runs import RunPaths, RunRecord
 
 _ROWS_AT_ONCE: Final = 1000
+_WITH_GAPS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("series_index", "volume", "width", "height"), "Int32"),
+    **dict.fromkeys(("needs_review", "trained_on"), "boolean"),
+}
+"""Types in pandas that hold what is missing too: NumPy's make floats and objects of them."""
 
 QUALITY_COLUMNS: Final = (
     "mean_intensity",
@@ -268,8 +273,16 @@ def read_run(run_dir: Path) -> pd.DataFrame:
     -------
     pandas.DataFrame
         A row for every slice and model; a refused or failed slice has one row whose
-        prediction columns are missing, so that every slice found is in the frame.
+        prediction columns are missing, so that every slice found is in the frame. Where a value
+        may be missing, truths are of pandas' type ``boolean`` and whole numbers ``Int32``; a
+        missing text or list is NaN.
+
+    Raises
+    ------
+    RunRecordError
+        If it is not the folder of a run, or a part is unreadable.
     """
+    _check_run(run_dir)
     return _joined(read_table(run_dir, "slices"), read_table(run_dir, "predictions"))
 
 
@@ -279,8 +292,10 @@ def run_parts(run_dir: Path) -> Iterator[pd.DataFrame]:
     Raises
     ------
     RunRecordError
-        If a part is unreadable, or a prediction is not in the part of its slice.
+        If it is not the folder of a run, a part is unreadable, or a prediction is not in the
+        part of its slice.
     """
+    _check_run(run_dir)
     for path in sorted((run_dir / "slices").rglob("part-*.parquet")):
         slices: pd.DataFrame = read_part(path, SLICES_SCHEMA).to_pandas()
         answers = [
@@ -301,7 +316,17 @@ def run_parts(run_dir: Path) -> Iterator[pd.DataFrame]:
 
 def _joined(slices: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
     said = predictions.drop(columns=["slice_id", "run_id"])
-    return slices.merge(said, on=["path", "frame"], how="left", validate="one_to_many")
+    joined = slices.merge(said, on=["path", "frame"], how="left", validate="one_to_many")
+    return joined.astype(_WITH_GAPS)
+
+
+def _check_run(run_dir: Path) -> None:
+    """Raise where no run is: no part is found there, and an empty frame would say so of a run."""
+    if not any((run_dir / name).exists() for name in ("run.json", "slices", "studies")):
+        raise RunRecordError(
+            f"{run_dir}: expected the folder of a run. Received one without run.json and tables. "
+            "Give <workspace>/runs/<run id>, such as `artemis.runs.find_run(workspace, 'latest')`."
+        )
 
 
 def read_studies(run_dir: Path) -> pd.DataFrame:
@@ -319,7 +344,13 @@ def read_studies(run_dir: Path) -> pd.DataFrame:
         missing in a study's own row. `slices` were found, `classified` of them are distinct
         and have an answer; ``p_<tumor>`` sum to 1 and `confidence` is that of `tumor`, by
         the rule named in `rule`; `supporting` lists the slice ids that speak most for it.
+
+    Raises
+    ------
+    RunRecordError
+        If it is not the folder of a run, or a part is unreadable.
     """
+    _check_run(run_dir)
     return read_table(run_dir, "studies")
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from artemis.predictions import (
     SLICES_SCHEMA,
     plain_rows,
     read_run,
+    read_studies,
     read_table,
     run_parts,
     table_rows,
@@ -28,7 +30,7 @@ from artemis.predictions import (
 def slice_row(path: str, status: str = "ok", frame: int = 0) -> dict[str, Any]:
     row: dict[str, Any] = dict.fromkeys(SLICES_SCHEMA.names)
     row |= {"path": path, "frame": frame, "status": status, "run_id": "r"}
-    return row | ({"slice_id": f"id-{path}-{frame}"} if status == "ok" else {})
+    return row | ({"slice_id": f"id-{path}-{frame}", "width": 64} if status == "ok" else {})
 
 
 def prediction_row(path: str, model: str) -> dict[str, Any]:
@@ -110,7 +112,33 @@ def test_duckdb_opens_the_parts_as_they_are(run_dir: Path) -> None:
     assert counts.fetchall() == [("baseline", 2), ("mobilenet_v2", 2)]
 
 
+def test_whole_numbers_and_truths_stay_so_where_some_are_missing(run_dir: Path) -> None:
+    frame = read_run(run_dir)
+    assert frame[["series_index", "width", "height"]].dtypes.astype(str).tolist() == ["Int32"] * 3
+    assert frame[["needs_review", "trained_on"]].dtypes.astype(str).tolist() == ["boolean"] * 2
+    assert frame["needs_review"].isna().sum() == 1
+    asked = frame[frame["needs_review"]]  # as a user writes it; NumPy's refuse what is missing
+    assert asked["path"].tolist() == ["a.png", "a.png", "b.png", "b.png"]
+    (*_, failed) = plain_rows(frame)
+    assert (failed["needs_review"], failed["width"]) == (None, None)
+    assert [type(row["width"]) for row in plain_rows(asked)] == [int] * 4
+
+
+@pytest.mark.parametrize("read", [read_run, read_studies, lambda folder: [*run_parts(folder)]])
+def test_folder_that_is_no_run_is_named_and_not_read_as_an_empty_one(
+    tmp_path: Path, read: Callable[[Path], object]
+) -> None:
+    for folder in (tmp_path / "none", tmp_path):
+        with pytest.raises(RunRecordError) as raised:
+            read(folder)
+        assert str(raised.value) == (
+            f"{folder}: expected the folder of a run. Received one without run.json and tables. "
+            "Give <workspace>/runs/<run id>, such as `artemis.runs.find_run(workspace, 'latest')`."
+        )
+
+
 def test_run_without_parts_is_an_empty_frame_with_all_columns(tmp_path: Path) -> None:
+    (tmp_path / "run.json").touch()
     assert read_table(tmp_path, "slices").columns.tolist() == SLICES_SCHEMA.names
     assert read_run(tmp_path).empty
 

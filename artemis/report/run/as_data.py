@@ -18,8 +18,6 @@ from artemis.runs import RunRecord, read_record
 FORMAT_VERSION: Final = 1
 """Raised when a column or field changes its meaning or goes; new ones do not raise it."""
 
-_WHOLE: Final = frozenset({"frame", "series_index", "volume", "width", "height"})
-
 _OF_SLICE: Final = (
     *("run_id", "slice_id", "path", "frame", "format", "header_plane", "series_index", "volume"),
     *("width", "height", "status", "reason_code", "reason"),
@@ -57,13 +55,12 @@ def data_rows(run_dir: Path) -> Iterator[dict[str, Any]]:
             known = truth.of(row["path"], row["frame"], row["slice_id"])
             row["true_tumor"] = None if known is None else known.tumor
             row["true_plane"] = None if known is None else known.plane
-            yield {name: _plain(name, row[name]) for name in COLUMNS}
+            yield {name: _plain(row[name]) for name in COLUMNS}
 
 
-def _plain(name: str, value: Any) -> Any:
-    if isinstance(value, float):
-        # Whole numbers with gaps are floats in pandas; of float32 seven digits are true.
-        return int(value) if name in _WHOLE else float(f"{value:.7g}")
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):  # of float32 seven digits are true
+        return float(f"{value:.7g}")
     return value
 
 
