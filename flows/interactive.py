@@ -60,14 +60,12 @@ def classify(
         if engine is Engine.LOCAL:  # others load them where they are used
             _load_models(settings, models)
 
-        from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
-
         from flows.classify import classify_batch
     api.wait()
     _open_log()
     # A synchronous flow waits a second for its heartbeat's thread; a person need not.
     try:
-        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        with _recorded_by(api, PREFECT_FLOWS_HEARTBEAT_FREQUENCY=None):
             record = classify_batch(
                 batch=str(batch),
                 workspace=str(settings.workspace),
@@ -113,15 +111,29 @@ def retrain(
     api.wait()
     _open_log()
     try:
-        return run(
-            str(data),
-            str(settings.workspace),
-            "imagenet" if start == "imagenet" else "champion",
-            models,
-            epochs,
-        )
+        with _recorded_by(api):
+            return run(
+                str(data),
+                str(settings.workspace),
+                "imagenet" if start == "imagenet" else "champion",
+                models,
+                epochs,
+            )
     finally:
         _close_log()
+
+
+@contextmanager
+def _recorded_by(api: PrefectApi, **settings: object) -> Iterator[None]:
+    """Tell Prefect the API, which it reads from the environment once, when it is imported.
+
+    A notebook may run several flows, and the server of the first has ended with it.
+    """
+    from prefect.settings import temporary_settings
+
+    password = {k: v for k, v in os.environ.items() if k == "PREFECT_API_AUTH_STRING"}
+    with temporary_settings({"PREFECT_API_URL": api.url, **password, **settings}):
+        yield
 
 
 @contextmanager
