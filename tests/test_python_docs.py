@@ -8,11 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
 MARK = "--- next block ---"
 
 
+@pytest.mark.slow(seconds=30)
 def test_examples_print_what_the_page_says(tmp_path: Path, samples: Path) -> None:
     (tmp_path / "data").mkdir()  # a workspace without models of its own
     (tmp_path / "data" / "samples").symlink_to(samples)
