@@ -129,7 +129,7 @@ def check_engine(engine: Engine, address: str | None) -> None:
     if engine is Engine.DASK and find_spec("prefect_dask") is None:
         raise MissingExtraError(
             "--engine dask: expected the extra `dask`. Received an installation without it. "
-            "Run `make dask-setup`, or `pip install artemis-mri[dask]`."
+            "Run `make dask-setup`, or `pip install 'artemis-mri[dask]'`."
         )
 
 

@@ -33,6 +33,7 @@ _MENDED: Final = {
     errno.EFBIG: "Raise the limit on the size of files (`ulimit -f`)",
 }
 """What helps where a file could be opened and not be written; else only another folder does."""
+_REINSTALL: Final = "Run `pip install -r requirements/base.txt`, or `make clean demo` in a clone."
 _DECODERS: Final = ("pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle")
 _PINS: Final[dict[str, Callable[[tuple[int, ...]], bool]]] = {
     "prefect": lambda v: v[:3] == (3, 8, 8),
@@ -62,13 +63,12 @@ def examine_installation() -> list[Check]:
     for name, fits in _PINS.items():
         found = _version(name)
         if found is None or not fits(_numbers(found)):
-            remedy = "Install with `make demo`, or `pip install -r requirements/base.txt`."
-            checks.append(Check(name, "fail", f"{found or 'not installed'}", remedy))
+            checks.append(Check(name, "fail", f"{found or 'not installed'}", _REINSTALL))
         else:
             checks.append(Check(name, "ok", found))
     absent = [name for name in _DECODERS if _version(name) is None]
     checks.append(
-        Check("DICOM decoders", "warn", f"missing {', '.join(absent)}", "pip install them.")
+        Check("DICOM decoders", "warn", f"missing {', '.join(absent)}", _REINSTALL)
         if absent
         else Check("DICOM decoders", "ok", "JPEG, JPEG-LS, JPEG 2000 and RLE")
     )
@@ -76,7 +76,9 @@ def examine_installation() -> list[Check]:
     checks.append(
         Check("Training", "ok", f"TensorFlow {tensorflow}")
         if tensorflow
-        else Check("Training", "ok", "not installed; needed by `train` only (extra `train`)")
+        else Check(
+            "Training", "ok", "not installed; training and measuring need it (extra `train`)"
+        )
     )
     return checks
 

@@ -97,7 +97,13 @@ class Mirror:
         path.chmod(0o600)
 
     def pull_identity(self) -> None:
-        """Pull the key of identities that whoever began the run has used or made."""
+        """Pull the key of identities that whoever began the run has used or made.
+
+        Raises
+        ------
+        StoreError
+            If the store has none.
+        """
         if not self.store.pull(IDENTITY_KEY, self.folder / IDENTITY_KEY):
             raise StoreError(
                 f"{self.store.address_of(IDENTITY_KEY)}: expected the key of identities. Received "
@@ -105,7 +111,13 @@ class Mirror:
             )
 
     def check_identity(self) -> None:
-        """Raise if the key of identities in the store is not the one that was used."""
+        """Raise if the key of identities in the store is not the one that was used.
+
+        Raises
+        ------
+        StoreError
+            If it is another.
+        """
         path = self.folder / IDENTITY_KEY
         if path.exists() and self.store.read(IDENTITY_KEY) != path.read_bytes():
             raise StoreError(

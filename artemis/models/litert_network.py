@@ -61,7 +61,13 @@ class LiteRtNetwork:
 
 
 def open_signature(path: Path, threads: int) -> tuple[Any, int]:
-    """Return LiteRT's runner of the network, and the side of its input in pixels."""
+    """Return LiteRT's runner of the network, and the side of its input in pixels.
+
+    Raises
+    ------
+    ModelError
+        If it is no LiteRT flatbuffer, or one of another signature.
+    """
     from ai_edge_litert.interpreter import Interpreter
 
     try:

@@ -96,6 +96,8 @@ def read_layout(
     ------
     ScanError
         If the header is not sane, its limits are exceeded, or it is not a greyscale image.
+    EOFError
+        If the stream ends within it.
     """
     block = stream.read(540)
     version = nifti_version(block)

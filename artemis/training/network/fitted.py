@@ -69,7 +69,13 @@ class Fitted:
     def predict_draw(
         self, samples: Samples, rows: NDArray[np.int64], draw: int
     ) -> dict[str, NDArray[np.float32]]:
-        """Return outputs, by name, of one variant of the pictures of some rows."""
+        """Return outputs, by name, of one variant of the pictures of some rows.
+
+        Raises
+        ------
+        ValueError
+            If the samples have no draws.
+        """
         draws = samples.draws
         if draws is None:
             raise ValueError("predict_draw: expected samples with draws. Received none.")
