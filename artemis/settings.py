@@ -150,7 +150,8 @@ class ScheduleSettings(_Group):
     )
     retrain_data: Path | None = Field(
         None,
-        description="Data that a scheduled retraining takes; without it all labelled so far.",
+        description="Labelled data of a scheduled retraining, and of commands that take --data "
+        "where it is not given; without it what `data fetch` left in the workspace.",
     )
     time_zone: str = Field("UTC", description="Time zone of the cron expression, by IANA name.")
     server_port: int = Field(

@@ -43,8 +43,8 @@ Labelled = Annotated[
     Path | None,
     typer.Option(
         metavar="PATH",
-        help="Folder of labelled pictures, or a CSV or Parquet manifest; else what "
-        "`data fetch` left in the workspace.",
+        help="Folder of labelled pictures, or a CSV or Parquet manifest; else "
+        "ARTEMIS_SCHEDULE__RETRAIN_DATA, else what `data fetch` left in the workspace.",
     ),
 ]
 ModelNames = Annotated[
@@ -53,7 +53,7 @@ ModelNames = Annotated[
 Epochs = Annotated[int | None, typer.Option(min=1, help="Epochs instead of the recipe's.")]
 RecipeName = Annotated[
     str | None,
-    typer.Option(help="Another recipe for the one model, such as baseline_original."),
+    typer.Option(help="Another recipe for the one model; an unknown name lists those there are."),
 ]
 By = Annotated[str, typer.Option("--by", help="Who decides; it is recorded.", metavar="NAME")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]

@@ -46,11 +46,16 @@ def labelled_data(given: Path | None, settings: Settings) -> Path:
     TrainingDataError
         If there is nothing there.
     """
-    data = given or settings.schedule.retrain_data or dataset_folder(settings.workspace)
+    named = given or settings.schedule.retrain_data
+    data = named or dataset_folder(settings.workspace)
     if not data.exists():
+        remedy = (
+            "Correct --data or ARTEMIS_SCHEDULE__RETRAIN_DATA, whichever named it."
+            if named
+            else "Run `artemis-cli data fetch`, give --data, or set ARTEMIS_SCHEDULE__RETRAIN_DATA."
+        )
         raise TrainingDataError(
-            f"{data}: expected labelled pictures. Received nothing there. Run "
-            "`artemis-cli data fetch`, give --data, or set ARTEMIS_SCHEDULE__RETRAIN_DATA."
+            f"{data}: expected labelled pictures. Received nothing there. {remedy}"
         )
     return data
 

@@ -101,9 +101,13 @@ def train_all(
     MissingExtraError
         If TensorFlow is not installed.
     TrainingDataError
-        If the training set or the recipe does not fit.
+        If the training set, the recipe or an option does not fit.
+    DivergedError
+        If a network's answers are not finite.
     BusyError
         If another process trains the same.
+    WorkspaceError
+        If the models' folder cannot be written.
     """
     require_tensorflow()
     check_targets(settings, output, promote_by)
