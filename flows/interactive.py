@@ -167,9 +167,10 @@ def _open_log() -> None:
 
 def _load_models(settings: Settings, models: list[str]) -> None:
     from artemis.models.network import runtime_for
-    from artemis.models.registry import load_model
+    from artemis.models.registry import MODEL_NAMES, check_names, load_model
 
-    folders = [model_folder(settings.workspace, name) for name in models]
+    names = check_names(models or [*MODEL_NAMES])
+    folders = [model_folder(settings.workspace, name) for name in names]
     runtime = runtime_for(folders, settings).runtime
     for folder in folders:
         load_model(folder, settings.threads, runtime)

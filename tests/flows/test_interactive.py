@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.slow(seconds=40)
+from artemis.errors import ModelError
+from artemis.settings import Settings
+from flows.interactive import classify
+from flows.server import PrefectApi
 
 ROOT = Path(__file__).parents[2]
 TWO_BATCHES = """
@@ -37,6 +40,7 @@ for command in ("the first", "the second"):
 """
 
 
+@pytest.mark.slow(seconds=40)
 def test_a_second_batch_of_one_process_is_recorded_by_its_own_server(
     samples: Path, tmp_path: Path, new_home: Callable[[], Path]
 ) -> None:
@@ -51,3 +55,20 @@ def test_a_second_batch_of_one_process_is_recorded_by_its_own_server(
     )
     assert answer.stdout.splitlines() == ["the first completed True", "the second completed True"]
     assert not answer.stderr
+
+
+def test_a_model_that_is_none_is_named_with_those_there_are(
+    samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    with pytest.raises(ModelError, match=r"expected one or more of mobilenet_v2, baseline\."):
+        classify(
+            PrefectApi(),
+            samples,
+            Settings(workspace=tmp_path),
+            ["mobilenet"],
+            limit=None,
+            command="",
+            verbose=False,
+        )
+    assert not [*tmp_path.iterdir()]
