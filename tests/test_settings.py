@@ -117,6 +117,7 @@ def test_settings_lists_what_holds_as_lines_that_an_environment_takes(
 ) -> None:
     monkeypatch.setenv("ARTEMIS_REVIEW__MIN_CONFIDENCE", "0.8")
     monkeypatch.setenv("ARTEMIS_WORKSPACE", "s3://bucket/elsewhere")  # which some commands refuse
+    monkeypatch.setenv("ARTEMIS_REPORTS", "elsewhere")
     answer = CliRunner().invoke(cli.app, ["settings"])
     assert answer.stdout.startswith(
         "ARTEMIS_WORKSPACE=s3://bucket/elsewhere  (default: data)\n"
@@ -124,6 +125,7 @@ def test_settings_lists_what_holds_as_lines_that_an_environment_takes(
     )
     assert "\nARTEMIS_REVIEW__MIN_CONFIDENCE=0.8  (default: 0.6)\n" in answer.stdout
     assert "\nARTEMIS_READERS=\n" in answer.stdout
+    assert "\nARTEMIS_REPORTS=elsewhere  (default: not set)\n" in answer.stdout
     for name in [one for one in os.environ if one.startswith("ARTEMIS_")]:
         monkeypatch.delenv(name)
     for name, value in re.findall(r"^(ARTEMIS_\w+)=(.*?)(?:  \(default.*)?$", answer.stdout, re.M):

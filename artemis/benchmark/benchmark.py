@@ -167,7 +167,7 @@ def _peers(
 ) -> tuple[list[Measured], list[Check], str | None]:
     """Start the peers if they are asked for and can run; else say why there are none."""
     if not count:
-        return [], [], "They were not asked for."
+        return [], [], "`--no-peers` was given."
     if importlib.util.find_spec("tensorflow") is None:
         return [], [], "TensorFlow is not installed; the extra `train` brings it."
     peers = stack.enter_context(PeerProcess(batch, records))

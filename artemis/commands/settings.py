@@ -39,7 +39,8 @@ def list_settings(
         )
         return
     for one in listed:
-        default = f"  (default: {_said(one.default)})" if one.value != one.default else ""
+        usual = _said(one.default) or "not set"
+        default = f"  (default: {usual})" if one.value != one.default else ""
         typer.echo(f"{one.name}={_said(one.value)}{default}")
         typer.echo(textwrap.fill(one.meaning, 80, initial_indent=_IN, subsequent_indent=_IN))
 

@@ -30,13 +30,16 @@ METRICS: Final = {
     "accuracy_surest_80_together": "Accuracy on the surest 80%, by the doubt of both models",
     "ece": "Expected calibration error, 15 bins of equal width (lower is better)",
     "ece_equal_mass": "Expected calibration error, 15 bins of equal mass (lower is better)",
-    "ece_uncalibrated": "Expected calibration error before calibration, equal width",
+    "ece_uncalibrated": "Expected calibration error before calibration, equal width "
+    "(lower is better)",
     "brier": "Brier score (lower is better)",
     "brier_by_patient": "Brier score, every patient group weighing the same (lower is better)",
     "nll": "Negative log likelihood, nats (lower is better)",
-    "nll_by_patient": "Negative log likelihood, every patient group weighing the same, nats",
+    "nll_by_patient": "Negative log likelihood, every patient group weighing the same, nats "
+    "(lower is better)",
     "aurc": "Area under the risk-coverage curve (lower is better)",
-    "aurc_together": "Area under the risk-coverage curve, by the doubt of both models",
+    "aurc_together": "Area under the risk-coverage curve, by the doubt of both models "
+    "(lower is better)",
     "pointing_game": "Pointing game: the hottest place of the evidence lies in the tumour box",
     "energy_in_box": "Share of the evidence inside the tumour box",
     "heat_outside_head": "Share of the evidence outside the head (lower is better)",

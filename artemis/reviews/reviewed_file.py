@@ -195,7 +195,15 @@ def _check_header(file: Path, header: list[str]) -> None:
     separator = next(
         (word for char, word in ((";", "semicolons"), ("\t", "tabs")) if char in joined), ""
     )
-    remedy = f"Save it with commas instead of {separator}." if separator else "Export it again."
+    if separator:
+        remedy = f"Save it with commas instead of {separator}."
+    elif "path" in header and "slice_id" not in header:
+        remedy = (
+            "It is no review of a report but names slices by path. `artemis-cli report RUN "
+            "--labels FILE` measures a run against such labels."
+        )
+    else:
+        remedy = "Export the review again."
     raise LabelsError(
         f"{file}: expected a first line with the columns {', '.join(COLUMNS)}, each once "
         f"({' and '.join(sorted(OPTIONAL_COLUMNS))} may be left out). Received {_shown(joined)}. "

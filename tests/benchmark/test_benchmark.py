@@ -84,7 +84,7 @@ def test_command_measures_path_and_stages_and_finds_the_same_answers(
     ]
     assert all(len(one["seconds"]) == 1 and one["seconds"][0] > 0 for one in told["timings"])
     assert (told["images"], told["unusable"]) == (2, 0)
-    assert told["left_out"] == "They were not asked for."
+    assert told["left_out"] == "`--no-peers` was given."
     assert told["start"] > 0
     assert told["of_roofline"] > 0
     *own, other = [check["name"] for check in told["checks"]]

@@ -1,7 +1,12 @@
 from __future__ import annotations
 
 from artemis.labels import CATEGORY_NAMES, PLANES
-from artemis.models.figures import confusion_table
+from artemis.models.figures import METRICS, confusion_table
+
+
+def test_figures_of_which_less_is_better_say_so() -> None:
+    errors = {name for name in METRICS if name.startswith(("ece", "brier", "nll", "aurc", "heat"))}
+    assert {name for name, words in METRICS.items() if "(lower is better)" in words} == errors
 
 
 def test_a_small_confusion_names_its_columns() -> None:

@@ -326,7 +326,11 @@ def test_two_labels_of_one_reviewer_at_one_time_contradict(workspace: Path) -> N
         (",".join(COLUMNS).encode() + b"\n", "a line for each label below the header"),
         (";".join(COLUMNS).encode() + b"\n", "commas instead of semicolons"),
         ("\t".join(COLUMNS).encode() + b"\n", "commas instead of tabs"),
-        (",".join([*COLUMNS, "path"]).encode() + b"\n", "expected a first line"),
+        (",".join([*COLUMNS, "path"]).encode() + b"\n", "'. Export the review again. Nothing"),
+        (
+            b"path,category\na.png,glioma_coronal\n",
+            "by path. `artemis-cli report RUN --labels FILE`",
+        ),
         (",".join([*COLUMNS, "note"]).encode() + b"\n", "each once"),
         ("run_id,slice_id\n".encode("utf-16"), "text in UTF-8. Received other bytes in line 1"),
         (b"run_id,slice_id\n\n\xff\xfe", "Received other bytes in line 3"),
