@@ -7,7 +7,7 @@ from typing import Final
 
 from artemis.benchmark.record import BenchmarkRecord, Timing
 from artemis.report.page import render_page
-from artemis.report.words import counted, joined, visible
+from artemis.report.words import counted, joined, number, visible
 from artemis.system.files import write_text_atomic
 
 _TITLES: Final = {
@@ -58,7 +58,7 @@ def verdict(record: BenchmarkRecord) -> str:
     others = counted(record.unusable, "other picture")
     left_out = f" {others}, which a batch does not classify, {were} left out."
     return (
-        f"{counted(record.images, 'picture')} at {path.rate:.0f} a second, "
+        f"{counted(record.images, 'picture')} at {number(round(path.rate))} a second, "
         f"{beside or 'with nothing to compare with'}. "
         f"That is {record.of_roofline:.0%} of what these stages allow on this machine; "
         f"the start of the command took {record.start:.1f} s besides."
@@ -69,8 +69,8 @@ def verdict(record: BenchmarkRecord) -> str:
 def _row(one: Timing) -> tuple[str, str, str, str, str]:
     return (
         visible(one.name),
-        str(one.images),
-        f"{one.rate:.0f}",
+        number(one.images),
+        number(round(one.rate)),
         f"{one.milliseconds:.2f}",
         f"{min(one.seconds) * 1000 / one.images:.2f} to {max(one.seconds) * 1000 / one.images:.2f}",
     )

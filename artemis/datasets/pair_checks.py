@@ -178,11 +178,12 @@ def patient_findings(data: Labelled) -> Iterator[Finding]:
     known = data.table.reindex(columns=["patient", "group"]).notna().any(axis=1)
     unknown, of = int((~known).sum()), len(known)
     if unknown:
+        some = "all" if unknown == of else f"{unknown:,} of the"
         yield Finding(
             Kind.UNKNOWN_PATIENTS,
             Severity.WARNING,
             unknown / of,
-            f"Of {unknown:,} of the {of:,} pictures that could be read neither patient nor group "
+            f"Of {some} {of:,} pictures that could be read neither patient nor group "
             "is given, nor a patient named by a DICOM header. Copies alone hold these together, "
             "and slices of one study: other slices of one person may be both trained on and "
             "tested on, and figures are too good by that. Give a manifest with a column patient.",

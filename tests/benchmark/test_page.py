@@ -4,7 +4,7 @@ from pathlib import Path
 
 from artemis import RESEARCH_USE
 from artemis.benchmark.page import build_benchmark_page, verdict
-from artemis.benchmark.record import Check
+from artemis.benchmark.record import Check, Timing
 from tests.benchmark.records import benchmark_record
 from tests.report.parsing import Page, text
 
@@ -39,6 +39,13 @@ def test_page_shows_every_timing_once(tmp_path: Path) -> None:
     assert ["decode and check", "50", "250", "4.00", "2.00 to 6.00"] in rows
     assert ["the original's loop", "100", "20", "50.00", "50.00 to 60.00"] in rows
     assert RESEARCH_USE.split(".")[0] in text(page.root)
+
+
+def test_thousands_are_set_apart_as_on_every_page(tmp_path: Path) -> None:
+    read = Timing(name="read", kind="stage", images=2000, seconds=[0.05])
+    record = benchmark_record(timings=[*benchmark_record().timings, read])
+    stage = Page(build_benchmark_page(record, tmp_path / "index.html")).by_id("stage")
+    assert "read2,00040,0000.03" in text(stage)
 
 
 def test_page_says_why_there_are_no_peers_and_which_answers_differ(tmp_path: Path) -> None:

@@ -81,6 +81,9 @@ def test_pictures_of_unknown_patients_are_counted(audited: AuditResult) -> None:
     prints = Fingerprints(np.zeros(2, np.uint64), np.zeros((2, 1024), np.float32))
     known = Labelled(groups, find_copies(prints, ["1", "2"]), np.array([0, 1]), prints)
     assert list(patient_findings(known)) == []
+    nobody = Labelled(labelled(path=["a", "b"]), known.copies, known.groups, prints)
+    (found,) = patient_findings(nobody)
+    assert found.sentence.startswith("Of all 2 pictures that could be read neither patient nor")
 
 
 def test_refused_broken_and_missing_pictures_are_findings(audited: AuditResult) -> None:

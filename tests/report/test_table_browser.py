@@ -57,6 +57,18 @@ def test_what_has_no_answer_comes_last_in_either_direction(
         assert DASH not in column(page, index)[:-4]
 
 
+def test_on_a_laptop_the_reason_is_the_widest_column_and_no_word_is_cut(
+    open_page: OpenPage, report: Path
+) -> None:
+    page = open_page(report, viewport={"width": 1280, "height": 900})
+    cells = page.locator("#table-slices tbody tr").first.locator("> *")
+    *others, why = cells.evaluate_all("all => all.map(one => one.getBoundingClientRect().width)")
+    assert why > 250
+    assert why > max(others)
+    cut = "all => all.filter(one => one.scrollWidth > one.clientWidth).map(one => one.textContent)"
+    assert page.locator("#table-slices :is(td, th)").evaluate_all(cut) == []
+
+
 @pytest.fixture
 def loading(open_page: OpenPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return a page of 104 slices that has read the first 40 until `RELEASED` runs."""

@@ -154,7 +154,7 @@
     for (const one of [row, card]) one?.setAttribute("aria-current", "true");
     const pictures = card ? [...card.querySelector(".pictures").children] : [...row.querySelectorAll(".shot")];
     part.pictures.replaceChildren(...pictures.map((one) => one.cloneNode(true)));
-    part.name.textContent = `${row.cells[0].textContent} ${row.cells[2].textContent}`;
+    part.name.replaceChildren(`${row.cells[0].textContent} `, row.querySelector(".path").cloneNode(true));
     const why = row.cells[row.cells.length - 1].cloneNode(true);
     why.querySelector(".known")?.remove(); // who knows it judges no more; dock.css hides it in the row
     part.why.textContent = why.textContent;

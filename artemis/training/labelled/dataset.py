@@ -147,8 +147,9 @@ class TrainingSet:
         unknown = int((~self.of_known_groups).sum())
         if not unknown:
             return ""
+        some = "all" if unknown == len(self.table) else f"{unknown:,} of the"
         return (
-            f" Of {unknown:,} of the {len(self.table):,} pictures neither patient nor group is "
+            f" Of {some} {len(self.table):,} pictures neither patient nor group is "
             "given: only copies and slices of one study or file are held together there, other "
             "slices of one person may be both trained on and tested on, and figures are too good "
             "by that."

@@ -77,6 +77,14 @@ def test_every_check_is_listed_in_words_and_what_did_not_pass_stands_first(
     assert not any("_" in row[0] for row in rows)  # no code where words are due
 
 
+def test_reason_as_recorded_is_folded_since_the_checks_say_it_in_words(
+    make_page: MakePage,
+) -> None:
+    folded = [text(one) for one in make_page().by_id("decision").iter("details")]
+    minus = [one.decision.reason.replace("-0.", "\u22120.") for one in record().outcomes.values()]
+    assert folded == [f"In the record\u2019s own words {reason}" for reason in minus]
+
+
 def test_model_that_needs_a_person_says_what_to_do(make_page: MakePage) -> None:
     left = record().outcomes["baseline"]
     checks = [

@@ -216,6 +216,9 @@ def test_figures_say_where_patients_are_not_known(root: Path) -> None:
     loaded = load(root, folds=2)
     assert loaded.table["group_known"].tolist() == [True] * 3 + [False] * 3
     assert loaded.caveat.startswith(" Of 3 of the 6 pictures neither patient nor group is given:")
+    table.drop(columns=["source_tumor", "patient"]).to_csv(root / "manifest.csv", index=False)
+    nobody = load(root, folds=2)
+    assert nobody.caveat.startswith(" Of all 6 pictures neither patient nor group is given:")
 
 
 def test_figures_say_which_planes_are_a_models_answers(root: Path) -> None:
