@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,7 @@ from artemis.report import words
 from artemis.report.run import limits
 
 _ROOT: Final = Path(__file__).parent
+_COMMENTS: Final = re.compile(r"/\*.*?\*/|^ *//[^\n]*", re.DOTALL | re.MULTILINE)
 
 STYLES: Final = (
     "tokens",
@@ -94,7 +96,10 @@ def _digest(text: str) -> str:
 
 @cache
 def _asset(name: str) -> str:
-    return (_ROOT / "assets" / name).read_text(encoding="utf-8").strip()
+    """Return a file of ours without comments and indents: of these every page would have a copy."""
+    text = (_ROOT / "assets" / name).read_text(encoding="utf-8")
+    lines = (line.strip() for line in _COMMENTS.sub("", text).splitlines())
+    return "\n".join(line for line in lines if line)
 
 
 @cache

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 import artemis.report
-from artemis.report.page import STYLES, content_security_policy, page_style
+from artemis.report.page import STYLES, content_security_policy, page_style, render_page
+from tests.benchmark.records import benchmark_record
 
 STYLE = page_style()
+TAGS = ("style", "script")
 
 
 def test_every_file_of_style_is_joined_once_and_in_the_order_of_the_cascade() -> None:
@@ -16,6 +18,25 @@ def test_every_file_of_style_is_joined_once_and_in_the_order_of_the_cascade() ->
     assert sorted(STYLES) == sorted(path.stem for path in files)
     assert STYLES[0] == "tokens"
     assert STYLES[-3:] == ("wide", "narrow", "print")  # what changes the rest comes last
+
+
+def test_comments_and_indents_of_scripts_and_styles_are_in_no_page() -> None:
+    page = render_page(
+        "benchmark.html.j2",
+        scripts=("page.js", "csv.js", "review.js"),
+        record=benchmark_record(),
+        verdict="",
+        groups=[],
+        machine=[],
+        models=[],
+    )
+    style, script = (re.search(f"<{tag}>(.*?)</{tag}>", page, re.DOTALL) for tag in TAGS)
+    assert style is not None
+    assert script is not None
+    for line in f"{style[1]}\n{script[1]}".splitlines():
+        assert line == line.strip() != ""
+        assert not line.startswith(("//", "/*"))
+    assert len(script[1].encode()) < 32_000
 
 
 def tokens(scheme: str) -> dict[str, str]:

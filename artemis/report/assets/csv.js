@@ -38,7 +38,7 @@
       await list.ready;
       const rows = list.shown();
       download(`slices_${table.dataset.run}.csv`, csvOf(rows, table));
-      form.querySelector("output").textContent = `${rows.length.toLocaleString("en-GB")} ${rows.length === 1 ? "row" : "rows"} in the CSV`;
+      form.querySelector("output").textContent = `${counted(rows.length, "row")} in the CSV`;
     });
   }
 })();

@@ -1,6 +1,14 @@
 "use strict";
 // Enhances a page that is complete without it: sorting, filtering, copying, unfolding for print.
 const lists = new Map(); // by table, for the other scripts of the page
+const count = (many) => many.toLocaleString("en-GB");
+const counted = (many, one) => `${count(many)} ${one}${many === 1 ? "" : "s"}`;
+const buttonOf = (style, words, act) => {
+  const button = document.createElement("button");
+  Object.assign(button, { type: "button", className: style, textContent: words });
+  button.addEventListener("click", act);
+  return button;
+};
 // A cell of a CSV, and the text of one: no spreadsheet takes it for a formula (artemis/system/formulas.py).
 const FORMULA = /^'*[=+\-@\t\r\n\uFF1D\uFF0B\uFF0D\uFF20]/;
 const cellOf = (text) => {
@@ -58,9 +66,7 @@ const textOf = (cell) => (cell.startsWith("'") && FORMULA.test(cell) ? cell.slic
     const list = { rows: [...body.rows], order: null, fits: null, limit: Infinity };
     const rest = table.dataset.all ? ` All are in ${table.dataset.all}.` : "";
     const note = document.createElement("p");
-    const more = document.createElement("button");
-    more.type = "button";
-    more.className = "more";
+    const more = buttonOf("more", "", () => { list.limit += 500; list.draw(); });
     note.className = "note";
     list.shown = () => (list.order ?? list.rows).filter((row) => !list.fits || list.fits(row));
     list.draw = () => {
@@ -68,7 +74,7 @@ const textOf = (cell) => (cell.startsWith("'") && FORMULA.test(cell) ? cell.slic
       put(body, shown.slice(0, list.limit));
       const left = shown.length - list.limit;
       note.hidden = left <= 0;
-      note.replaceChildren(`Shown: the first ${list.limit.toLocaleString("en-GB")} of ${shown.length.toLocaleString("en-GB")} rows.${rest} `, more);
+      note.replaceChildren(`Shown: the first ${count(list.limit)} of ${counted(shown.length, "row")}.${rest} `, more);
       more.textContent = `Show ${Math.min(500, left)} more`;
       return shown.length;
     };
@@ -82,7 +88,6 @@ const textOf = (cell) => (cell.startsWith("'") && FORMULA.test(cell) ? cell.slic
       list.limit = Math.max(list.limit, 100 + list.shown().indexOf(row));
       list.draw();
     };
-    more.addEventListener("click", () => { list.limit += 500; list.draw(); });
     const read = (text) => {
       if (!text.isConnected) return;
       const box = document.createElement("template");
@@ -118,11 +123,7 @@ const textOf = (cell) => (cell.startsWith("'") && FORMULA.test(cell) ? cell.slic
   const sortable = (table) => {
     const list = lists.get(table);
     for (const head of all("th[data-col]", table)) {
-      const button = document.createElement("button");
-      button.type = "button";
-      button.append(...head.childNodes);
-      head.append(button);
-      button.addEventListener("click", async () => {
+      const button = buttonOf("", "", async () => {
         const next = { ascending: "descending", descending: null }[head.getAttribute("aria-sort")];
         const order = next === undefined ? "ascending" : next;
         for (const other of all("th[aria-sort]", table)) other.removeAttribute("aria-sort");
@@ -137,6 +138,8 @@ const textOf = (cell) => (cell.startsWith("'") && FORMULA.test(cell) ? cell.slic
         }
         list.redraw();
       });
+      button.append(...head.childNodes);
+      head.append(button);
     }
   };
 
@@ -166,8 +169,8 @@ const textOf = (cell) => (cell.startsWith("'") && FORMULA.test(cell) ? cell.slic
     const wanted = (name) => (fields[name] ? fields[name].value.trim() : "");
 
     const tell = (shown) => {
-      const [some, every] = [shown, list.rows.length].map((n) => n.toLocaleString("en-GB"));
-      output.textContent = `${some === every ? every : `${some} of ${every}`} ${every === "1" ? "row" : "rows"}`;
+      const every = list.rows.length;
+      output.textContent = `${shown === every ? "" : `${count(shown)} of `}${counted(every, "row")}`;
     };
     const apply = () => {
       const texts = wanted("text").toLowerCase().split(/\s+/).filter(Boolean);
@@ -218,13 +221,7 @@ const textOf = (cell) => (cell.startsWith("'") && FORMULA.test(cell) ? cell.slic
     if (!shown) return;
     const words = () => (block.tagName === "PRE" ? shown.textContent
       : all("tr", block).map((row) => [...row.cells].map((cell) => cell.textContent.trim()).join("\t")).join("\n"));
-    const button = document.createElement("button");
-    button.type = "button";
-    button.className = "copy";
-    button.textContent = "Copy";
-    const of = block.querySelector("summary");
-    if (of) button.setAttribute("aria-label", `Copy: ${of.textContent}`);
-    button.addEventListener("click", async () => {
+    const button = buttonOf("copy", "Copy", async () => {
       try {
         await navigator.clipboard.writeText(words());
         button.textContent = "Copied";
@@ -233,6 +230,8 @@ const textOf = (cell) => (cell.startsWith("'") && FORMULA.test(cell) ? cell.slic
         getSelection().selectAllChildren(shown); // no clipboard here: select it, to copy by hand
       }
     });
+    const of = block.querySelector("summary");
+    if (of) button.setAttribute("aria-label", `Copy: ${of.textContent}`);
     block.append(button);
   };
 

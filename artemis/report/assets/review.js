@@ -11,8 +11,6 @@
   const takes = [...dock.querySelectorAll("button[data-take]")];
   const run = dock.dataset.run;
   const settling = dock.dataset.settling === "yes"; // a third person decides where reviewers differ
-  const count = (many) => many.toLocaleString("en-GB");
-  const counted = (many, one) => `${count(many)} ${one}${many === 1 ? "" : "s"}`;
   const more = dock.dataset.more && `${count(Number(dock.dataset.more))} more`; // doubtful, on other pages
   const others = dock.dataset.others;
   const columns = dock.dataset.columns.split(",");
@@ -371,12 +369,8 @@
   addEventListener("hashchange", () => { const id = byAnchor.get(location.hash); if (id) show(id, false); });
   for (const card of document.querySelectorAll(".card[data-id]")) {
     const id = card.dataset.id;
-    const button = document.createElement("button");
-    button.type = "button";
-    button.className = "begin";
-    button.textContent = settling ? "Settle" : "Review";
+    const button = buttonOf("begin", settling ? "Settle" : "Review", () => { open(true); show(id); });
     button.setAttribute("aria-label", `${button.textContent} slice ${card.querySelector(".num")?.textContent ?? rows.get(id)?.cells[0].textContent ?? ""}`);
-    button.addEventListener("click", () => { open(true); show(id); });
     card.querySelector(".what").append(button);
   }
   dock.hidden = false;
