@@ -111,8 +111,8 @@ def print_summary(console: Console, record: RunRecord, recorded: int | None = No
     lines = {
         "Run": record.run_id,
         "Slices": f"{number(counts.slices)} found in {counted(counts.files, 'file')}: "
-        f"{counts.ok} classified, "
-        f"{counts.refused} refused, {counts.failed} failed",
+        f"{number(counts.ok)} classified, "
+        f"{number(counts.refused)} refused, {number(counts.failed)} failed",
         "Review": counted(counts.needs_review, "needs a look", "need a look"),
         **_how(record, recorded),
         "Predictions": f"{record.store}/runs/{record.run_id}"
