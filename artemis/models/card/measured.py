@@ -53,6 +53,10 @@ _SURE: Final = (
     "nll",
     "nll_by_patient",
 )
+_BELOW: Final = (
+    "Chance in the bins of a draw adds to its calibration error, since every difference counts as "
+    "one, so an interval can lie above its value."
+)
 _EVIDENCE: Final = ("pointing_game", "energy_in_box", "heat_outside_head")
 
 _OF_PUBLIC: Final = (
@@ -123,6 +127,15 @@ def calibration(manifest: Manifest) -> Section:
             f"is printed in {step}, wherever people read it; the Parquet tables hold it exactly."
         ),
         Figures(metrics_table(evaluation.metrics, _SURE, "How sure against how right")),
+        *(
+            (Paragraph(_BELOW, note=True),)
+            if any(
+                one.value < one.low
+                for name, one in evaluation.metrics.items()
+                if name.startswith("ece")
+            )
+            else ()
+        ),
         *(
             Reliability(f"Reliability, bins of {words}", manifest.name, bins)
             for words, bins in (

@@ -137,6 +137,15 @@ def test_a_card_says_how_finely_confidence_is_printed(
     assert f"is printed in {said}" in words(section(build_card(full), "calibration"))
 
 
+def test_a_calibration_error_below_its_own_interval_is_explained(full: Manifest) -> None:
+    note = "Chance in the bins of a draw adds to its calibration error"
+    full.evaluation.metrics["ece"] = Interval(value=0.03, low=0.02, high=0.05)
+    full.evaluation.metrics["ece_equal_mass"] = Interval(value=0.03, low=0.02, high=0.05)
+    assert note not in words(section(build_card(full), "calibration"))
+    full.evaluation.metrics["ece"] = Interval(value=0.0202, low=0.0207, high=0.052)
+    assert note in words(section(build_card(full), "calibration"))
+
+
 def test_mistakes_are_said_no_finer_than_calibration_deserves(shipped: Path) -> None:
     part = section(read_card(shipped), "failures")
     (found,) = (block for block in part.blocks if isinstance(block, Failures))
