@@ -48,7 +48,9 @@ def test_summary_states_counts_and_unbroken_paths() -> None:
         (1000, "1,000 found in 1,000 files: 1,000 classified", "1,000 need a look"),
     ],
 )
-def test_summary_counts_one_as_one_and_sets_thousands_apart(count: int, found: str, review: str) -> None:
+def test_summary_counts_one_as_one_and_sets_thousands_apart(
+    count: int, found: str, review: str
+) -> None:
     counts = Counts(files=count, slices=count, ok=count, needs_review=count)
     done = record("20261123T000000Z-aaaaaa").model_copy(update={"counts": counts})
     console = Console(file=io.StringIO())
