@@ -37,6 +37,20 @@ def export(page: Any, target: Path) -> Path:
     return target
 
 
+def test_what_is_added_to_a_mark_is_said(open_page: OpenPage, report: Path) -> None:
+    """The bar would say the same again, and a screen reader nothing."""
+    page = open_page(report)
+    begin(page)
+    said = page.locator("[data-d=said]")
+    page.keyboard.press("3")
+    assert said.inner_text() == "Slice 1: unsure."
+    page.keyboard.press("Shift+Digit4")
+    assert said.inner_text() == "Slice 1: unsure, how sure 4 of 5."
+    page.get_by_label("Note").fill("at the edge")
+    page.keyboard.press("Tab")
+    assert said.inner_text() == "Slice 1: unsure, how sure 4 of 5, with a note."
+
+
 def test_a_review_by_keyboard_is_imported_and_gone_on_with_elsewhere(
     open_page: OpenPage, report: Path, tmp_path: Path
 ) -> None:
@@ -349,9 +363,9 @@ def test_digits_go_by_their_place_on_the_keyboard(open_page: OpenPage, report: P
 
     assert press("Numpad3", "PageDown") == ("", "")  # the number pad is switched off
     assert press("Digit3", '"') == ("Slice 1: unsure.", "")  # AZERTY
-    assert press("Digit4", "4", shift=True) == ("Slice 1: unsure.", "4")
-    assert press("Numpad4", "4") == ("Slice 1: bad image.", "4")
-    assert press("Numpad5", "Clear", shift=True) == ("Slice 1: bad image.", "5")
+    assert press("Digit4", "4", shift=True) == ("Slice 1: unsure, how sure 4 of 5.", "4")
+    assert press("Numpad4", "4") == ("Slice 1: bad image, how sure 4 of 5.", "4")
+    assert press("Numpad5", "Clear", shift=True) == ("Slice 1: bad image, how sure 5 of 5.", "5")
 
 
 def test_a_note_before_the_verdict_waits_for_it_and_without_a_mark_none_is_taken_back(

@@ -197,8 +197,10 @@
     part.note.value = marks[current].note;
     for (const who of [reviewer(), ""]) drafts.delete(draft(current, who));
     save([current]);
+    const { confidence, note } = marks[current];
+    const added = `${confidence && `, how sure ${confidence} of 5`}${note && ", with a note"}`;
     const partial = (rows.get(current).dataset.by ?? "").split(" ").includes(reviewer());
-    say(`Slice ${rows.get(current).cells[0].textContent}: ${settling && decides ? "settled" : words[verdict]}${decides ? `, ${labelOf(marks[current])}` : ""}.`
+    say(`Slice ${rows.get(current).cells[0].textContent}: ${settling && decides ? "settled" : words[verdict]}${decides ? `, ${labelOf(marks[current])}` : ""}${added}.`
       + (partial ? ` ${reviewer()} judged it before: a third person should settle it.` : ""));
   };
   const differs = () => { // a label that is the model's own corrects nothing
