@@ -75,7 +75,13 @@ LISTED: Final = (
         "By their run, the newest first.",
         of_runs=True,
     ),
-    Listed(RETRAININGS, "*", "Retrainings", "What was trained, what the gate decided and why."),
+    Listed(
+        RETRAININGS,
+        "*",
+        "Retrainings",
+        "What was trained, what the gate decided and why.",
+        titled=True,
+    ),
     Listed(
         "models",
         "*/*",

@@ -18,11 +18,17 @@ from artemis.report.words import counted, moment, number, visible
 
 _NAMED: Final = 3
 _ORDER: Final = (Verdict.KEEP, Verdict.NEEDS_HUMAN)
+_FATES: Final = {
+    Verdict.PROMOTE: "promoted",
+    Verdict.KEEP: "kept out",
+    Verdict.NEEDS_HUMAN: "needs a person",
+}
 
 
 def opening(data: RetrainingData) -> Mapping[str, Any]:
     """Return what stands at the top: a sentence a model, warnings, counts, and who decided."""
     return {
+        "in_short": in_short(data),
         "sentences": [
             *_state(data),
             *(sentence_on(*outcome) for outcome in data.outcomes),
@@ -33,6 +39,14 @@ def opening(data: RetrainingData) -> Mapping[str, Any]:
         "so_far": so_far(data) if data.record.status != "done" else [],
         "decided": [(model, decided(outcome.decision)) for model, outcome in data.outcomes],
     }
+
+
+def in_short(data: RetrainingData) -> str:
+    """Return what became of each model, in the few words that a title has room for."""
+    status = data.record.status
+    fates = [f"{visible(model)} {_FATES[fate_of(one)]}" for model, one in data.outcomes]
+    fates += [f"{visible(model)} {_FATES[Verdict.KEEP]}" for model in data.record.diverged]
+    return ", ".join([*([] if status == "done" else [status]), *fates]) or "nothing decided"
 
 
 def sentence_on(model: str, outcome: Outcome) -> str:

@@ -298,6 +298,19 @@ def test_page_lies_among_the_reports_and_the_list_links_it(tmp_path: Path) -> No
         (later.id, f"retrainings/{later.id}/index.html"),
         (ID, f"retrainings/{ID}/index.html"),
     ]
+    became = "Retraining: mobilenet_v2 promoted, baseline kept out"
+    assert [text(one) for one in listed.iter("li")][1] == f"{ID} {became}"
+
+
+def test_title_says_what_became_of_each_model_and_what_has_not_ended(make_page: MakePage) -> None:
+    def title(of: RetrainingRecord) -> str:
+        return text(make_page(of, []).all("title")[0])
+
+    begun = record(trained={}, outcomes={}, epochs=[])
+    assert title(begun.model_copy(update={"status": "running"})) == "Retraining: running · Artemis"
+    failed = begun.model_copy(update={"status": "failed", "diverged": {"baseline": "why"}})
+    assert title(failed) == "Retraining: failed, baseline kept out · Artemis"
+    assert title(begun) == "Retraining: nothing decided · Artemis"
 
 
 def test_edited_id_does_not_lead_out_of_the_reports(tmp_path: Path) -> None:
