@@ -118,7 +118,7 @@ def facts(explanation: Explanation, item: SliceItem) -> list[tuple[str, str]]:
         *([("Place", item.place_words)] if item.volume is not None and item.place_words else []),
         ("Size, pixels", item.size or DASH),
         ("Plane by its header", item.header_plane or "the header names none"),
-        ("Slice", item.slice_id),
+        ("SHA-256 of pixels and frame", item.slice_id),
         *measures,
     ]
 
