@@ -56,6 +56,20 @@ def test_what_a_slice_without_a_card_lacks_is_said(open_page: OpenPage, report: 
     assert "mobilenet_v2: Glioma, sagittal, 91%, trained on this picture" in panel.inner_text()
 
 
+@pytest.mark.parametrize("width", [660, 768, 1024])
+def test_beside_two_pictures_the_form_is_whole_on_a_tablet(
+    open_page: OpenPage, report: Path, width: int
+) -> None:
+    page = open_page(report, viewport={"width": width, "height": 1024})
+    begin(page)
+    second = "one => one.append(one.firstElementChild.cloneNode(true))"  # as with evidence
+    page.locator("[data-d=pictures]").evaluate(second)
+    panel = page.locator("#dock-slice")
+    assert panel.locator("> .pictures > .shot").count() == 2
+    beyond = "(all, edge) => all.filter(one => one.getBoundingClientRect().right > edge).length"
+    assert panel.locator("button, .n, label").evaluate_all(beyond, width - 20) == 0
+
+
 def test_the_truth_is_not_shown_to_who_judges_until_the_panel_is_closed(
     open_page: OpenPage, tmp_path: Path
 ) -> None:
