@@ -16,7 +16,7 @@ from tests.conftest import ROOT
 from tests.training.labelled_pictures import write_labelled
 from tests.training.repeatable import told
 
-pytestmark = pytest.mark.slow(seconds=35)
+pytestmark = pytest.mark.slow(seconds=45)
 
 HALF_A_POINT = 0.005
 
@@ -55,4 +55,5 @@ def test_metrics_are_the_same_within_half_a_point(
     twice: list[dict[str, dict[str, Any]]],
 ) -> None:
     first, second = (run["metrics"] for run in twice)
+    assert first["accuracy"] > 0.6  # at chance anything is the same
     assert first == pytest.approx(second, abs=HALF_A_POINT)
