@@ -169,6 +169,13 @@ def test_models_and_provenance_name_hash_command_versions_and_settings(page: Pag
     assert text(command) == "artemis-cli classify-batch '/scans/ward 7'"
 
 
+def test_a_run_that_no_command_began_shows_no_empty_one(make_run: MakeRun, tmp_path: Path) -> None:
+    page = Page(build_report(make_run(command=""), tmp_path / "index.html"))
+    titles = [text(one) for one in page.by_id("provenance").iter("summary")]
+    assert titles[0] == "Run"
+    assert "Command" not in titles
+
+
 def test_distances_are_drawn_on_those_of_the_training_slices_where_these_are_known(
     make_run: MakeRun, tmp_path: Path
 ) -> None:
