@@ -67,7 +67,16 @@ def to_uint8(
     -------
     ndarray, (h, w), uint8
         Non-finite values become 0; a constant slice becomes all 0.
+
+    Raises
+    ------
+    ValueError
+        If the values are complex.
     """
+    if np.iscomplexobj(pixels):
+        raise ValueError(
+            f"to_uint8: expected real values. Received {pixels.dtype}. Give the magnitude."
+        )
     if pixels.dtype == np.uint8 and value_range is None:
         return pixels.view(np.ndarray)
     if pixels.dtype.kind in "iu" and pixels.dtype.itemsize <= 2 and pixels.size:
@@ -232,7 +241,18 @@ def model_input(
     -------
     ndarray, (side, side), uint8
         The head, centred, not stretched; padding is 0.
+
+    Raises
+    ------
+    ValueError
+        If it is no picture of that kind: other values would be cut off to 8 bits in silence.
     """
+    if picture.dtype != np.uint8 or picture.ndim != 2 or not picture.size:
+        raise ValueError(
+            f"model_input: expected one grey uint8 picture (h, w). Received {picture.dtype} "
+            f"{picture.shape}. Make colours grey, take one slice, and use "
+            "artemis.preprocess.to_uint8."
+        )
     box = square_box(picture) if box is None else box
     height, width = picture.shape
     # Only the part inside the picture is copied; what lies beyond its edges is air.

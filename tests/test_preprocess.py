@@ -172,3 +172,25 @@ def test_any_numbers_become_eight_bits_in_the_same_order(pixels: np.ndarray) -> 
     finite = np.isfinite(pixels)
     order = np.argsort(pixels[finite], kind="stable")
     assert (np.diff(scaled[finite][order].astype(int)) >= 0).all()
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        np.zeros((64, 64, 3), np.uint8),
+        np.zeros((64, 64), np.uint16),
+        np.zeros((64, 64)),
+        np.zeros((0, 64), np.uint8),
+    ],
+)
+def test_what_is_no_grey_picture_of_8_bits_is_refused_and_not_cut_off(
+    picture: np.ndarray,
+) -> None:
+    with pytest.raises(ValueError, match=r"expected one grey uint8 picture .* Received") as raised:
+        model_input(picture, 192)
+    assert f"Received {picture.dtype} {picture.shape}. Make colours grey" in str(raised.value)
+
+
+def test_complex_values_are_refused_and_not_halved() -> None:
+    with pytest.raises(ValueError, match="expected real values"):
+        to_uint8(np.eye(64) * 1j)

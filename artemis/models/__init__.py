@@ -1,1 +1,1 @@
-"""Models: architectures (Keras), manifest, runtime (LiteRT), registry."""
+"""Models: architectures (Keras), manifest, networks as they are run, registry, cards."""
