@@ -4,7 +4,8 @@
 added. What holds for a slice is worked out on reading (`read_reviewed`):
 
 - a reviewer's later label replaces his earlier one;
-- an adjudication settles all labels up to its time, later labels count anew;
+- an adjudication settles all labels up to its time, later labels count anew; when who made it
+  says otherwise himself, nothing is settled by it any more;
 - ``unsure`` abstains beside labels that decide;
 - reviewers who disagree make a ``conflict``: the newest does not win, and the slice trains
   nothing, also where the data set itself gives it a label.
@@ -67,6 +68,7 @@ CONFLICT_COLUMNS: Final = (
 )
 _FACTS: Final = [name for name in LABELS_SCHEMA.names if name != "imported_at"]
 _BAD: Final = ("bad_image", None)
+_UNSURE: Final = ("unsure", None)
 
 _Label = Mapping[str, Any]
 
@@ -257,11 +259,17 @@ def _by_slice(labels: Sequence[_Label]) -> list[tuple[str, list[_Label]]]:
 
 def _in_force(labels: Sequence[_Label]) -> list[_Label]:
     """Return the labels of a slice that count, given all of them by time."""
-    settled = max((label["reviewed_at"] for label in labels if label["adjudication"]), default=None)
+    last = {label["reviewer"]: label for label in labels}
+    settling = (
+        label["reviewed_at"]
+        for label in labels
+        if label["adjudication"] and _opinion(last[label["reviewer"]]) == _opinion(label)
+    )
+    settled = max(settling, default=None)
     latest: dict[str, _Label] = {}
     for label in labels:
-        time, settling = label["reviewed_at"], label["adjudication"]
-        if settled is None or time > settled or (settling and time == settled):
+        time = label["reviewed_at"]
+        if settled is None or time > settled or (label["adjudication"] and time == settled):
             latest.pop(label["reviewer"], None)  # its place is that of the later one
             latest[label["reviewer"]] = label
     return list(latest.values())
@@ -296,13 +304,15 @@ def resolve(labels: Sequence[_Label]) -> pd.DataFrame:
     return reviewed.astype({"confidence": "Int8"})
 
 
+def _opinion(label: _Label) -> tuple[str | None, str | None]:
+    """Return tumour and plane, or `_BAD` or `_UNSURE`."""
+    without = {"bad_image": _BAD, "unsure": _UNSURE}
+    return without.get(label["verdict"], (label["tumor"], label["plane"]))
+
+
 def _state(labels: Sequence[_Label]) -> tuple[str, str | None, str | None]:
     """Return what the labels in force come to: state, tumour and plane."""
-    opinions = {
-        _BAD if label["verdict"] == "bad_image" else (label["tumor"], label["plane"])
-        for label in labels
-        if label["verdict"] != "unsure"
-    }
+    opinions = {_opinion(label) for label in labels} - {_UNSURE}
     if len(opinions) != 1:
         return ("conflict" if opinions else "unsure"), None, None
     (opinion,) = opinions

@@ -178,6 +178,31 @@ def test_adjudication_settles_what_was_said_up_to_its_moment(workspace: Path) ->
     assert states(workspace) == {"1": "conflict"}, "two who settle it at one moment"
 
 
+@pytest.mark.parametrize(
+    "later", [{"verdict": "unsure", "tumor": "", "plane": ""}, {"tumor": "none"}]
+)
+def test_a_conflict_is_open_again_when_who_settled_it_says_otherwise(
+    workspace: Path, later: dict[str, str]
+) -> None:
+    """His newest label won alone, or the slice trained on as if nobody had disagreed."""
+    bring(workspace, label(1), label(1, "CD", 10, tumor="meningioma"))
+    bring(workspace, label(1, "EF", 11, tumor="meningioma", adjudication="yes"))
+    bring(workspace, label(1, "EF", 12, **later))
+    assert states(workspace) == {"1": "conflict"}
+    assert read_conflicts(workspace)["reviewer"].tolist() == ["AB", "CD", "EF"]
+    bring(workspace, label(1, "EF", 13, adjudication="yes"))
+    settled = read_reviewed(workspace).iloc[0]
+    assert (settled["state"], settled["tumor"]) == ("agreed", "glioma")
+
+
+def test_who_settled_a_conflict_may_say_so_again(workspace: Path) -> None:
+    bring(workspace, label(1), label(1, "CD", 10, tumor="meningioma"))
+    bring(workspace, label(1, "EF", 11, tumor="meningioma", adjudication="yes"))
+    bring(workspace, label(1, "EF", 12, tumor="meningioma", verdict="agree"))
+    settled = read_reviewed(workspace).iloc[0]
+    assert (settled["tumor"], settled["reviewers"]) == ("meningioma", ["EF"])
+
+
 def test_the_later_of_two_adjudications_holds(workspace: Path) -> None:
     bring(workspace, label(1), label(1, "EF", 11, tumor="meningioma", adjudication="yes"))
     bring(workspace, label(1, "GH", 13, tumor="pituitary", adjudication="yes"))
