@@ -21,7 +21,13 @@ from artemis.preprocess import SquareBox
 from artemis.runs import ModelRecord, RunPaths, RunRecord, RunStatus, create_run
 from artemis.settings import Settings
 
-GOOD = {"header_plane": "coronal", "width": 256, "height": 256, "contrast": 200.0}
+GOOD = {
+    "header_plane": "coronal",
+    "width": 256,
+    "height": 256,
+    "contrast": 200.0,
+    "burnt_in": False,
+}
 GLIOMA, MENINGIOMA = (
     CATEGORY_NAMES.index("glioma_coronal"),
     CATEGORY_NAMES.index("meningioma_coronal"),
