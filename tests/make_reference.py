@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 import cli
 from artemis.columns import TABLES
 from artemis.ingest.reasons import REMEDIES, Reason
-from artemis.predictions import SCHEMAS
 from artemis.report.words import REVIEW_REASON_WORDS
+from artemis.schemas import SCHEMAS
 from artemis.settings import variables
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference.md"

@@ -19,14 +19,9 @@ from typing import Any
 
 from playwright.sync_api import Browser, CDPSession, sync_playwright
 
-from artemis.predictions import (
-    PREDICTIONS_SCHEMA,
-    SLICES_SCHEMA,
-    THUMBNAILS_SCHEMA,
-    part_name,
-    write_part,
-)
+from artemis.predictions import part_name, write_part
 from artemis.runs import RunPaths, create_run, write_record
+from artemis.schemas import PREDICTIONS_SCHEMA, SLICES_SCHEMA, THUMBNAILS_SCHEMA
 from tests.report.browsing import ARGUMENTS, CHROMIUM
 from tests.report.conftest import RUN_ID, run_record, typical_tables
 

@@ -15,8 +15,6 @@ import pytest
 from artemis.errors import RunRecordError
 from artemis.labels import PROBABILITY_COLUMNS
 from artemis.predictions import (
-    PREDICTIONS_SCHEMA,
-    SLICES_SCHEMA,
     plain_rows,
     read_run,
     read_studies,
@@ -25,6 +23,7 @@ from artemis.predictions import (
     table_rows,
     write_part,
 )
+from artemis.schemas import PREDICTIONS_SCHEMA, SLICES_SCHEMA
 
 
 def slice_row(path: str, status: str = "ok", frame: int = 0) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 
 from artemis.models.manifest import load_manifest
 from artemis.models.registry import MODEL_NAMES, model_folder
-from artemis.predictions import PREDICTIONS_SCHEMA
+from artemis.schemas import PREDICTIONS_SCHEMA
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -56,8 +56,9 @@ def test_commands_named_exist() -> None:
 def test_pandas_example_runs_as_written(tmp_path: Path, samples: Path) -> None:
     example = re.search(r"```python\n(.*?)```", README, re.DOTALL)
     assert example is not None
-    from artemis.predictions import SLICES_SCHEMA, write_part
+    from artemis.predictions import write_part
     from artemis.runs import create_run, write_record
+    from artemis.schemas import SLICES_SCHEMA
     from tests.test_predictions import prediction_row, slice_row
     from tests.test_runs import record
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from artemis.answers.review import ReviewReason
 from artemis.columns import TABLES
 from artemis.ingest.reasons import Reason
-from artemis.predictions import SCHEMAS
+from artemis.schemas import SCHEMAS
 from tests.make_reference import REFERENCE, reference
 from tests.test_cli import COMMANDS
 

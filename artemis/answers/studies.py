@@ -22,8 +22,9 @@ from artemis.answers.review import ReviewReason
 from artemis.answers.study_rules import DEFAULT_RULE, RULES
 from artemis.labels import NO_TUMOR, OBLIQUE, PLANES, PROBABILITY_COLUMNS, TUMORS
 from artemis.models.runtime import tumor_probabilities
-from artemis.predictions import STUDIES_SCHEMA, part_name, read_table, write_part
+from artemis.predictions import part_name, read_table, write_part
 from artemis.runs import RunPaths, RunRecord
+from artemis.schemas import STUDIES_SCHEMA
 from artemis.settings import ReviewSettings
 
 SUPPORTING: Final = 5
@@ -102,7 +103,7 @@ def study_rows(
     Returns
     -------
     list of dict
-        All columns of `artemis.predictions.STUDIES_SCHEMA` but ``run_id``: in the order of
+        All columns of `artemis.schemas.STUDIES_SCHEMA` but ``run_id``: in the order of
         the run a study's own rows, then those of its series. Where slices are copies of each
         other, one counts. A study or series of which no slice was classified has no row.
     """

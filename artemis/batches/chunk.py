@@ -20,14 +20,9 @@ from artemis.batches.classify import conclude_chunk, count_slices, ingest_chunk,
 from artemis.batches.mirror import Mirror
 from artemis.errors import RunRecordError, StoreError
 from artemis.models.registry import recorded_folder
-from artemis.predictions import (
-    PREDICTIONS_SCHEMA,
-    SLICES_SCHEMA,
-    chunk_parts,
-    part_name,
-    read_part,
-)
+from artemis.predictions import chunk_parts, part_name, read_part
 from artemis.runs import Counts, RunPaths, RunRecord, RunStatus, read_record
+from artemis.schemas import PREDICTIONS_SCHEMA, SLICES_SCHEMA
 from artemis.system.ending import check_goes_on, watching
 from artemis.system.store import Store
 

@@ -34,15 +34,10 @@ from artemis.models.conformal import prediction_sets
 from artemis.models.evidence_map import gives_evidence, tumor_evidence
 from artemis.models.registry import load_model
 from artemis.models.runtime import ClassificationModel
-from artemis.predictions import (
-    PREDICTIONS_SCHEMA,
-    SLICES_SCHEMA,
-    THUMBNAILS_SCHEMA,
-    part_name,
-    write_part,
-)
+from artemis.predictions import part_name, write_part
 from artemis.preprocess import model_input, square_box
 from artemis.runs import IDENTITY_KEY, Counts, ModelRecord, RunPaths, RunRecord
+from artemis.schemas import PREDICTIONS_SCHEMA, SLICES_SCHEMA, THUMBNAILS_SCHEMA
 from artemis.settings import ReviewSettings
 from artemis.system.ending import check_goes_on
 from artemis.system.files import atomic_path

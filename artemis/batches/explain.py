@@ -27,7 +27,7 @@ from artemis.labels import CATEGORY_NAMES, PLANES, PROBABILITY_COLUMNS, TUMORS
 from artemis.models.evidence_map import rival_tumors, tumor_evidence
 from artemis.models.registry import load_model
 from artemis.models.runtime import tumor_probabilities
-from artemis.predictions import QUALITY_COLUMNS, table_rows
+from artemis.predictions import table_rows
 from artemis.preprocess import model_input, square_box
 from artemis.runs import (
     IDENTITY_KEY,
@@ -39,6 +39,7 @@ from artemis.runs import (
     new_run_id,
     write_record,
 )
+from artemis.schemas import QUALITY_COLUMNS
 from artemis.settings import Settings
 from artemis.system.files import printable_path
 

@@ -17,14 +17,9 @@ from numpy.typing import NDArray
 
 from artemis.errors import MergeError
 from artemis.ingest.plan import PlanEntry, read_plan
-from artemis.predictions import (
-    PREDICTIONS_SCHEMA,
-    SLICES_SCHEMA,
-    THUMBNAILS_SCHEMA,
-    part_name,
-    read_part,
-)
+from artemis.predictions import part_name, read_part
 from artemis.runs import RunPaths
+from artemis.schemas import PREDICTIONS_SCHEMA, SLICES_SCHEMA, THUMBNAILS_SCHEMA
 
 SLICES: Final = "slices"
 THUMBNAILS: Final = "thumbnails"

@@ -24,10 +24,11 @@ from artemis.labels import PLANES, PROBABILITY_COLUMNS
 from artemis.models.evidence_map import gives_evidence, tumor_evidence
 from artemis.models.network import choose_runtime, installed_runtimes
 from artemis.models.registry import load_model
-from artemis.predictions import SCHEMAS, read_part, read_table, write_part
+from artemis.predictions import read_part, read_table, write_part
 from artemis.preprocess import model_input, square_box
 from artemis.report.run.build import build_report
 from artemis.runs import ModelRecord
+from artemis.schemas import SCHEMAS
 from artemis.settings import Runtime, Settings
 from artemis.system.cores import usable_cores
 

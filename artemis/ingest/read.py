@@ -29,7 +29,7 @@ from artemis.ingest.quality import measure, refuse_unusable
 from artemis.ingest.quiet import mute_readers
 from artemis.ingest.reasons import Reason, scan_error
 from artemis.ingest.scan import Scan, open_scan
-from artemis.predictions import SLICES_SCHEMA
+from artemis.schemas import SLICES_SCHEMA
 from artemis.settings import IngestSettings
 
 OPENING: Final = -1

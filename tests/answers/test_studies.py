@@ -9,14 +9,9 @@ import pytest
 
 from artemis.answers.studies import SUPPORTING, series_of, study_rows, with_series, write_studies
 from artemis.labels import PROBABILITY_COLUMNS, TUMORS, category_of
-from artemis.predictions import (
-    PREDICTIONS_SCHEMA,
-    SLICES_SCHEMA,
-    part_name,
-    read_studies,
-    write_part,
-)
+from artemis.predictions import part_name, read_studies, write_part
 from artemis.runs import RunPaths
+from artemis.schemas import PREDICTIONS_SCHEMA, SLICES_SCHEMA
 from artemis.settings import ReviewSettings
 from tests.test_predictions import prediction_row, slice_row
 from tests.test_runs import record

@@ -16,7 +16,8 @@ from artemis.ingest.quality import measure
 from artemis.ingest.read import read_chunk
 from artemis.ingest.reasons import REMEDIES, Reason
 from artemis.ingest.spool import natural_key
-from artemis.predictions import QUALITY_COLUMNS, SLICES_SCHEMA, read_run, write_part
+from artemis.predictions import read_run, write_part
+from artemis.schemas import QUALITY_COLUMNS, SLICES_SCHEMA
 from tests.ingest.builders import (
     KEY,
     SETTINGS,

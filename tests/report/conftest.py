@@ -16,14 +16,7 @@ import pytest
 from PIL import Image
 
 from artemis.labels import CATEGORIES, PROBABILITY_COLUMNS, TUMORS
-from artemis.predictions import (
-    PREDICTIONS_SCHEMA,
-    SLICES_SCHEMA,
-    STUDIES_SCHEMA,
-    THUMBNAILS_SCHEMA,
-    part_name,
-    write_part,
-)
+from artemis.predictions import part_name, write_part
 from artemis.runs import (
     Counts,
     ModelRecord,
@@ -33,6 +26,7 @@ from artemis.runs import (
     create_run,
     write_record,
 )
+from artemis.schemas import PREDICTIONS_SCHEMA, SLICES_SCHEMA, STUDIES_SCHEMA, THUMBNAILS_SCHEMA
 from artemis.settings import Settings
 from tests.report.browsing import browser, open_page  # noqa: F401 - fixtures of every module here
 

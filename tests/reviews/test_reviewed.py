@@ -13,9 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from artemis.errors import LabelsError
-from artemis.predictions import SLICES_SCHEMA, part_name, write_part
+from artemis.predictions import part_name, write_part
 from artemis.reviews.reviewed import import_labels, read_conflicts, read_reviewed
 from artemis.reviews.reviewed_file import COLUMNS
+from artemis.schemas import SLICES_SCHEMA
 
 RUN = "20260301T120000Z-abc123"
 SLICES = [f"{k:064x}" for k in range(1, 6)]

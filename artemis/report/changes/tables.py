@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from artemis.answers.review import ReviewReason
 from artemis.labels import Category
-from artemis.predictions import PREDICTIONS_SCHEMA
 from artemis.report.changes.truth import became
+from artemis.schemas import PREDICTIONS_SCHEMA
 
 ANSWER: Final = (
     "model_version",

@@ -23,8 +23,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from artemis.labels import CATEGORY_NAMES
-from artemis.predictions import QUALITY_COLUMNS, read_table
+from artemis.predictions import read_table
 from artemis.runs import ModelRecord, RunRecord, read_record
+from artemis.schemas import QUALITY_COLUMNS
 from artemis.seen import as_recorded, quantiles_of, shares_between
 
 SMALL: Final = 0.1

@@ -13,7 +13,7 @@ from artemis.answers.studies import place_of, series_of
 from artemis.errors import RunRecordError
 from artemis.ingest.border import message_name
 from artemis.labels import CATEGORIES, CATEGORY_NAMES, PROBABILITY_COLUMNS
-from artemis.predictions import QUALITY_COLUMNS, plain_rows, read_studies, table_rows
+from artemis.predictions import plain_rows, read_studies, table_rows
 from artemis.report.run.anchors import Anchors
 from artemis.report.run.items import Answer, SliceItem
 from artemis.report.run.kept_truth import truth_of
@@ -26,6 +26,7 @@ from artemis.report.words import (
     visible,
 )
 from artemis.runs import RunRecord, read_record
+from artemis.schemas import QUALITY_COLUMNS
 from artemis.system.files import raw_path
 
 _BY_NAME: Final = {category.name: category for category in CATEGORIES}

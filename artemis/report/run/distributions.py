@@ -12,7 +12,6 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from artemis.labels import CATEGORIES, PLANES
-from artemis.predictions import QUALITY_COLUMNS
 from artemis.report.plots.svg import (
     Series,
     bin_counts,
@@ -35,6 +34,7 @@ from artemis.report.words import (
     sentence,
 )
 from artemis.runs import ModelRecord
+from artemis.schemas import QUALITY_COLUMNS
 from artemis.seen import shares_between
 
 SPREAD_BY_RATIO: Final = frozenset({"sharpness"})

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from artemis.errors import LabelsError, RunRecordError
 from artemis.labels import Category, parse_category
-from artemis.predictions import TRUTH_SCHEMA, part_name, plain_rows, read_table, write_part
+from artemis.predictions import part_name, plain_rows, read_table, write_part
 from artemis.report.run.truth_data import FOLDERS, Truth, from_file, from_folders
 from artemis.runs import read_record
+from artemis.schemas import TRUTH_SCHEMA
 
 
 def keep_truth(run_dir: Path, labels: Path) -> Path:

@@ -18,7 +18,8 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from artemis.predictions import THUMBNAILS_SCHEMA, read_part
+from artemis.predictions import read_part
+from artemis.schemas import THUMBNAILS_SCHEMA
 
 _PARTS_HELD: Final = 2
 _LOOK: Final = "/"  # between a slice's id and a look that is not the first

@@ -12,6 +12,7 @@ from artemis.errors import RunRecordError
 from artemis.labels import CATEGORIES
 from artemis.report.run.data import load_run
 from artemis.report.words import REVIEW_REASON_WORDS
+from artemis.schemas import SLICES_SCHEMA
 from tests.report.conftest import Tables, prediction_row, slice_row, typical_tables
 
 MakeRun = Callable[..., Path]
@@ -131,7 +132,7 @@ def test_a_run_that_goes_on_while_it_is_read_is_read_all_the_same(
             seen.append(path)
             late = run / "slices" / "part-00099.parquet"
             rows = [slice_row("late.png", series_key="late", slice_id="ef" * 32)]
-            predictions.write_part(late, rows, predictions.SLICES_SCHEMA)
+            predictions.write_part(late, rows, SLICES_SCHEMA)
         return table
 
     monkeypatch.setattr(predictions, "read_part", read_and_go_on)

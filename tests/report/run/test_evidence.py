@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from artemis.models.evidence_map import CAPTION
-from artemis.predictions import THUMBNAILS_SCHEMA, plain_rows, read_table, write_part
+from artemis.predictions import plain_rows, read_table, write_part
 from artemis.report.run import limits
 from artemis.report.run.build import build_report
 from artemis.report.run.card_pictures import card_pictures
 from artemis.report.run.data import load_run
 from artemis.report.run.evidence import evidence_legend, evidence_words
 from artemis.runs import RunPaths, read_record, write_record
+from artemis.schemas import THUMBNAILS_SCHEMA
 from tests.report.conftest import jpeg, typical_tables
 from tests.report.parsing import Page, shots, text
 

@@ -6,8 +6,9 @@ import pyarrow as pa
 import pytest
 
 from artemis.errors import RunRecordError
-from artemis.predictions import THUMBNAILS_SCHEMA, part_name, read_part, write_part
+from artemis.predictions import part_name, read_part, write_part
 from artemis.report.run.stored_pictures import stored_pictures, take
+from artemis.schemas import THUMBNAILS_SCHEMA
 from tests.report.conftest import thumbnail_row
 
 

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 
 from artemis.answers.studies import StudyReason, study_rows
-from artemis.predictions import PREDICTIONS_SCHEMA, SLICES_SCHEMA
 from artemis.report.plots.sparkline import sparkline
 from artemis.report.run import limits
 from artemis.report.run.build import build_report
 from artemis.report.words import STUDY_REASON_WORDS
+from artemis.schemas import PREDICTIONS_SCHEMA, SLICES_SCHEMA
 from artemis.settings import ReviewSettings
 from tests.report.conftest import RUN_ID, Tables, jpeg, prediction_row, typical_tables
 from tests.report.parsing import Page, shots, text

@@ -8,13 +8,14 @@ import pytest
 
 from artemis.errors import LabelsError, RunRecordError
 from artemis.labels import CATEGORIES, CATEGORY_NAMES
-from artemis.predictions import TRUTH_SCHEMA, part_name, write_part
+from artemis.predictions import part_name, write_part
 from artemis.report.run.as_data import data_rows
 from artemis.report.run.build import build_report
 from artemis.report.run.data import load_run
 from artemis.report.run.kept_truth import forget_truth, keep_truth
 from artemis.report.run.truth import Share, model_truth, pairs_of, truth_view, wilson
 from artemis.report.run.truth_data import from_folders
+from artemis.schemas import TRUTH_SCHEMA
 from tests.report.conftest import RUN_ID, Tables, prediction_row, typical_tables
 from tests.report.parsing import Page, text
 

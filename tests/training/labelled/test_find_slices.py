@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from artemis.predictions import SLICES_SCHEMA, part_name, write_part
+from artemis.predictions import part_name, write_part
 from artemis.runs import RunPaths, write_record
+from artemis.schemas import SLICES_SCHEMA
 from artemis.system.files import sha256_file
 from artemis.training.labelled.manifest_file import BOX_COLUMNS
 from artemis.training.labelled.reviewed_slices import ReviewedSlices, find_slices
