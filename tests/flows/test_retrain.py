@@ -20,7 +20,7 @@ from artemis.models.retrainings import RECORD_NAME, RetrainingRecord, read_recor
 from flows.server import PrefectApi
 from tests.training.labelled_pictures import write_labelled, write_policy
 
-pytestmark = pytest.mark.slow(seconds=90)
+pytestmark = pytest.mark.slow(seconds=75)
 
 
 ROOT = Path(__file__).parents[2]
