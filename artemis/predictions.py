@@ -288,7 +288,8 @@ def read_part(path: Path, schema: pa.Schema) -> pa.Table:
     if missing:
         raise RunRecordError(
             f"{path}: expected the columns of this version of Artemis. "
-            f"Received a table without: {', '.join(missing)}."
+            f"Received a table without: {', '.join(missing)}. Classify the batch again, or read "
+            "the run by the version that its run.json names."
         )
     try:
         return table.select(schema.names).cast(schema)
