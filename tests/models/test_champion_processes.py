@@ -12,16 +12,10 @@ import pytest
 from artemis.errors import BusyError
 from artemis.models.champions import promote, rollback
 from artemis.models.decisions import read_decisions
-from artemis.models.registry import model_folder
 from artemis.system.locks import exclusive
-from tests.models.versions import SHIPPED, make_version
+from tests.models.versions import SHIPPED, WHO, in_use, make_version
 
 ROOT = Path(__file__).parents[2]
-WHO = {"by": "A. Person", "reason": "It was measured elsewhere."}
-
-
-def champion(workspace: Path) -> str:
-    return model_folder(workspace, "baseline").name
 
 
 def test_second_process_is_told_who_is_changing_the_champion(
@@ -35,7 +29,7 @@ def test_second_process_is_told_who_is_changing_the_champion(
         pytest.raises(BusyError, match=r"a change of the champion of baseline by process \d+ on"),
     ):
         promote(tmp_path, "baseline", "v1", **WHO)
-    assert champion(tmp_path) == SHIPPED.name
+    assert in_use(tmp_path) == SHIPPED.name
     assert promote(tmp_path, "baseline", "v1", **WHO).new_champion == "v1"
 
 
@@ -54,11 +48,11 @@ def test_process_killed_in_the_middle_leaves_the_champion_and_no_lock(tmp_path: 
     promote(tmp_path, "baseline", "v1", **WHO)
     killed = subprocess.run([sys.executable, "-c", _KILLED, str(tmp_path)], cwd=ROOT)
     assert killed.returncode == 9
-    assert champion(tmp_path) == "v1"
+    assert in_use(tmp_path) == "v1"
     promote(tmp_path, "baseline", "v3", **WHO)
     assert [r.new_champion for r in read_decisions(tmp_path, "baseline")] == ["v1", "v2", "v3"]
     rollback(tmp_path, "baseline", by="A. Person")
-    assert champion(tmp_path) == "v1"
+    assert in_use(tmp_path) == "v1"
 
 
 _PROMOTES = """
@@ -94,7 +88,7 @@ def test_promotions_of_two_processes_come_one_after_the_other(tmp_path: Path) ->
         process.stdin.flush()
     seen = set()
     while any(process.poll() is None for process in processes):
-        seen.add(champion(tmp_path))  # whole at every moment, or this raises
+        seen.add(in_use(tmp_path))  # whole at every moment, or this raises
     for process in processes:
         process.communicate()
     assert [process.returncode for process in processes] == [0, 0]
@@ -105,5 +99,5 @@ def test_promotions_of_two_processes_come_one_after_the_other(tmp_path: Path) ->
     for before, after in pairwise(records):
         assert after.previous_champion == before.new_champion
         assert after.decided > before.decided
-    assert champion(tmp_path) == records[-1].new_champion
+    assert in_use(tmp_path) == records[-1].new_champion
     assert not list((tmp_path / "models").rglob("*.tmp"))

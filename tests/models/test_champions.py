@@ -13,13 +13,7 @@ from artemis.models.registry import (
     model_folder,
     show,
 )
-from tests.models.versions import SHIPPED, make_version, verdict_for
-
-WHO = {"by": "A. Person", "reason": "It was measured elsewhere."}
-
-
-def champion(workspace: Path) -> str:
-    return model_folder(workspace, "baseline").name
+from tests.models.versions import SHIPPED, WHO, in_use, make_version, verdict_for
 
 
 def test_promotion_is_recorded_with_who_and_why(tmp_path: Path) -> None:
@@ -45,19 +39,19 @@ def test_person_gives_a_reason_or_promotes_nothing(tmp_path: Path, reason: str) 
         "--reason: expected why a person promotes baseline@v1. Received none. "
         "The gate never saw it. Give the reason; it is recorded."
     )
-    assert champion(tmp_path) == SHIPPED.name
+    assert in_use(tmp_path) == SHIPPED.name
     assert read_decisions(tmp_path, "baseline") == []
 
 
 def test_person_may_promote_against_the_gate_which_is_quoted_and_linked(tmp_path: Path) -> None:
     make_version(tmp_path, "v1")
     kept = settle(tmp_path, verdict_for(tmp_path, "v1", verdict=Verdict.KEEP))
-    assert champion(tmp_path) == SHIPPED.name
+    assert in_use(tmp_path) == SHIPPED.name
     with pytest.raises(ModelError, match="The gate said keep: Kept, since not passed: macro_f1"):
         promote(tmp_path, "baseline", "v1", by="A. Person", reason="")
     record = promote(tmp_path, "baseline", "v1", **WHO)
     assert record.gate_decision == kept.id
-    assert champion(tmp_path) == "v1"
+    assert in_use(tmp_path) == "v1"
 
 
 @pytest.mark.parametrize(
@@ -75,7 +69,7 @@ def test_person_has_a_name(tmp_path: Path, by: str, message: str) -> None:
     with pytest.raises(ModelError) as raised:
         promote(tmp_path, "baseline", "v1", by=by, reason="Because.")
     assert message in str(raised.value)
-    assert champion(tmp_path) == SHIPPED.name
+    assert in_use(tmp_path) == SHIPPED.name
 
 
 def test_damaged_model_is_not_promoted(baseline: Path, tmp_path: Path) -> None:
@@ -121,7 +115,7 @@ def test_version_in_use_is_not_promoted_to_itself(tmp_path: Path) -> None:
         f"{tmp_path / 'models' / 'baseline' / 'CHAMPION'} names already. Nothing was changed or "
         "recorded, and nothing is left to do."
     )
-    assert champion(tmp_path) == "v1"
+    assert in_use(tmp_path) == "v1"
     assert read_decisions(tmp_path, "baseline") == [promoted]
 
 
@@ -140,14 +134,14 @@ def test_champion_that_is_not_there_can_be_replaced(tmp_path: Path) -> None:
     make_version(tmp_path, "v1")
     (tmp_path / "models" / "baseline" / "CHAMPION").write_text("gone")
     assert promote(tmp_path, "baseline", "v1", **WHO).previous_champion == "gone"
-    assert champion(tmp_path) == "v1"
+    assert in_use(tmp_path) == "v1"
 
 
 def test_gates_verdict_is_carried_out_and_recorded(tmp_path: Path) -> None:
     make_version(tmp_path, "v1")
     decision = verdict_for(tmp_path, "v1")
     record = settle(tmp_path, decision)
-    assert champion(tmp_path) == "v1"
+    assert in_use(tmp_path) == "v1"
     assert read_decisions(tmp_path, "baseline") == [record]
     assert (record.by, record.action, record.verdict) == (POLICY, Action.GATE, Verdict.PROMOTE)
     assert record.checks[0] == decision.checks[0]
@@ -164,7 +158,7 @@ def test_verdict_that_does_not_promote_is_recorded_and_changes_nothing(
 ) -> None:
     make_version(tmp_path, "v1")
     record = settle(tmp_path, verdict_for(tmp_path, "v1", verdict=verdict))
-    assert champion(tmp_path) == SHIPPED.name
+    assert in_use(tmp_path) == SHIPPED.name
     assert not (tmp_path / "models" / "baseline" / "CHAMPION").exists()
     assert (record.verdict, record.previous_champion, record.new_champion) == (
         verdict,
@@ -178,7 +172,7 @@ def test_of_two_retrainings_only_the_first_can_promote(tmp_path: Path) -> None:
         make_version(tmp_path, version)
     verdicts = [verdict_for(tmp_path, version) for version in ("v1", "v2")]
     first, second = (settle(tmp_path, verdict) for verdict in verdicts)
-    assert champion(tmp_path) == "v1"
+    assert in_use(tmp_path) == "v1"
     assert (first.verdict, second.verdict) == (Verdict.PROMOTE, Verdict.KEEP)
     assert second.reason == (
         "Kept, since not passed: champion_unchanged: expected the champion "
@@ -196,7 +190,7 @@ def test_weights_that_the_gate_did_not_measure_are_not_promoted(tmp_path: Path) 
         "baseline@v1: expected weights of SHA-256 ffffffffffff…, which the gate measured. "
         f"Received {decision.challenger.sha256[:12]}…. Run the gate again."
     )
-    assert champion(tmp_path) == SHIPPED.name
+    assert in_use(tmp_path) == SHIPPED.name
 
 
 def test_rollback_goes_back_step_by_step_to_the_shipped_model(tmp_path: Path) -> None:
@@ -204,7 +198,7 @@ def test_rollback_goes_back_step_by_step_to_the_shipped_model(tmp_path: Path) ->
         make_version(tmp_path, version)
         promote(tmp_path, "baseline", version, **WHO)
     first = rollback(tmp_path, "baseline", by="B. Person", reason="It misses gliomas.")
-    assert champion(tmp_path) == "v1"
+    assert in_use(tmp_path) == "v1"
     assert (first.action, first.by, first.reason) == (
         Action.ROLLBACK,
         "B. Person",
@@ -238,7 +232,7 @@ def test_rollback_to_a_champion_that_is_gone_changes_nothing(tmp_path: Path) -> 
     shutil.rmtree(tmp_path / "models" / "baseline" / "v1")
     with pytest.raises(ModelError, match="expected the version 'v1' of baseline"):
         rollback(tmp_path, "baseline", by="B. Person")
-    assert champion(tmp_path) == "v2"
+    assert in_use(tmp_path) == "v2"
 
 
 def test_workspace_that_cannot_be_written_is_named(tmp_path: Path) -> None:

@@ -19,13 +19,7 @@ from artemis.models.registry import (
 )
 from artemis.predictions import read_table
 from artemis.settings import Settings
-from tests.models.versions import make_version
-
-WHO = {"by": "A. Person", "reason": "It was measured elsewhere."}
-
-
-def champion(workspace: Path) -> str:
-    return model_folder(workspace, "baseline").name
+from tests.models.versions import WHO, in_use, make_version
 
 
 def test_shipped_model_is_the_champion_of_an_empty_workspace(tmp_path: Path) -> None:
@@ -87,7 +81,7 @@ def test_batch_ends_on_the_model_that_it_began_with(samples: Path, tmp_path: Pat
     found = classify(
         samples, tmp_path, lambda k: k == 1 and promote(tmp_path, "baseline", "v2", **WHO)
     )
-    assert champion(tmp_path) == "v2"
+    assert in_use(tmp_path) == "v2"
     assert set(found["model_version"]) == {"v1"}
     pd.testing.assert_frame_equal(found, expected)
     afterwards = classify(samples, tmp_path, lambda _: None)

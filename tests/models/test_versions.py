@@ -8,9 +8,7 @@ from artemis.errors import ModelError
 from artemis.models.champions import promote, settle
 from artemis.models.decisions import Verdict
 from artemis.models.registry import find_version, list_models, model_folder, show
-from tests.models.versions import SHIPPED, make_version, verdict_for
-
-WHO = {"by": "A. Person", "reason": "It was measured elsewhere."}
+from tests.models.versions import SHIPPED, WHO, make_version, verdict_for
 
 
 def test_version_is_found_by_name_by_version_and_by_their_beginning(tmp_path: Path) -> None:

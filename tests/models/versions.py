@@ -8,9 +8,16 @@ from pathlib import Path
 
 from artemis.models.decisions import Check, Decision, ModelVersion, Verdict
 from artemis.models.manifest import load_manifest
-from artemis.models.registry import PRETRAINED
+from artemis.models.registry import PRETRAINED, model_folder
 
 SHIPPED = next((PRETRAINED / "baseline").glob("*/manifest.json")).parent
+WHO = {"by": "A. Person", "reason": "It was measured elsewhere."}
+"""Of a promotion."""
+
+
+def in_use(workspace: Path) -> str:
+    """Return the version of the baseline that is the champion."""
+    return model_folder(workspace, "baseline").name
 
 
 def make_version(workspace: Path, version: str, temperature: float = 1.0) -> Path:
