@@ -286,7 +286,7 @@ def test_on_a_wide_screen_the_name_of_a_run_stands_in_one_line(
 ) -> None:
     run = run_record(typical_tables(3))
     models = [
-        one.model_copy(update={"name": name, "version": "20261125-e3f9e3"})
+        one.model_copy(update={"name": name, "version": "20261127-61a2f9"})
         for name, one in zip(("mobilenet_v2", "baseline"), run.models, strict=True)
     ]
     (tmp_path / RUN_ID).mkdir()
