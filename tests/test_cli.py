@@ -300,7 +300,8 @@ def test_explain_says_what_stands_in_the_place_of_a_confidence(
     image = str(samples / "coronal_simulated_meningioma.png")
     answer = CliRunner().invoke(cli.app, ["explain", image, "--workspace", str(tmp_path / "ws")])
     first, second = answer.stdout.split("\nbaseline ")
-    assert "  Plausible    meningioma, coronal (over all slices, nine such sets in ten" in first
+    sets = "meningioma, coronal; meningioma, sagittal (over all slices, nine such sets in ten hold"
+    assert f"  Plausible    {sets} the truth)" in first
     assert "  Evidence     for meningioma, drawn on the page" in first
     assert "  Confidence   unlike the training images, so it means nothing here" in second
     assert "farther than its limit of 2.12" in second

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -122,18 +123,24 @@ def test_the_page_holds_picture_answers_reasons_and_facts(
     assert "style=" not in page.source
 
 
+@pytest.mark.parametrize("ece", [0.018, 0.03, 0.06])
 def test_confidence_is_said_no_finer_than_it_deserves(
-    samples: Path, settings: Settings, tmp_path: Path
+    samples: Path, settings: Settings, tmp_path: Path, ece: float
 ) -> None:
-    found = explain_image(samples / "coronal_simulated_meningioma.png", settings, MODELS, tmp_path)
+    volume = samples / "sagittal_volume_simulated_pituitary_tumour.nii.gz"
+    found = explain_image(volume, settings, MODELS, tmp_path, frame=7)
     sure, far = found.answers
-    assert [confidence_step(model.ece) for model in found.models] == [5, 1]
     assert "out_of_distribution" not in sure["review_reasons"]
     assert "out_of_distribution" in far["review_reasons"]
+    record = json.loads((found.run_dir / "run.json").read_text())
+    for model in record["models"]:
+        model["ece"] = ece
+    (found.run_dir / "run.json").write_text(json.dumps(record))
     (tmp_path / "index.html").write_text(explained_page(found))
     headline = text(Page(tmp_path / "index.html").by_id("verdict"))
-    fives = f"{5 * round(20 * sure['confidence']):d}%"
-    assert headline.startswith(f"mobilenet_v2 says meningioma, coronal ({fives}); baseline says ")
+    step = confidence_step(ece)
+    coarse = f"{step * round(100 * sure['confidence'] / step):d}%"
+    assert headline.startswith(f"mobilenet_v2 says no tumour, sagittal ({coarse}); baseline says ")
     assert headline.endswith(
         " (unlike the training images). mobilenet_v2 calls for no second look, baseline would "
         "have one."

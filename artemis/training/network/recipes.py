@@ -155,9 +155,9 @@ RECIPES: Final = {
         model="baseline", side=150, epochs=40, original=True, warmup_epochs=0.0
     ),
 }
-"""Recipes by name: those of the two shipped models have their models' names. Others train all
-layers of MobileNetV2, let teachers teach it, or are for blurred pictures and other grey values;
-the last is the baseline as it was in 2022."""
+"""Recipes by name: those that are used unless another is named have their models' names. Others
+train all layers of MobileNetV2, let teachers teach it (so the shipped one was trained), or are for
+blurred pictures and other grey values; the last is the baseline as it was in 2022."""
 
 
 _DEFAULTS: Final = {one.name: one.default for one in fields(Recipe) if one.default is not MISSING}
