@@ -22,7 +22,7 @@ from artemis.answers.review import ReviewReason
 from artemis.answers.study_rules import DEFAULT_RULE, RULES
 from artemis.labels import NO_TUMOR, OBLIQUE, PLANES, PROBABILITY_COLUMNS, TUMORS
 from artemis.models.runtime import tumor_probabilities
-from artemis.predictions import part_name, read_table, write_part
+from artemis.predictions import part_name, plain_rows, read_table, write_part
 from artemis.runs import RunPaths, RunRecord
 from artemis.schemas import STUDIES_SCHEMA
 from artemis.settings import ReviewSettings
@@ -33,6 +33,7 @@ SUPPORTING: Final = 5
 _FILE_SERIES: Final = "file-"
 _FILE_DIGITS: Final = 16
 _SAME_PLACE: Final = 2  # decimals of a position in mm
+_PLACE_COLUMNS: Final = ("series_key", "header_plane", "slice_position")
 SLICE_COLUMNS: Final = (
     "slice_id",
     "path",
@@ -160,16 +161,21 @@ def _with_parents(slices: pd.DataFrame) -> pd.DataFrame:
 
 def _places(known: pd.DataFrame) -> NDArray[np.int64]:
     """Return numbers that slices of one series at one place share; of unknown places, own ones."""
-    position = known["slice_position"].astype(np.float64).round(_SAME_PLACE)
-    keys = [known["series_key"].fillna(""), known["header_plane"].fillna(""), position + 0.0]
-    shared = known.groupby(keys, sort=False, dropna=False).ngroup().to_numpy()
-    placed = (known["series_key"].notna() & position.notna()).to_numpy()
-    return np.where(placed, shared, -1 - np.arange(len(known)))
+    numbers: dict[Any, int] = {}
+    places = []
+    for at, row in enumerate(plain_rows(known[list(_PLACE_COLUMNS)])):
+        series, place = row["series_key"], place_of(row)
+        shared = at if series is None or place is None else (series, place)
+        places.append(numbers.setdefault(shared, len(numbers)))
+    return np.array(places, dtype=np.int64)
 
 
-def place_of(header_plane: str | None, position: float | None) -> tuple[str, float] | None:
+def place_of(row: Mapping[str, Any]) -> tuple[str, float] | None:
     """Return what slices of one series share where they show one place; None if it is unknown."""
-    return None if position is None else (header_plane or "", round(position, _SAME_PLACE) + 0.0)
+    position = row["slice_position"]
+    if position is None:
+        return None
+    return row["header_plane"] or "", round(position, _SAME_PLACE) + 0.0  # of -0.0 too 0.0
 
 
 def _groups(

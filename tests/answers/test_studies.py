@@ -7,7 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from artemis.answers.studies import SUPPORTING, series_of, study_rows, with_series, write_studies
+from artemis.answers.studies import (
+    SUPPORTING,
+    place_of,
+    series_of,
+    study_rows,
+    with_series,
+    write_studies,
+)
 from artemis.labels import PROBABILITY_COLUMNS, TUMORS, category_of
 from artemis.predictions import part_name, read_studies, write_part
 from artemis.runs import RunPaths
@@ -347,3 +354,12 @@ def test_equal_positions_of_other_series_or_planes_or_none_at_all_are_other_plac
     for _ in range(2):
         batch.add("glioma", **at("2", None))
     assert len(batch.rows()[0]["supporting"]) == 5
+
+
+@pytest.mark.parametrize("other", [2.671, 2.684])
+def test_the_place_of_one_row_is_that_of_the_table(other: float) -> None:
+    batch = Batch()  # 2.675 is less than its digits say, and one rounding makes 2.68 of it
+    for position in (2.675, other):
+        batch.add("glioma", **at("1", position))
+    in_pages = {place_of(row) for row in batch.slices}
+    assert len(batch.rows()[1]["supporting"]) == len(in_pages)

@@ -226,7 +226,7 @@ def _items(
             series_key=series_of(row),
             series_index=row["series_index"],
             volume=row["volume"],
-            place=place_of(row["header_plane"], row["slice_position"]),
+            place=place_of(row),
             header_plane=visible(row["header_plane"]) if row["header_plane"] else None,
             format=visible(row["format"]) if row["format"] else None,
             size=_size(row["width"], row["height"]),
