@@ -86,12 +86,14 @@ def write_table(target: Path, table: pa.Table) -> None:
         pq.write_table(table, temporary, compression="zstd")
 
 
-def read_table(run_dir: Path, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+def read_table(
+    run_dir: str | Path, name: str, columns: Sequence[str] | None = None
+) -> pd.DataFrame:
     """Read all parts of one table of a run, in the order of the chunks.
 
     Parameters
     ----------
-    run_dir : Path
+    run_dir : str or Path
         ``<workspace>/runs/<run_id>``.
     name : {'slices', 'predictions', 'thumbnails', 'studies', 'truth'}
         Which table.
@@ -115,7 +117,7 @@ def read_table(run_dir: Path, name: str, columns: Sequence[str] | None = None) -
     return frame
 
 
-def table_rows(run_dir: Path, name: str) -> Iterator[dict[str, Any]]:
+def table_rows(run_dir: str | Path, name: str) -> Iterator[dict[str, Any]]:
     """Yield the rows of `read_table` as `plain_rows` does, holding one part at a time."""
     for part in _parts(run_dir, name):
         for values in zip(*map(_plain_values, part.columns), strict=True):
@@ -129,8 +131,8 @@ def _plain_values(column: pa.ChunkedArray) -> list[Any]:
     return values
 
 
-def _parts(run_dir: Path, name: str) -> Iterator[pa.Table]:
-    for path in sorted((run_dir / name).rglob("part-*.parquet")):
+def _parts(run_dir: str | Path, name: str) -> Iterator[pa.Table]:
+    for path in sorted((Path(run_dir) / name).rglob("part-*.parquet")):
         yield read_part(path, SCHEMAS[name])
 
 
@@ -148,12 +150,12 @@ def plain_rows(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
             }
 
 
-def read_run(run_dir: Path) -> pd.DataFrame:
+def read_run(run_dir: str | Path) -> pd.DataFrame:
     """Return a run's predictions joined with what is known of each slice.
 
     Parameters
     ----------
-    run_dir : Path
+    run_dir : str or Path
         ``<workspace>/runs/<run_id>``.
 
     Returns
@@ -169,11 +171,11 @@ def read_run(run_dir: Path) -> pd.DataFrame:
     RunRecordError
         If it is not the folder of a run, or a part is unreadable.
     """
-    _check_run(run_dir)
+    run_dir = _checked_run(run_dir)
     return _joined(read_table(run_dir, "slices"), read_table(run_dir, "predictions"))
 
 
-def run_parts(run_dir: Path) -> Iterator[pd.DataFrame]:
+def run_parts(run_dir: str | Path) -> Iterator[pd.DataFrame]:
     """Yield the rows of `read_run` in their order, holding one chunk's part at a time.
 
     Raises
@@ -182,7 +184,7 @@ def run_parts(run_dir: Path) -> Iterator[pd.DataFrame]:
         If it is not the folder of a run, a part is unreadable, or a prediction is not in the
         part of its slice.
     """
-    _check_run(run_dir)
+    run_dir = _checked_run(run_dir)
     for path in sorted((run_dir / "slices").rglob("part-*.parquet")):
         slices: pd.DataFrame = read_part(path, SLICES_SCHEMA).to_pandas()
         answers = [
@@ -207,21 +209,23 @@ def _joined(slices: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
     return joined.astype(_WITH_GAPS)
 
 
-def _check_run(run_dir: Path) -> None:
+def _checked_run(run_dir: str | Path) -> Path:
     """Raise where no run is: no part is found there, and an empty frame would say so of a run."""
-    if not any((run_dir / name).exists() for name in ("run.json", "slices", "studies")):
+    folder = Path(run_dir)
+    if not any((folder / name).exists() for name in ("run.json", "slices", "studies")):
         raise RunRecordError(
-            f"{run_dir}: expected the folder of a run. Received one without run.json and tables. "
+            f"{folder}: expected the folder of a run. Received one without run.json and tables. "
             "Give <workspace>/runs/<run id>, such as `artemis.runs.find_run(workspace, 'latest')`."
         )
+    return folder
 
 
-def read_studies(run_dir: Path) -> pd.DataFrame:
+def read_studies(run_dir: str | Path) -> pd.DataFrame:
     """Return a run's answers for whole series and studies; empty where it holds none.
 
     Parameters
     ----------
-    run_dir : Path
+    run_dir : str or Path
         ``<workspace>/runs/<run_id>``.
 
     Returns
@@ -237,8 +241,7 @@ def read_studies(run_dir: Path) -> pd.DataFrame:
     RunRecordError
         If it is not the folder of a run, or a part is unreadable.
     """
-    _check_run(run_dir)
-    return read_table(run_dir, "studies")
+    return read_table(_checked_run(run_dir), "studies")
 
 
 def mean_doubt(run_dir: Path, models: Sequence[str]) -> float | None:

@@ -271,7 +271,7 @@ def write_record(paths: RunPaths, record: RunRecord) -> None:
     write_text_atomic(paths.record, record.model_dump_json(indent=2) + "\n")
 
 
-def read_record(run_dir: Path) -> RunRecord:
+def read_record(run_dir: str | Path) -> RunRecord:
     """Read ``run.json`` of a run folder.
 
     Raises
@@ -279,7 +279,7 @@ def read_record(run_dir: Path) -> RunRecord:
     RunRecordError
         If it is missing or not the record of a run.
     """
-    path = run_dir / "run.json"
+    path = Path(run_dir) / "run.json"
     try:
         return RunRecord.model_validate_json(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -300,7 +300,7 @@ def read_record(run_dir: Path) -> RunRecord:
         ) from error
 
 
-def find_run(workspace: Path, run: str) -> Path:
+def find_run(workspace: str | Path, run: str | Path) -> Path:
     """Return the folder of a run named by id, by ``latest``, or by its path.
 
     Raises
@@ -308,11 +308,11 @@ def find_run(workspace: Path, run: str) -> Path:
     RunRecordError
         If there is no such run.
     """
-    as_path = Path(run)
+    as_path, named = Path(run), str(run)
     if _has_record(as_path):
         return as_path
-    runs = workspace / "runs"
-    if run == "latest":
+    runs = Path(workspace) / "runs"
+    if named == "latest":
         found = sorted(path.parent for path in runs.glob("*/run.json"))
         if found:
             return found[-1]
@@ -320,10 +320,10 @@ def find_run(workspace: Path, run: str) -> Path:
             f"{runs}: expected the run 'latest'. Received no run at all. Classify a batch first, "
             "with `artemis-cli classify-batch DIR`, or name its workspace with --workspace."
         )
-    if Path(run).name == run and _has_record(runs / run):
-        return runs / run
+    if as_path.name == named and _has_record(runs / named):
+        return runs / named
     raise RunRecordError(
-        f"{runs}: expected the run {run!r}. Received no folder of that id with a run.json. "
+        f"{runs}: expected the run {named!r}. Received no folder of that id with a run.json. "
         "List runs with `ls` there, or say `latest`."
     )
 

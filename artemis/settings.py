@@ -225,7 +225,7 @@ class Settings(BaseSettings):
     schedule: ScheduleSettings = ScheduleSettings()
 
 
-def load_settings(workspace: Path | None = None) -> Settings:
+def load_settings(workspace: str | Path | None = None) -> Settings:
     """Return the settings of the environment, with another workspace if given.
 
     Raises
@@ -240,7 +240,7 @@ def load_settings(workspace: Path | None = None) -> Settings:
     return settings
 
 
-def read_settings(workspace: Path | None = None) -> Settings:
+def read_settings(workspace: str | Path | None = None) -> Settings:
     """Return the settings of the environment, whatever the workspace is.
 
     Raises
@@ -251,7 +251,7 @@ def read_settings(workspace: Path | None = None) -> Settings:
     """
     _check_names(os.environ)
     try:
-        return Settings() if workspace is None else Settings(workspace=workspace)
+        return Settings() if workspace is None else Settings(workspace=Path(workspace))
     except ValidationError as error:
         first = error.errors()[0]
         name = PREFIX + _NESTED.join(str(part).upper() for part in first["loc"])

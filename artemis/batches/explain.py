@@ -131,10 +131,10 @@ def top_categories(answer: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def explain_image(
-    image: Path,
+    image: str | Path,
     settings: Settings,
     models: list[str],
-    scratch: Path,
+    scratch: str | Path,
     frame: int = 0,
     rival: bool = False,
 ) -> Explanation:
@@ -142,13 +142,13 @@ def explain_image(
 
     Parameters
     ----------
-    image : Path
+    image : str or Path
         A file of any supported format.
     settings : Settings
         Of its workspace the models are used; nothing is written to it.
     models : list of str
         Names of the models.
-    scratch : Path
+    scratch : str or Path
         Folder for the run of this slice; its owner removes it.
     frame : int
         Frame, page or slice of the file, from 0.
@@ -162,8 +162,9 @@ def explain_image(
     ModelError
         If a model fails its checks.
     """
+    image = Path(image)
     entry, frames = _find(image, settings, frame)
-    run = create_run(scratch, new_run_id())
+    run = create_run(Path(scratch), new_run_id())
     record = RunRecord(
         run_id=run.run_id,
         status=RunStatus.COMPLETED,

@@ -183,7 +183,7 @@ class BatchListing:
 
 
 def plan_batch(
-    root: Path,
+    root: str | Path,
     settings: IngestSettings,
     chunk_slices: int,
     limit: int | None = None,
@@ -209,7 +209,7 @@ def plan_batch(
     NothingUsableError
         If `root` is not a folder that can be listed.
     """
-    return list(list_batch(root, settings, limit, on_found).cut(chunk_slices, max_chunks))
+    return list(list_batch(Path(root), settings, limit, on_found).cut(chunk_slices, max_chunks))
 
 
 def list_batch(

@@ -73,7 +73,7 @@ class IngestedSlice:
 
 
 def read_chunk(
-    root: Path,
+    root: str | Path,
     entries: Sequence[PlanEntry],
     settings: IngestSettings,
     identity: IdentityKey,
@@ -83,7 +83,7 @@ def read_chunk(
 
     Parameters
     ----------
-    root : Path
+    root : str or Path
         The batch folder.
     entries : sequence of PlanEntry
         Part of what `artemis.ingest.plan.plan_batch` returned.
@@ -104,8 +104,9 @@ def read_chunk(
         and is not read to its end.
     """
     mute_readers()
+    folder = Path(root)
     for place, entry in enumerate(entries):
-        yield from _read_entry(root, entry, settings, identity, partial(spoilt, place))
+        yield from _read_entry(folder, entry, settings, identity, partial(spoilt, place))
 
 
 def _read_entry(

@@ -59,7 +59,7 @@ def check_names(names: list[str]) -> list[str]:
     return [name for name in MODEL_NAMES if name in names]
 
 
-def model_folder(workspace: Path, name: str) -> Path:
+def model_folder(workspace: str | Path, name: str) -> Path:
     """Return the folder of the champion of a model: the workspace's, else the shipped one.
 
     Raises
@@ -67,6 +67,7 @@ def model_folder(workspace: Path, name: str) -> Path:
     ModelError
         If there is neither, or the workspace names a champion that is not there.
     """
+    workspace = Path(workspace)
     pointer = workspace / "models" / name / CHAMPION
     if pointer.is_file():
         version = pointer.read_text(encoding="utf-8", errors="replace").strip()
@@ -161,7 +162,9 @@ def show(workspace: Path, wanted: str) -> ModelHistory:
 
 
 @lru_cache(maxsize=4)
-def load_model(folder: Path, threads: int = 0, runtime: Runtime = "litert") -> ClassificationModel:
+def load_model(
+    folder: str | Path, threads: int = 0, runtime: Runtime = "litert"
+) -> ClassificationModel:
     """Return a loaded model; a second call of a process returns the first one's."""
     return ClassificationModel(folder, threads, runtime)
 

@@ -171,7 +171,7 @@ def write_record(workspace: Path, record: RetrainingRecord) -> Path:
     return folder
 
 
-def read_record(folder: Path) -> RetrainingRecord:
+def read_record(folder: str | Path) -> RetrainingRecord:
     """Read the record of a retraining's folder.
 
     Raises
@@ -179,7 +179,7 @@ def read_record(folder: Path) -> RetrainingRecord:
     RunRecordError
         If it is missing or damaged.
     """
-    path = folder / RECORD_NAME
+    path = Path(folder) / RECORD_NAME
     try:
         return RetrainingRecord.model_validate_json(path.read_bytes())
     except OSError as error:

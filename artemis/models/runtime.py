@@ -43,7 +43,7 @@ class ClassificationModel:
 
     Parameters
     ----------
-    folder : Path
+    folder : str or Path
         Folder of the model; every file's hash is checked.
     threads : int
         Threads that work on it at the same time; 0 for all cores.
@@ -57,8 +57,8 @@ class ClassificationModel:
         runtime is not installed.
     """
 
-    def __init__(self, folder: Path, threads: int = 0, runtime: Runtime = "litert") -> None:
-        self.folder = folder
+    def __init__(self, folder: str | Path, threads: int = 0, runtime: Runtime = "litert") -> None:
+        self.folder = folder = Path(folder)
         self.manifest: Manifest = load_manifest(folder)
         self.reference: FeatureReference = load_reference(
             folder / REFERENCE_NAME, self.manifest.out_of_distribution.method

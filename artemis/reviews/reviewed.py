@@ -98,14 +98,14 @@ class ImportReport:
     conflicts: pd.DataFrame
 
 
-def import_labels(file: Path, workspace: Path) -> ImportReport:
+def import_labels(file: str | Path, workspace: str | Path) -> ImportReport:
     """Take the labels of a reviewer's CSV into a workspace: all of them, or none.
 
     Parameters
     ----------
-    file : Path
+    file : str or Path
         CSV with the columns of `artemis.reviews.reviewed_file.COLUMNS`.
-    workspace : Path
+    workspace : str or Path
         Holds the runs that the labels are of.
 
     Raises
@@ -116,6 +116,7 @@ def import_labels(file: Path, workspace: Path) -> ImportReport:
     RunRecordError
         If the tables of a run that it names are damaged.
     """
+    file, workspace = Path(file), Path(workspace)
     rows = read_rows(file)
     _check_slices(file, rows, workspace)
     new = _new_rows(file, rows, _stored(workspace))
@@ -132,7 +133,7 @@ def import_labels(file: Path, workspace: Path) -> ImportReport:
     )
 
 
-def read_conflicts(workspace: Path) -> pd.DataFrame:
+def read_conflicts(workspace: str | Path) -> pd.DataFrame:
     """Return the labels in force of every slice whose reviewers disagree, a row a label.
 
     Returns
@@ -147,7 +148,7 @@ def read_conflicts(workspace: Path) -> pd.DataFrame:
     LabelsError
         If a part of the labels cannot be read.
     """
-    return _conflicts(_stored(workspace))
+    return _conflicts(_stored(Path(workspace)))
 
 
 def _conflicts(labels: list[dict[str, Any]]) -> pd.DataFrame:
@@ -161,7 +162,7 @@ def _conflicts(labels: list[dict[str, Any]]) -> pd.DataFrame:
     return conflicts.astype({"confidence": "Int8"})
 
 
-def read_reviewed(workspace: Path) -> pd.DataFrame:
+def read_reviewed(workspace: str | Path) -> pd.DataFrame:
     """Return what the reviewers of a workspace say, a row a slice.
 
     Returns
@@ -178,7 +179,7 @@ def read_reviewed(workspace: Path) -> pd.DataFrame:
     LabelsError
         If a part of the labels cannot be read.
     """
-    return resolve(_stored(workspace))
+    return resolve(_stored(Path(workspace)))
 
 
 def _stored(workspace: Path) -> list[dict[str, Any]]:

@@ -148,12 +148,12 @@ class _Side:
     copies: int = 0
 
 
-def compare_runs(run_a: Path, run_b: Path) -> RunChanges:
+def compare_runs(run_a: str | Path, run_b: str | Path) -> RunChanges:
     """Return what changed from run A to run B.
 
     Parameters
     ----------
-    run_a, run_b : Path
+    run_a, run_b : str or Path
         ``<workspace>/runs/<run_id>``; they may lie in different workspaces. Only ``run.json``
         and the tables are read.
 
@@ -162,6 +162,7 @@ def compare_runs(run_a: Path, run_b: Path) -> RunChanges:
     RunRecordError
         If a record or table cannot be read, or holds a category of another version.
     """
+    run_a, run_b = Path(run_a), Path(run_b)
     sides = _side(run_a), _side(run_b)
     first, second = sides
     both = [key for key in first.slices if key in second.slices]
