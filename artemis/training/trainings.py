@@ -6,6 +6,7 @@ import hashlib
 import shutil
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,6 @@ from artemis.models.champions import promote
 from artemis.models.promotion import check_person
 from artemis.models.registry import champion_version
 from artemis.settings import Settings
-from artemis.system.locks import exclusive
 from artemis.training.jobs import (
     OnEpoch,
     choose_recipes,
@@ -25,10 +25,11 @@ from artemis.training.jobs import (
     require_tensorflow,
 )
 from artemis.training.network.recipes import Recipe
+from artemis.training.once import made_once
 
 if TYPE_CHECKING:
     from artemis.training.labelled.dataset import TrainingSet
-    from artemis.training.train import Split
+    from artemis.training.train import Means, Split
 
 
 def split_by_folds(data: TrainingSet, test: int, calibration: int) -> Split:
@@ -73,7 +74,9 @@ def train_all(
 ) -> list[Path]:
     """Train models one after the other and return their folders.
 
-    One that was ended goes on after its last finished epoch, when it is asked for again.
+    One that was ended goes on after its last finished epoch, when it is asked for again. Of
+    several processes that are asked for the same, one trains each; the others wait and return
+    its folder.
 
     Parameters
     ----------
@@ -104,8 +107,6 @@ def train_all(
         If the training set, the recipe or an option does not fit.
     DivergedError
         If a network's answers are not finite.
-    BusyError
-        If another process trains the same.
     WorkspaceError
         If the models' folder cannot be written.
     """
@@ -113,24 +114,35 @@ def train_all(
     check_targets(settings, output, promote_by)
     recipes = choose_recipes(models, recipe, epochs)
     training_set = read_training_set(data, settings, [*recipes.values()], reviewed=True)
-    from artemis.training.train import train_model  # TensorFlow, once the data is known to be good
-
     split = split_by_folds(training_set, *folds)
+    models_folder = output or settings.workspace / "models"
     folders = []
     for name, chosen in recipes.items():
         work = _work_of(settings, name, chosen, training_set, split)
-        with exclusive(work.with_suffix(".lock"), f"a training of {name}"):
-            folder = train_model(
-                chosen,
-                training_set,
-                split,
-                output or settings.workspace / "models",
-                means_of(settings, chosen, on_epoch=on_epoch, work=work),
-            )
-            shutil.rmtree(work, ignore_errors=True)
+        train_it = partial(
+            _trained,
+            chosen,
+            training_set,
+            split,
+            models_folder,
+            means_of(settings, chosen, on_epoch=on_epoch, work=work),
+        )
+        folder = made_once(work, models_folder / chosen.model, f"a training of {name}", train_it)
         finish_trained(settings, folder, training_set, promote_by)
         folders.append(folder)
     return folders
+
+
+def _trained(
+    recipe: Recipe, data: TrainingSet, split: Split, models_folder: Path, means: Means
+) -> Path:
+    """Train a model as `train_model` does, then let go of what it would have gone on from."""
+    from artemis.training.train import train_model
+
+    folder = train_model(recipe, data, split, models_folder, means)
+    if means.work is not None:
+        shutil.rmtree(means.work, ignore_errors=True)
+    return folder
 
 
 def _work_of(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +10,11 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="needs the extra `train`")
 
-from artemis.errors import BusyError, ModelError, TrainingDataError, WorkspaceError
+from artemis.errors import ModelError, TrainingDataError, WorkspaceError
 from artemis.models.manifest import load_manifest
+from artemis.progress import Progress, listening
 from artemis.settings import Settings
-from artemis.system.locks import exclusive
+from artemis.training import once
 from artemis.training.labelled.dataset import TrainingSet
 from artemis.training.network.fit import Epoch
 from artemis.training.network.recipes import RECIPES, Recipe
@@ -110,14 +113,45 @@ def test_a_training_that_was_ended_goes_on_after_its_last_epoch(
             train(ended, ("training", 1))
         assert seen == [("calibrating", 2), ("training", 1)]
         (work,) = (ended / "evaluations" / "baseline" / "unfinished").glob("fold-*/")
-        with (
-            exclusive(work.with_suffix(".lock"), "a training of baseline"),
-            pytest.raises(BusyError, match=r"a training of baseline by process \d+ on"),
-        ):
-            train(ended)
         resumed = train(ended)
     assert seen == [("training", 2)]
     assert not work.exists()
     assert load_manifest(resumed).temperature == load_manifest(whole).temperature
     weights = [read_weights(folder / "start.npz") for folder in (resumed, whole)]
     assert all(np.allclose(a, b, atol=1e-5) for a, b in zip(*weights, strict=True))
+
+
+@pytest.mark.slow(seconds=15)
+def test_of_two_who_ask_for_the_same_training_one_trains_and_both_have_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(once, "LOOK_AGAIN", 0.02)
+    monkeypatch.setitem(RECIPES, "baseline", small(epochs=1, augmentation=None))
+    write_labelled(tmp_path / "labelled", patients=5)
+    begun, waited = threading.Event(), threading.Event()
+    stages: list[str] = []
+    said: set[str] = set()
+
+    def on_epoch(_: Recipe, stage: str, epoch: Epoch) -> None:
+        stages.append(stage)
+        begun.set()
+        assert waited.wait(60)
+
+    def listen(progress: Progress) -> None:
+        if progress.stage.startswith("waiting"):
+            said.add(progress.stage)
+            waited.set()
+
+    def train() -> list[Path]:
+        settings = Settings(workspace=tmp_path / "workspace")
+        with listening(listen):
+            return train_all(
+                tmp_path / "labelled", settings, models=["baseline"], on_epoch=on_epoch
+            )
+
+    with eagerly(), ThreadPoolExecutor(2) as threads:
+        first = threads.submit(train)
+        assert begun.wait(60)
+        assert threads.submit(train).result(120) == first.result(120)
+    assert stages == ["calibrating", "training"]
+    assert said == {"waiting for a training of baseline by another process"}
