@@ -21,7 +21,6 @@ from artemis.ingest.discover import not_to_be_opened
 from artemis.ingest.identity import IdentityKey
 from artemis.ingest.plan import PlanEntry
 from artemis.ingest.probe import probe
-from artemis.ingest.quiet import mute_readers
 from artemis.ingest.read import read_chunk
 from artemis.labels import CATEGORY_NAMES, PLANES, PROBABILITY_COLUMNS, TUMORS
 from artemis.models.evidence_map import rival_tumors, tumor_evidence
@@ -209,7 +208,6 @@ def _find(image: Path, settings: Settings, frame: int) -> tuple[PlanEntry, int]:
             f"{'a folder' if image.is_dir() else 'nothing of that name'}. Give a file; for a "
             "folder, use `artemis-cli classify-batch`."
         )
-    mute_readers()
     seen = probe(image, settings.ingest)
     if not 0 <= frame < seen.frames:
         raise NothingUsableError(

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from artemis.errors import ScanError
+from artemis.ingest.quiet import mute_readers
 from artemis.ingest.reasons import Reason, scan_error
 from artemis.system.files import printable_path
 
@@ -29,13 +30,14 @@ _READABLE: Final = "a readable image"
 
 @contextmanager
 def image_border() -> Iterator[None]:
-    """Turn everything that reading one image may raise into a `ScanError`.
+    """Turn everything that reading one image may raise into a `ScanError`; say nothing of it.
 
     Raises
     ------
     ScanError
         In place of any other exception, also of MemoryError and RecursionError.
     """
+    mute_readers()
     try:
         yield
     except ScanError:

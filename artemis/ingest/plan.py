@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 from artemis.errors import NothingUsableError, RunRecordError
 from artemis.ingest.discover import located, walk
 from artemis.ingest.probe import Probe, probe
-from artemis.ingest.quiet import mute_readers
 from artemis.ingest.shards import Shard
 from artemis.ingest.spool import Spool
 from artemis.settings import IngestSettings
@@ -251,7 +250,6 @@ def list_batch(
     WorkspaceError
         If there is no room for the list.
     """
-    mute_readers()
     _check_root(root)
     spool, total = Spool(spooled_in), 0
     for found in walk(root, skipped, spool):

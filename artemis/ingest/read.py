@@ -26,7 +26,6 @@ from artemis.ingest.identity import IdentityKey
 from artemis.ingest.once import FileState, Once
 from artemis.ingest.plan import PlanEntry
 from artemis.ingest.quality import measure, refuse_unusable
-from artemis.ingest.quiet import mute_readers
 from artemis.ingest.reasons import Reason, scan_error
 from artemis.ingest.scan import Scan, open_scan
 from artemis.schemas import SLICES_SCHEMA
@@ -103,7 +102,6 @@ def read_chunk(
         ``file_sha256`` is None where the plan refuses the file: it may be of any size,
         and is not read to its end.
     """
-    mute_readers()
     folder = Path(root)
     for place, entry in enumerate(entries):
         yield from _read_entry(folder, entry, settings, identity, partial(spoilt, place))

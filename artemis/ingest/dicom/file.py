@@ -22,7 +22,10 @@ from pydicom.uid import (
 
 from artemis.ingest.dicom.fragments import Fragment
 from artemis.ingest.dicom.limits import AscendingTags, MeteredReader, inflated
+from artemis.ingest.quiet import mute_readers
 from artemis.ingest.reasons import Reason, scan_error
+
+mute_readers()  # importing pydicom sets the level of its log anew
 
 _PIXEL_DATA: Final = 0x7FE00010
 _ANY_PIXEL_DATA: Final = frozenset({0x7FE00008, 0x7FE00009, _PIXEL_DATA})
