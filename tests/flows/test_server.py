@@ -135,6 +135,17 @@ def test_only_a_server_of_one_command_leaves_out_what_a_lasting_one_does() -> No
 
 
 @pytest.mark.slow(seconds=40)
+def test_task_runs_are_written_down_together_after_a_second_at_most(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from prefect.settings import Settings as PrefectSettings
+
+    for name, value in SERVER_ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    recorder = PrefectSettings().server.services.task_run_recorder  # as its server reads them
+    assert (recorder.batch_size, recorder.flush_interval) == (100, 1)
+
+
 def test_cron_deployment_gets_scheduled_runs() -> None:
     """With an unsuitable SQLAlchemy, Prefect accepts a schedule and never fires it.
 
