@@ -25,37 +25,43 @@ _CONFIDENCE: Final = 0.8
 
 
 def golden_agreement(
-    path: Path, data: TrainingSet, split: Split, challenger: Side, champion: Side
+    path: Path, data: TrainingSet, split: Split, challenger: Side, champion: Side, least: int
 ) -> Agreement | None:
-    """Return how far both agree on the golden set, which is fixed the first time.
+    """Return how far both agree on the golden set, which is fixed once it is large enough.
 
     It is of locked slices that the model's own champion answers rightly, with confidence and,
     where it was trained on them, out of fold: what a later version must not unlearn. Of a
-    champion whose answers say no such thing none is made, and None is returned.
+    champion whose answers say no such thing none is made, and None is returned. One of too few
+    slices counts this time and is not kept: the next champion makes another.
 
     Parameters
     ----------
     path : Path
-        The golden set's file, made if there is none.
+        The golden set's file, made if there is none and the set is large enough.
     data : TrainingSet
         Everything labelled, with pictures of both models' sizes.
     split : Split
         Its parts; `test` is locked.
     challenger, champion : Side
         Both models.
+    least : int
+        Slices of a golden set that is kept.
 
     Raises
     ------
     ModelError
         If the file is damaged.
     """
-    if not path.is_file():
+    if path.is_file():
+        chosen = golden_slices(path)
+    else:
         fair = champion.evidence
         if fair.provenance is Provenance.TRAINED_ON or not np.isfinite(fair.probabilities).all():
             return None
-        slices = json.dumps({"slice_ids": _chosen(fair)}, indent=1)
-        write_text_atomic(path, f"{slices}\n")
-    golden = data.table["slice_id"].isin(golden_slices(path)).to_numpy()
+        chosen = _chosen(fair)
+        if len(chosen) >= least:
+            write_text_atomic(path, json.dumps({"slice_ids": chosen}, indent=1) + "\n")
+    golden = data.table["slice_id"].isin(chosen).to_numpy()
     rows = np.flatnonzero(golden & split.test)
     pictures = {side: stack[rows] for side, stack in data.pictures.items()}
     return compare_answers(challenger.model, champion.model, pictures).agreement

@@ -134,7 +134,8 @@ def _decide(
     golden = None
     if champion is not None:
         path = inputs.workspace / "models" / challenger.manifest.name / GOLDEN_NAME
-        golden = golden_agreement(path, data, split, challenger, champion)
+        least = policy.golden.min_slices
+        golden = golden_agreement(path, data, split, challenger, champion, least)
     return decide(
         policy,
         challenger=challenger.evidence,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -294,6 +295,10 @@ def test_model_trained_by_hand_does_not_see_the_locked_slices(again: Inputs) -> 
 def test_judged_model_whose_outcome_was_lost_is_not_judged_against_itself(again: Inputs) -> None:
     """Killed between the gate's word and its place in the record."""
     again = replace(again, epochs=1)
+    locked = read_locked(again.workspace)
+    assert locked is not None
+    golden = again.workspace / "models" / "baseline" / "golden.json"
+    golden.write_text(json.dumps({"slice_ids": sorted(locked.slice_ids)[:2]}))
     retraining = collect(again)
     version = train(again, retraining, "baseline")
     recipe = load_manifest(again.workspace / "models" / "baseline" / version).training.recipe
@@ -303,7 +308,8 @@ def test_judged_model_whose_outcome_was_lost_is_not_judged_against_itself(again:
     before = read_record(folder)
     outcome = judge(again, retraining, "baseline")
     assert outcome.champion == before.champions["baseline"]
-    assert (again.workspace / "models" / "baseline" / "golden.json").is_file()
+    received = {check.name: check.received for check in outcome.decision.checks}
+    assert received["golden_set"] == "one of 2"
     write_record(again.workspace, before)
     assert collect(again) == retraining
     assert judge(again, retraining, "baseline") == outcome
