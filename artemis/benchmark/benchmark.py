@@ -78,28 +78,12 @@ def run_benchmark(
     records = model_records(settings.workspace, models)
     with ExitStack() as stack:
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="artemis-benchmark-"))
-        batch, workspace = Path(scratch) / "batch", Path(scratch) / "workspace"
-        count = _gather(source, settings, batch, extent.images)
-        workspace.mkdir()
-        if (own := settings.workspace / "models").is_dir():
-            (workspace / "models").symlink_to(own.resolve())
-        whole = WholePath(batch, workspace, models)
-        whole()  # untimed: what is read from disk first is then in memory for all
-        if unusable := _remove_unusable(batch, whole.runs[0]):
-            if unusable == count:
-                raise NothingUsableError(
-                    f"{source}: expected pictures that can be classified. Received none; "
-                    "`artemis-cli classify-batch` says why."
-                )
-            count -= unusable
-            whole.runs.clear()
-            whole()
+        whole, count, unusable = _untimed(source, settings, Path(scratch), models, extent.images)
         run = read_record(whole.runs[0])
-        whole.starts.clear()
         settings = settings.model_copy(update={"runtime": run.settings.runtime})
-        stages = Stages(batch, settings, records, min(count, _STAGE_IMAGES))
+        stages = Stages(whole.batch, settings, records, min(count, _STAGE_IMAGES))
         stages.prepare(whole.runs[0])
-        others, checks, left_out = _peers(stack, batch, records, count if extent.peers else 0)
+        others, checks, left_out = _peers(stack, whole.batch, records, count if extent.peers else 0)
         kinds = {
             "path": [Measured(PATH, count, whole)],
             "stage": list(stages.measured(whole.runs[0], count)),
@@ -131,6 +115,32 @@ def run_benchmark(
         checks=checks,
         left_out=left_out,
     )
+
+
+def _untimed(
+    source: Path, settings: Settings, scratch: Path, models: list[str], limit: int
+) -> tuple[WholePath, int, int]:
+    """Run the whole path once: what is read from disk first is then in memory for all.
+
+    Return it with that run, the number of pictures that it classifies, and of those left out.
+    """
+    batch, workspace = scratch / "batch", scratch / "workspace"
+    count = _gather(source, settings, batch, limit)
+    workspace.mkdir()
+    if (own := settings.workspace / "models").is_dir():
+        (workspace / "models").symlink_to(own.resolve())
+    whole = WholePath(batch, workspace, models)
+    whole()
+    if unusable := _remove_unusable(batch, whole.runs[0]):
+        if unusable == count:
+            raise NothingUsableError(
+                f"{source}: expected pictures that can be classified. Received none; "
+                "`artemis-cli classify-batch` says why."
+            )
+        whole.runs.clear()
+        whole()
+    whole.starts.clear()
+    return whole, count - unusable, unusable
 
 
 def _gather(source: Path, settings: Settings, batch: Path, limit: int) -> int:

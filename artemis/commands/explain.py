@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -73,29 +74,15 @@ def _print(found: Explanation, verdict: str, page: Path) -> None:
     from artemis import RESEARCH_USE
     from artemis.answers.review import ReviewReason
     from artemis.batches.explain import top_categories
-    from artemis.report.words import (
-        CATEGORY_WORDS,
-        QUALITY_WORDS,
-        UNLIKE,
-        confidence_words,
-        visible,
-    )
+    from artemis.report.words import CATEGORY_WORDS, UNLIKE, confidence_words
 
-    console, row = Console(highlight=False), found.slice_row
+    console = Console(highlight=False)
 
     def line(name: str, value: str) -> None:
         console.print(Text.assemble((f"{name:<14} ", "bold"), value), soft_wrap=True)
 
-    line("Slice", visible(row["path"]))
-    if found.frames > 1:
-        line("Frame", f"{row['frame']} of 0 to {found.frames - 1}; choose another with --frame")
-    if row["volume"] is not None:
-        line("Place", f"slice {row['series_index'] + 1} of volume {row['volume'] + 1}")
-    line("Size", f"{row['width']} x {row['height']}, {row['format']}")
-    line("Header plane", row["header_plane"] or "the header names none")
-    quality = found.as_dict()["quality"].items()
-    named = {name: said[0].lower() + said[1:] for name, said in QUALITY_WORDS.items()}
-    line("Quality", "; ".join(f"{named[name]}: {value:.3g}" for name, value in quality))
+    for name, value in _said_of_slice(found):
+        line(name, value)
     line("In short", verdict)
     for model, answer in zip(found.models, found.answers, strict=True):
         console.print(Text(f"\n{model.name} {model.version}", "bold"))
@@ -113,6 +100,23 @@ def _print(found: Explanation, verdict: str, page: Path) -> None:
     console.print()
     line("Page", str(page.resolve()))
     console.print(Text(RESEARCH_USE, "italic"), soft_wrap=True)
+
+
+def _said_of_slice(found: Explanation) -> Iterator[tuple[str, str]]:
+    """Yield what is known of the slice itself, whatever models say of it."""
+    from artemis.report.words import QUALITY_WORDS, visible
+
+    row = found.slice_row
+    yield "Slice", visible(row["path"])
+    if found.frames > 1:
+        yield "Frame", f"{row['frame']} of 0 to {found.frames - 1}; choose another with --frame"
+    if row["volume"] is not None:
+        yield "Place", f"slice {row['series_index'] + 1} of volume {row['volume'] + 1}"
+    yield "Size", f"{row['width']} x {row['height']}, {row['format']}"
+    yield "Header plane", row["header_plane"] or "the header names none"
+    quality = found.as_dict()["quality"].items()
+    named = {name: said[0].lower() + said[1:] for name, said in QUALITY_WORDS.items()}
+    yield "Quality", "; ".join(f"{named[name]}: {value:.3g}" for name, value in quality)
 
 
 def _said_of(

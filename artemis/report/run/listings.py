@@ -198,26 +198,9 @@ def provenance_view(data: RunData) -> dict[str, Any]:
     """Return how the run was made: command, times, versions, settings, counts and tables."""
     record = data.record
     whole = sum(record.timings.values())
-    finished = record.finished
-    elapsed = (finished - record.created).total_seconds() if finished else None
-    run = [
-        ("Run", record.run_id),
-        ("Status", record.status.value),
-        ("Batch", PurePath(record.batch).name or record.batch),
-        ("Started", moment(record.created)),
-        ("Finished", moment(finished) if finished else "not finished"),
-        ("Elapsed", duration(elapsed) if elapsed is not None else DASH),
-        ("Slices classified a second", f"{len(data.ok) / elapsed:.1f}" if elapsed else DASH),
-        *([("Shard of the batch", str(record.shard))] if record.shard else []),
-        *([("Merged from", ", ".join(record.merged))] if record.merged else []),
-        *([("Store", record.store)] if record.store else []),
-        *([("Networks run by", record.runtime)] if record.runtime else []),
-        ("Prefect flow run", record.prefect_flow_run_id or DASH),
-        ("Prefect task runs", str(record.tasks)),
-    ]
     return {
         "command": visible(record.command),
-        "run": [(label, visible(value)) for label, value in run],
+        "run": [(label, visible(value)) for label, value in _facts_of_run(data)],
         "versions": [(visible(k), visible(v)) for k, v in sorted(record.versions.items())],
         "settings": flattened(record.settings.model_dump(mode="json")),
         "counts": [(k.replace("_", " "), v) for k, v in record.counts.model_dump().items()],
@@ -241,6 +224,28 @@ def provenance_view(data: RunData) -> dict[str, Any]:
             ),
         ],
     }
+
+
+def _facts_of_run(data: RunData) -> list[tuple[str, str]]:
+    """Return when, of what and by what a run was made, each with its label."""
+    record = data.record
+    finished = record.finished
+    elapsed = (finished - record.created).total_seconds() if finished else None
+    return [
+        ("Run", record.run_id),
+        ("Status", record.status.value),
+        ("Batch", PurePath(record.batch).name or record.batch),
+        ("Started", moment(record.created)),
+        ("Finished", moment(finished) if finished else "not finished"),
+        ("Elapsed", duration(elapsed) if elapsed is not None else DASH),
+        ("Slices classified a second", f"{len(data.ok) / elapsed:.1f}" if elapsed else DASH),
+        *([("Shard of the batch", str(record.shard))] if record.shard else []),
+        *([("Merged from", ", ".join(record.merged))] if record.merged else []),
+        *([("Store", record.store)] if record.store else []),
+        *([("Networks run by", record.runtime)] if record.runtime else []),
+        ("Prefect flow run", record.prefect_flow_run_id or DASH),
+        ("Prefect task runs", str(record.tasks)),
+    ]
 
 
 def flattened(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

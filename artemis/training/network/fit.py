@@ -123,23 +123,8 @@ def fit(
     """
     keras.utils.set_random_seed(recipe.seed)
     fitted = build(recipe, imagenet, start)
-    learnt = [name for name in _LEARNT if name in fitted.trained.output]
-    trained = _learning(fitted, learnt)
+    trained = _compiled(fitted)
     steps = max(1, len(rows) // recipe.batch_size)
-    losses = {
-        "logits": keras.losses.CategoricalCrossentropy(
-            from_logits=True, label_smoothing=recipe.label_smoothing
-        ),
-        "attention": inside_box,
-        "places": named_places,
-    }
-    shares = {"logits": 1.0, "attention": recipe.box_weight, "places": recipe.place_weight}
-    trained.compile(
-        optimizer=keras.optimizers.AdamW(recipe.learning_rate, weight_decay=recipe.weight_decay),
-        loss={name: losses[name] for name in learnt},
-        loss_weights={name: shares[name] for name in learnt},
-        metrics={"logits": "accuracy"},
-    )
     feed: Feed = (ChangedPictures if samples.draws is None else Drawn)(recipe, samples, rows)
     _make_state(trained, feed)
     callbacks: list[keras.callbacks.Callback] = [
@@ -162,6 +147,28 @@ def fit(
         callbacks=callbacks,
     )
     return fitted
+
+
+def _compiled(fitted: Fitted) -> keras.Model:
+    """Return the network with its optimiser and losses, from what its feed yields."""
+    recipe = fitted.recipe
+    learnt = [name for name in _LEARNT if name in fitted.trained.output]
+    losses = {
+        "logits": keras.losses.CategoricalCrossentropy(
+            from_logits=True, label_smoothing=recipe.label_smoothing
+        ),
+        "attention": inside_box,
+        "places": named_places,
+    }
+    shares = {"logits": 1.0, "attention": recipe.box_weight, "places": recipe.place_weight}
+    trained = _learning(fitted, learnt)
+    trained.compile(
+        optimizer=keras.optimizers.AdamW(recipe.learning_rate, weight_decay=recipe.weight_decay),
+        loss={name: losses[name] for name in learnt},
+        loss_weights={name: shares[name] for name in learnt},
+        metrics={"logits": "accuracy"},
+    )
+    return trained
 
 
 def _learning(fitted: Fitted, learnt: Sequence[str]) -> keras.Model:
