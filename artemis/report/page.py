@@ -34,6 +34,7 @@ STYLES: Final = (
     "plots",
     "model_card",
     "wide",
+    "tablet",
     "narrow",
     "print",
 )
