@@ -113,7 +113,7 @@ def ratio_axis(values: NDArray[np.float64]) -> Axis:
     """Return a logarithmic axis that holds all values, labelled at round ones.
 
     The labels are the densest of 1, 2 and 5, of 1 and 3, or of 1 alone, times powers of ten,
-    that do not touch; where fewer than two of these lie on it, at even steps.
+    that do not touch, beside 0 where it is on the axis; where fewer than two of these lie on it, at even steps.
 
     Parameters
     ----------
@@ -126,11 +126,18 @@ def ratio_axis(values: NDArray[np.float64]) -> Axis:
     axis = Axis(low, high, (), log=True)
     powers = [10.0**n for n in range(math.ceil(math.log10(high)) + 1)]
     series = ([0.0, *(step * power for power in powers for step in steps)] for steps in _STEPS)
-    between = [[value for value in one if low <= value <= high] for one in series]
+    between = [_clear_of_nought(axis, [v for v in one if low <= v <= high]) for one in series]
     even = _round_values(low, high)
     between += [even[::every] for every in range(1, len(even))]
     apart = (ticks for ticks in between if len(ticks) > 1 and _do_not_touch(axis, ticks))
     return replace(axis, ticks=tuple((value, _plain(value)) for value in next(apart, even[:1])))
+
+
+def _clear_of_nought(axis: Axis, ticks: list[float]) -> list[float]:
+    """Return the ticks without those beside 0, near which a few units are no distance."""
+    if ticks[:1] != [0.0]:
+        return ticks
+    return [0.0, *(tick for tick in ticks if axis.at(tick) - axis.at(0.0) >= _LABEL_WIDTH)]
 
 
 def _do_not_touch(axis: Axis, ticks: Sequence[float]) -> bool:

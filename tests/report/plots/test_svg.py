@@ -106,6 +106,16 @@ def test_a_ratio_axis_spreads_what_a_plain_one_would_put_into_one_bar() -> None:
     assert np.diff(places) == pytest.approx(np.full(4, 63), abs=7)  # even, but for log(1 + x)
 
 
+@pytest.mark.parametrize("high", [900.0, 3_700.0, 9_999.0, 12_000.0])
+def test_a_ratio_axis_from_nought_is_labelled_at_powers_of_ten(high: float) -> None:
+    axis = ratio_axis(np.array([0.0, high]))
+    labels = [label for _, label in axis.ticks]
+    assert labels[0] == "0"
+    assert {"10", "100"} < set(labels)
+    assert ("1,000" in labels) == (high > 1_000)
+    assert min(np.diff([axis.at(value) for value, _ in axis.ticks])) >= 40
+
+
 @pytest.mark.parametrize("values", [[0.0], [7.0], [0.0, 1e-3], [0.0, 3.0, 5e4], [1.0, 1e9]])
 def test_a_ratio_axis_holds_every_value(values: list[float]) -> None:
     one = Series("a", np.array(values))
