@@ -104,7 +104,7 @@ def _print(found: Explanation, verdict: str, page: Path) -> None:
 
 def _said_of_slice(found: Explanation) -> Iterator[tuple[str, str]]:
     """Yield what is known of the slice itself, whatever models say of it."""
-    from artemis.report.words import QUALITY_WORDS, visible
+    from artemis.report.words import QUALITY_WORDS, measured, visible
 
     row = found.slice_row
     yield "Slice", visible(row["path"])
@@ -112,11 +112,11 @@ def _said_of_slice(found: Explanation) -> Iterator[tuple[str, str]]:
         yield "Frame", f"{row['frame']} of 0 to {found.frames - 1}; choose another with --frame"
     if row["volume"] is not None:
         yield "Place", f"slice {row['series_index'] + 1} of volume {row['volume'] + 1}"
-    yield "Size", f"{row['width']} x {row['height']}, {row['format']}"
+    yield "Size", f"{row['width']} x {row['height']} px, {row['format']}"
     yield "Header plane", row["header_plane"] or "the header names none"
     quality = found.as_dict()["quality"].items()
     named = {name: said[0].lower() + said[1:] for name, said in QUALITY_WORDS.items()}
-    yield "Quality", "; ".join(f"{named[name]}: {value:.3g}" for name, value in quality)
+    yield "Quality", "; ".join(f"{named[name]}: {measured(value)}" for name, value in quality)
 
 
 def _said_of(

@@ -116,7 +116,7 @@ def facts(explanation: Explanation, item: SliceItem) -> list[tuple[str, str]]:
         ("Format", visible(str(explanation.slice_row["format"]))),
         *([("Frame", place)] if explanation.frames > 1 else []),
         *([("Place", item.place_words)] if item.volume is not None and item.place_words else []),
-        ("Size, pixels", item.size or DASH),
+        ("Size", item.size or DASH),
         ("Plane by its header", item.header_plane or "the header names none"),
         ("SHA-256 of pixels and frame", item.slice_id),
         *measures,

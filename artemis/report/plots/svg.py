@@ -113,7 +113,8 @@ def ratio_axis(values: NDArray[np.float64]) -> Axis:
     """Return a logarithmic axis that holds all values, labelled at round ones.
 
     The labels are the densest of 1, 2 and 5, of 1 and 3, or of 1 alone, times powers of ten,
-    that do not touch, beside 0 where it is on the axis; where fewer than two of these lie on it, at even steps.
+    that do not touch, beside 0 where it is on the axis; where fewer than two of these lie on
+    it, at even steps.
 
     Parameters
     ----------

@@ -258,4 +258,4 @@ def _named(items: Sequence[SliceItem]) -> str:
 @lru_cache(256)  # one text for the many slices of a size
 def _size(width: float | None, height: float | None) -> str | None:
     # pandas holds whole numbers with gaps as floats.
-    return f"{int(width)}\u00a0\u00d7\u00a0{int(height)}" if width and height else None
+    return f"{int(width)}\u00a0\u00d7\u00a0{int(height)}\u00a0px" if width and height else None

@@ -276,6 +276,7 @@ def test_a_frame_is_named_only_where_a_file_holds_more_than_one(
     page = Page(build_report(make_run(tables), tmp_path / "index.html"))
     assert page.by_id("main").get("class") == (None if frame else "no-frame")
     facts = text(page.all("p", class_="meta")[0])
+    assert "256 \u00d7 240 px" in facts
     assert facts.startswith("frame 1 · coronal" if frame else "coronal by its header")
 
 
