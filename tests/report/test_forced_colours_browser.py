@@ -25,7 +25,7 @@ def background(page: Any, selector: str, pseudo: str = "") -> str:
     return str(page.evaluate(script, [selector, pseudo]))
 
 
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("width", [390, 768, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_marks_keep_the_colours_of_the_bar_and_of_the_models(
     open_page: OpenPage, report: Path, scheme: str, width: int
@@ -34,8 +34,8 @@ def test_marks_keep_the_colours_of_the_bar_and_of_the_models(
     page = open_page(report, forced_colors="active", color_scheme=scheme, viewport=size)
     paper = background(page, "body")
     marks = [".readouts dt.s-review", "#table-slices td.s-review", ".refusal .s-failed"]
-    if width < 640:
-        marks += ["#table-slices td[data-v]", "#table-slices thead tr + tr th:nth-child(3)"]
+    if width < 1040:
+        marks += ["#table-slices td[data-v]", "#table-slices th.group.m1"]
     colours = [background(page, mark, "::before") for mark in marks]
     assert colours[0] == colours[1]
     assert not {paper, "rgb(255, 255, 255)", "rgb(0, 0, 0)"} & set(colours), colours

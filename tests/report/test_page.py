@@ -17,7 +17,7 @@ def test_every_file_of_style_is_joined_once_and_in_the_order_of_the_cascade() ->
     files = (Path(artemis.report.__file__).parent / "assets" / "style").iterdir()
     assert sorted(STYLES) == sorted(path.stem for path in files)
     assert STYLES[0] == "tokens"
-    assert STYLES[-3:] == ("wide", "narrow", "print")  # what changes the rest comes last
+    assert STYLES[-4:] == ("wide", "tablet", "narrow", "print")  # what changes the rest comes last
 
 
 def test_comments_and_indents_of_scripts_and_styles_are_in_no_page() -> None:
