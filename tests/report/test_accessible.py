@@ -78,6 +78,9 @@ CUT = """() => [
 ]"""
 """Tables cut off at the edge of a narrow screen, and heads there that run into their cells."""
 
+WIDER = "all => all.filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.ariaLabel)"
+"""What is wider than its place, here on a tablet."""
+
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_axe_finds_no_violation_and_the_page_fits_in_light_dark_narrow_and_print(
@@ -92,6 +95,8 @@ def test_axe_finds_no_violation_and_the_page_fits_in_light_dark_narrow_and_print
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     assert page.evaluate(COLLIDING) == page.evaluate(CUT) == []
     assert found == {"light": [], "dark": [], "narrow": []}
+    page.set_viewport_size({"width": 768, "height": 1024})
+    assert page.locator(".scroll").evaluate_all(WIDER) == []
     page.set_viewport_size({"width": 703, "height": 1000})  # 186 mm, the printed width of A4
     page.emulate_media(media="print")
     page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
