@@ -13,13 +13,14 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="needs the extra `train`")
 
+import keras
 import tensorflow as tf
 
 from artemis.errors import ModelError
 from artemis.models.architectures import Mixed
 from artemis.training.network.feeds import Drawn, Samples
 from artemis.training.network.fit import Epoch, fit
-from artemis.training.network.fitted import Fitted, build
+from artemis.training.network.fitted import Fitted, build, calling
 from artemis.training.network.recipes import Recipe
 from artemis.training.network.weights import Weights, read_weights, save_weights
 from tests.training.small import draw_noise, eagerly, small, tiny
@@ -204,3 +205,20 @@ def test_weights_are_the_same_of_every_recipe_of_a_model(learnt: Learnt) -> None
     assert shapes[0] == (3, 3, 1, 32)
     assert len(shapes) == 281
     assert shapes == [w.shape for w in learnt.before()]
+
+
+def test_answers_to_batches_of_any_size_are_traced_once() -> None:
+    traced = []
+
+    class Noted(keras.layers.Layer):  # type: ignore[misc]
+        def call(self, x: tf.Tensor) -> tf.Tensor:
+            traced.append(x.shape)
+            return 2.0 * x
+
+    inputs = keras.Input((3,))
+    call = calling(keras.Model(inputs, {"twice": Noted()(inputs)}))
+    traced.clear()
+    for count in (4, 2, 1):
+        picture = np.full((count, 3), count, dtype=np.uint8)
+        assert np.array_equal(call(picture)["twice"], 2.0 * picture)
+    assert [tuple(shape) for shape in traced] == [(None, 3)]
