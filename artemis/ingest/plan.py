@@ -168,11 +168,12 @@ class BatchListing:
                 return
             if file.rank != rank:
                 rank, start = file.rank, 0
+            counted = start if file.start is None else file.start
             entry = PlanEntry(
                 path=file.path,
                 format=file.format,
                 n_frames=min(file.frames, left),
-                series_start=start if file.in_series else None,
+                series_start=counted if file.in_series else None,
                 position=found,
                 reason_code=file.reason_code,
                 reason=file.reason,

@@ -30,20 +30,36 @@ PRAGMA cache_size = -8000;
 BEGIN;
 CREATE TABLE names (key BLOB, name BLOB);
 CREATE TABLE series (key BLOB PRIMARY KEY, rank INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE spread (whole INTEGER PRIMARY KEY);
+CREATE TABLE starts (number INTEGER PRIMARY KEY, start INTEGER NOT NULL);
 CREATE TABLE files (
     rank INTEGER, x REAL, y REAL, z REAL, position REAL, instance REAL, number INTEGER,
     path BLOB, format TEXT, frames INTEGER, in_series INTEGER, held INTEGER,
-    reason_code TEXT, reason TEXT,
+    reason_code TEXT, reason TEXT, whole INTEGER,
     PRIMARY KEY (rank, x, y, z, position, instance, number)
 ) WITHOUT ROWID;
 """
 _ADD_NAMES: Final = "INSERT INTO names VALUES (?, ?)"
 _NAMES: Final = "SELECT key, name FROM names WHERE rowid > ? AND rowid <= ? ORDER BY rowid"
-_ADD_FILE: Final = "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_ADD_FILE: Final = "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _FILES: Final = """
-SELECT rank, path, format, frames, in_series, held, reason_code, reason FROM files
+SELECT rank, path, format, frames, in_series, held, reason_code, reason, start
+FROM files LEFT JOIN starts USING (number)
 ORDER BY rank, x, y, z, position, instance, number
 """
+# Of series in several folders, unless one of these holds a copy of what lies in another.
+_ADD_STARTS: Final = """
+INSERT INTO starts
+SELECT number, sum(frames) OVER (
+    PARTITION BY whole ORDER BY x, y, z, position, instance, number
+) - frames
+FROM files WHERE whole IN (SELECT whole FROM spread) AND whole NOT IN (
+    SELECT whole FROM files WHERE whole IN (SELECT whole FROM spread)
+    GROUP BY whole, x, y, z, position, instance HAVING min(rank) < max(rank)
+)
+"""
+_FORGET_STARTS: Final = "DELETE FROM starts"
+_ADD_SPREAD: Final = "INSERT OR IGNORE INTO spread VALUES (?)"
 _ADD_SERIES: Final = "INSERT OR IGNORE INTO series VALUES (?, ?)"
 _RANK: Final = "SELECT rank FROM series WHERE key = ?"
 
@@ -67,6 +83,8 @@ class SpooledFile(NamedTuple):
         1 if it is of the shard that is planned.
     reason_code, reason : str or None
         Why the file is refused or failed.
+    start : int or None
+        Slices of its series before its own; None where they are all of its `rank`.
     """
 
     rank: int
@@ -77,6 +95,7 @@ class SpooledFile(NamedTuple):
     held: int
     reason_code: str | None
     reason: str | None
+    start: int | None
 
 
 class Spool:
@@ -100,6 +119,7 @@ class Spool:
         self._where = folder
         self._key = secrets.token_bytes(32)
         self._number = 0
+        self._spread = self._counted = False  # whether `spread` holds any, `starts` is of all files
         try:
             with NamedTemporaryFile(dir=folder, prefix=".listing-") as file:
                 # No lock: nobody else can open it, and network file systems may have none.
@@ -139,15 +159,16 @@ class Spool:
         held : bool
             Whether it is of the shard that is planned.
         """
-        number, self._number = self._number, self._number + 1
+        number, self._number, self._counted = self._number, self._number + 1, False
         problem = seen.problem
         code, reason = (problem.reason_code, str(problem)) if problem else (None, None)
         try:
-            rank, place = number, _ALONE
+            rank, whole, place = number, None, _ALONE
             if seen.series is not None:
-                rank, place = self._rank(path, seen.series, number), _sortable(seen.order)
+                rank, whole = self._ranks(path, seen.series, number)
+                place = _sortable(seen.order)
             known = (path, seen.format, seen.frames, seen.series is not None, held, code, reason)
-            self._database.execute(_ADD_FILE, (rank, *place, number, *known))
+            self._database.execute(_ADD_FILE, (rank, *place, number, *known, whole))
         except sqlite3.Error as error:
             raise self._full(error) from error
 
@@ -157,16 +178,33 @@ class Spool:
         By name as they were added, but a folder's files of one series together by position,
         where the first of them by name stands; equal positions stay in the order of names.
         """
+        if self._spread and not self._counted:
+            try:
+                self._database.execute(_FORGET_STARTS)
+                self._database.execute(_ADD_STARTS)
+            except sqlite3.Error as error:
+                raise self._full(error) from error
+            self._counted = True
         return map(SpooledFile._make, self._database.execute(_FILES))
 
-    def _rank(self, path: bytes, series: str, number: int) -> int:
-        """Return the number of the first file of a series in the folder of this one."""
-        folder = path.rpartition(b"/")[0]
-        text = folder + b"\0" + series.encode("utf-8", "surrogatepass")
-        key = hashlib.blake2b(text, digest_size=16, key=self._key).digest()
+    def _ranks(self, path: bytes, series: str, number: int) -> tuple[int, int | None]:
+        """Return the numbers of the first files of a series: in this one's folder, and in any."""
+        text, folder = series.encode("utf-8", "surrogatepass"), path.rpartition(b"/")[0]
+        rank = self._first(b"in folder", folder + b"\0" + text, number)
+        if not series:  # files that name none are of one by their folder alone
+            return rank, None
+        whole = self._first(b"in any", text, number)
+        if whole != rank:
+            self._database.execute(_ADD_SPREAD, (whole,))
+            self._spread = True
+        return rank, whole
+
+    def _first(self, kind: bytes, text: bytes, number: int) -> int:
+        """Return the number of the first file that a text of a kind was given with."""
+        key = hashlib.blake2b(text, digest_size=16, key=self._key, person=kind).digest()
         self._database.execute(_ADD_SERIES, (key, number))
-        [(rank,)] = self._database.execute(_RANK, (key,))
-        return int(rank)
+        [(first,)] = self._database.execute(_RANK, (key,))
+        return int(first)
 
     def _full(self, error: Exception) -> WorkspaceError:
         return WorkspaceError(

@@ -276,6 +276,43 @@ def test_two_series_of_a_folder_are_not_mixed(tmp_path: Path) -> None:
     ]
 
 
+def test_a_series_that_lies_in_several_folders_is_counted_through(tmp_path: Path) -> None:
+    for name, z in (("d1/a", 30), ("d1/b", 0), ("d2/a", 20), ("d2/b", 10), ("d3/a", 40)):
+        number = 40 - z
+        save(tmp_path / name, mr(InstanceNumber=number, ImagePositionPatient=[0, 0, z]))
+    read = ingest(tmp_path)
+    assert [(one.row["path"], one.row["series_index"]) for one in read] == [
+        ("d1/b", 0),
+        ("d1/a", 3),
+        ("d2/b", 1),
+        ("d2/a", 2),
+        ("d3/a", 4),
+    ]
+
+
+def test_frames_of_a_series_in_several_folders_are_counted_through(tmp_path: Path) -> None:
+    for name, z in (("d1/a", 10), ("d2/a", 0)):
+        frames = np.stack([head(), head()])
+        save(tmp_path / name, mr(frames, NumberOfFrames=2, ImagePositionPatient=[0, 0, z]))
+    read = ingest(tmp_path)
+    assert [one.row["path"] for one in read] == ["d1/a", "d1/a", "d2/a", "d2/a"]
+    assert [one.row["series_index"] for one in read] == [2, 3, 0, 1]
+
+
+def test_a_series_that_is_copied_to_another_folder_is_counted_in_each(tmp_path: Path) -> None:
+    for folder in ("here", "backup"):
+        for number in range(3):
+            image = mr(InstanceNumber=number, ImagePositionPatient=[0, 0, number])
+            save(tmp_path / folder / f"{number}", image)
+    assert [one.row["series_index"] for one in ingest(tmp_path)] == [0, 1, 2, 0, 1, 2]
+
+
+def test_files_without_a_series_are_counted_in_their_folder(tmp_path: Path) -> None:
+    for name, z in (("d1/a", 1), ("d1/b", 0), ("d2/a", 5), ("d2/b", 4)):
+        save(tmp_path / name, mr(SeriesInstanceUID=None, ImagePositionPatient=[0, 0, z]))
+    assert [one.row["series_index"] for one in ingest(tmp_path)] == [0, 1, 0, 1]
+
+
 @pytest.mark.parametrize(
     ("cosines", "plane"),
     [
