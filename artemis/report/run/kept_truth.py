@@ -48,7 +48,8 @@ def keep_truth(run_dir: Path, labels: Path) -> Path:
         raise LabelsError(
             f"{labels}: expected labels of this run's slices, such as "
             f"{first or 'none was classified'!r}. Received none. "
-            "Give paths relative to the batch folder, or the review of this run."
+            "Give paths relative to the batch folder, with forward slashes, or the review of this "
+            "run."
         )
     words, folders = truth.words_for(keys), from_folders(read_record(run_dir).batch)
     rows = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -15,12 +16,14 @@ from artemis.labels import Category, category_of, parse_category
 from artemis.report.words import counted, visible
 from artemis.reviews.reviewed import resolve
 from artemis.reviews.reviewed_file import read_rows
+from artemis.said import commas_instead
 
 FOLDERS: Final = "the names of the folders"
 """The source of a truth that nobody gave."""
 
 _HASH_DIGITS: Final = 12
 _REVIEWED: Final = frozenset({"slice_id", "verdict"})
+_WHOLE: Final = re.compile(r"(\d{1,9})(\.0+)?")
 
 
 SliceKey = tuple[str, int, str | None]
@@ -157,10 +160,10 @@ def _reviewed(file: Path) -> tuple[Mapping[str, Category], frozenset[str]]:
 def _listed(file: Path, cells: pd.DataFrame) -> Mapping[tuple[str, str], Category]:
     columns = set(cells.columns)
     if "path" not in columns or not ("category" in columns or {"tumor", "plane"} <= columns):
+        named = ", ".join(visible(str(name)) for name in cells.columns[:20])
         raise LabelsError(
             f"{file}: expected the columns path and category, or path, tumor and plane. Received "
-            f"{', '.join(visible(str(name)) for name in cells.columns[:20])}. "
-            "Name the columns so, commas between them."
+            f"{named}. {commas_instead(named) or 'Name the columns so, commas between them.'}"
         )
     whole = "category" in columns
     named = cells["category"] if whole else cells["tumor"] + "_" + cells["plane"]
@@ -175,9 +178,22 @@ def _listed(file: Path, cells: pd.DataFrame) -> Mapping[tuple[str, str], Categor
                 f"{file}: expected one of the twelve categories in line {line}. "
                 f"Received {name[:60]!a}. `artemis-cli labels` lists them."
             )
-        if known.setdefault((path.strip(), frame.strip()), category) != category:
+        if known.setdefault((path.strip(), _frame(file, line, frame)), category) != category:
             raise LabelsError(
                 f"{file}: expected one category a slice. Received another in line {line} for "
                 f"{path[:200]!a}. Keep the right one."
             )
     return known
+
+
+def _frame(file: Path, line: int, cell: str) -> str:
+    """Return a frame without the ``.0`` of a column with gaps in pandas; nothing for none."""
+    if not cell.strip():
+        return ""
+    whole = _WHOLE.fullmatch(cell.strip())
+    if whole is None:
+        raise LabelsError(
+            f"{file}: expected the frame as a whole number from 0, or nothing, in line {line}. "
+            f"Received {cell[:60]!a}. Correct it, or leave the column out."
+        )
+    return str(int(whole[1]))

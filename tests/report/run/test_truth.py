@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from artemis.errors import LabelsError, RunRecordError
@@ -218,16 +219,47 @@ def test_labels_that_name_no_slice_are_counted_on_the_page(
     assert "no slice of this run" not in page
 
 
+def test_frames_that_pandas_made_broken_numbers_are_the_same_frames(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    run = make_run()
+    one, other = load_run(run).ok[:2]
+    file = tmp_path / "labels.csv"
+    pd.DataFrame(
+        {
+            "path": [one.path, other.path],
+            "frame": [float(one.frame), None],  # of a picture nobody names it
+            "category": ["none_coronal", "glioma_sagittal"],
+        }
+    ).to_csv(file, index=False)
+    assert f"{one.frame}.0" in file.read_text(encoding="utf-8")
+    keep_truth(run, file)
+    known = [item.truth and item.truth.name for item in load_run(run).known]
+    assert known == ["none_coronal", "glioma_sagittal"]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("path;category\na.png;glioma_coronal\n", r"expected the columns path and category"),
+        (
+            "path;category\na.png;glioma_coronal\n",
+            r"expected the columns path and category.* commas instead of semicolons: ",
+        ),
+        (
+            "run_id;slice_id;verdict\n",
+            r"Received run_id;slice_id;verdict\. Save it with commas instead of semicolons: ",
+        ),
+        (
+            "path,frame,category\na.nii,1,glioma_coronal\na.nii,first,none_coronal\n",
+            r"the frame as a whole number from 0, or nothing, in line 3\. Received 'first'",
+        ),
         ("path,category\na.png,glioma\n", r"one of the twelve categories in line 2. Received 'gl"),
         (
             "path,category\na.png,glioma_coronal\na.png,none_coronal\n",
             r"one category a slice. Received another in line 3 for 'a.png'",
         ),
         ("path,category\nelse.png,glioma_coronal\n", r"labels of this run's slices, such as 'p"),
+        ("path,category\na\\else.png,glioma_coronal\n", r"the batch folder, with forward slashes"),
     ],
 )
 def test_what_is_wrong_with_a_file_of_labels_is_said(
