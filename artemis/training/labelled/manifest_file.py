@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from artemis.datasets.frames import picture_name
 from artemis.errors import TrainingDataError
 from artemis.labels import PLANES, TUMORS, canonical_plane, canonical_tumor
+from artemis.said import commas_instead
 
 BOX_COLUMNS: Final = ("box_x0", "box_y0", "box_x1", "box_y1")
 LABEL_COLUMNS: Final = (
@@ -59,6 +60,7 @@ _LITERAL: Final = frozenset({"path", "tumor", "source_tumor"})
 _LIKE_PATIENT: Final = re.compile(
     r"(patient|subject|participant|case|person)s?([ _.-]?(id|ids|no|nr|number|name|key))?|pid|mrn"
 )
+_CUT_NUMBER: Final = r"\d([.,]\d+)?E\+\d+"  # as spreadsheets write those of 12 digits and more
 _MOST: Final = 1 << 31
 """No fold and no frame of a file has this number."""
 _TRUTHS: Final = {"true": True, "1": True, "false": False, "0": False}
@@ -92,10 +94,11 @@ def read_manifest(file: Path) -> pd.DataFrame:
     cells = _parquet_cells(file) if file.suffix.lower() == ".parquet" else _csv_cells(file)
     missing = [column for column in _REQUIRED if column not in cells]
     if missing or cells.empty:
+        named = ", ".join(map(str, cells.columns[:20]))
         raise TrainingDataError(
             f"{file}: expected rows with the columns {', '.join(_REQUIRED)}. Received {len(cells)} "
-            f"rows without {', '.join(missing) or 'any picture'}, with the columns "
-            f"{', '.join(map(str, cells.columns[:20]))}. Name the columns so, commas between them."
+            f"rows without {', '.join(missing) or 'any picture'}, with the columns {named}. "
+            f"{commas_instead(named) or 'Name the columns so, commas between them.'}"
         )
     _check_patients(file, cells)
     labels = pd.DataFrame({"path": _paths(file, cells)})
@@ -107,7 +110,7 @@ def read_manifest(file: Path) -> pd.DataFrame:
         file, cells, "plane_predicted", lambda cell: _TRUTHS.get(cell.lower()), ("true", "false")
     )
     labels["plane_predicted"] = labels["plane_predicted"].eq(True)
-    labels["patient"] = _whole(_optional(cells, "patient"))
+    labels["patient"] = _whole(file, cells, "patient", _optional(cells, "patient"))
     labels["study"] = pd.Series(pd.NA, index=cells.index, dtype="string")  # headers alone name it
     labels["source"] = _optional(cells, "source").fillna(UNKNOWN_SOURCE)
     labels["source_tumor"] = _known(file, cells, "source_tumor", canonical_tumor, TUMORS)
@@ -118,7 +121,7 @@ def read_manifest(file: Path) -> pd.DataFrame:
         lambda cell: SPLIT_NAMES.get(cell.lower()),
         ("training", "testing"),
     )
-    labels["group"] = _whole(_all_or_none(file, cells, "group"))
+    labels["group"] = _whole(file, cells, "group", _all_or_none(file, cells, "group"))
     labels["fold"] = _numbers(file, cells, "fold", _all_or_none(file, cells, "fold"))
     labels[list(BOX_COLUMNS)] = _boxes(file, cells)
     return labels[list(LABEL_COLUMNS)]
@@ -267,11 +270,19 @@ def _known(
     return values
 
 
-def _whole(names: pd.Series[str]) -> pd.Series[str]:
+def _whole(file: Path, cells: pd.DataFrame, column: str, names: pd.Series[str]) -> pd.Series[str]:
     """Return names that are whole numbers without the ``.0`` of a column with gaps in pandas.
 
-    Elsewhere, in a file joined to this one or a DICOM header, the same person has none.
+    Elsewhere, in a file joined to this one or a DICOM header, the same person has none. Of a long
+    number a spreadsheet keeps the first digits alone: many people would be one.
     """
+    cut = names.str.fullmatch(_CUT_NUMBER).fillna(False)
+    if cut.any():
+        raise TrainingDataError(
+            f"{file}: expected whole {column}s. Received {names[cut].iloc[0]!r} for "
+            f"{cells['path'][cut].iloc[0]}, a long number that a spreadsheet has cut to its first "
+            "digits. Make the column text there, and fill it in again."
+        )
     return names.str.replace(r"^(\d+)\.0$", r"\1", regex=True)
 
 

@@ -282,6 +282,15 @@ def test_patients_in_a_column_that_is_not_read_stop_the_reading(root: Path, name
         ("path,tumor,plane\npics\\a.png,no,axial\n", "with forward slashes"),
         ("path,tumor,plane\nC:/pics/a.png,no,axial\n", "relative to .* with forward slashes"),
         ("path;tumor;plane\na.png;glioma;coronal\n", "without path, tumor, plane, with the"),
+        ("path;tumor;plane\na.png;no;axial\n", "Save it with commas instead of semicolons: "),
+        (
+            "path,tumor,plane,patient\na.png,no,axial,P1\nb.png,no,axial,2.02311E+11\n",
+            "whole patients. Received '2.02311E.11' for b.png.* has cut to its first digits",
+        ),
+        (
+            'path,tumor,plane,group\na.png,no,axial,g\nb.png,no,axial,"2,02311E+11"\n',
+            "whole groups. Received '2,02311E.11' for b.png",
+        ),
         ("path,tumor,plane\n", "0 rows without any picture"),
         ("path,tumor\na.png,glioma\n", "1 rows without plane"),
         ("path,tumor,plane\na.png,cyst,coronal\n", "known tumor. Received 'cyst' for a.png"),
