@@ -57,6 +57,21 @@ def visible(text: str) -> str:
     )
 
 
+def commas_instead(header: str) -> str:
+    """Return how a table is saved with commas, of which the first line has none but these.
+
+    Nothing where no semicolons or tabs stand in that line.
+    """
+    separators = ((";", "semicolons"), ("\t", "tabs"))
+    found = next((word for char, word in separators if char in header), "")
+    if not found:
+        return ""
+    return (
+        f"Save it with commas instead of {found}: LibreOffice asks for the delimiter when it saves "
+        "(Edit filter settings), Excel takes the list separator of the system\u2019s region."
+    )
+
+
 def number(count: int) -> str:
     """Return a count with thousands separated by commas."""
     return f"{count:,}"

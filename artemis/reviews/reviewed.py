@@ -234,7 +234,10 @@ def _new_rows(file: Path, rows: list[Row], stored: list[dict[str, Any]]) -> list
             seen[moment(row.values)] = _facts(row.values)
             new.append(row.values)
         elif before != _facts(row.values):
-            what = "expected one label of a reviewer for a slice and time. Received another one"
+            what = (
+                "expected one label of a reviewer for a slice and time. Received another one. "
+                "Who changed a label gives it a later reviewed_at"
+            )
             problems.append((row.line, what))
     if problems:
         raise wrong_lines(file, problems)

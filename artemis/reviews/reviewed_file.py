@@ -33,6 +33,7 @@ from typing import Any, Final
 
 from artemis.errors import LabelsError
 from artemis.labels import PLANES, TUMORS, canonical_plane, canonical_tumor
+from artemis.said import commas_instead
 from artemis.system.formulas import is_formula, undone
 
 COLUMNS: Final = (
@@ -192,11 +193,8 @@ def _check_header(file: Path, header: list[str]) -> None:
     if not missing and not unknown and len(set(header)) == len(header):
         return
     joined = ",".join(header)
-    separator = next(
-        (word for char, word in ((";", "semicolons"), ("\t", "tabs")) if char in joined), ""
-    )
-    if separator:
-        remedy = f"Save it with commas instead of {separator}."
+    if commas := commas_instead(joined):
+        remedy = commas
     elif "path" in header and "slice_id" not in header:
         remedy = (
             "It is no review of a report but names slices by path. `artemis-cli report RUN "

@@ -109,8 +109,9 @@ def test_two_labels_of_one_reviewer_at_one_time_contradict(workspace: Path) -> N
     with pytest.raises(LabelsError, match="line 3: expected one label of a reviewer"):
         bring(workspace, label(1), label(1, tumor="meningioma"))
     bring(workspace, label(1))
-    with pytest.raises(LabelsError, match="line 2: expected one label of a reviewer"):
+    with pytest.raises(LabelsError, match="line 2: expected one label of a reviewer") as raised:
         bring(workspace, label(1, tumor="meningioma"))
+    assert "Who changed a label gives it a later reviewed_at" in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +119,7 @@ def test_two_labels_of_one_reviewer_at_one_time_contradict(workspace: Path) -> N
     [
         (b"", "expected a first line with the columns run_id, slice_id"),
         (",".join(COLUMNS).encode() + b"\n", "a line for each label below the header"),
-        (";".join(COLUMNS).encode() + b"\n", "commas instead of semicolons"),
+        (";".join(COLUMNS).encode() + b"\n", "commas instead of semicolons: LibreOffice asks"),
         ("\t".join(COLUMNS).encode() + b"\n", "commas instead of tabs"),
         (",".join([*COLUMNS, "path"]).encode() + b"\n", "'. Export the review again. Nothing"),
         (

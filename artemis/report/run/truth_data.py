@@ -160,10 +160,11 @@ def _reviewed(file: Path) -> tuple[Mapping[str, Category], frozenset[str]]:
 def _listed(file: Path, cells: pd.DataFrame) -> Mapping[tuple[str, str], Category]:
     columns = set(cells.columns)
     if "path" not in columns or not ("category" in columns or {"tumor", "plane"} <= columns):
-        named = ", ".join(visible(str(name)) for name in cells.columns[:20])
+        names = [str(name) for name in cells.columns[:20]]
+        remedy = commas_instead("".join(names)) or "Name the columns so, commas between them."
         raise LabelsError(
             f"{file}: expected the columns path and category, or path, tumor and plane. Received "
-            f"{named}. {commas_instead(named) or 'Name the columns so, commas between them.'}"
+            f"{', '.join(map(visible, names))}. {remedy}"
         )
     whole = "category" in columns
     named = cells["category"] if whole else cells["tumor"] + "_" + cells["plane"]

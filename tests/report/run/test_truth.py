@@ -245,6 +245,7 @@ def test_frames_that_pandas_made_broken_numbers_are_the_same_frames(
             "path;category\na.png;glioma_coronal\n",
             r"expected the columns path and category.* commas instead of semicolons: ",
         ),
+        ("path\tcategory\na.png\tglioma_coronal\n", r"with commas instead of tabs: "),
         (
             "run_id;slice_id;verdict\n",
             r"Received run_id;slice_id;verdict\. Save it with commas instead of semicolons: ",
