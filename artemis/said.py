@@ -58,9 +58,9 @@ def visible(text: str) -> str:
 
 
 def commas_instead(header: str) -> str:
-    """Return how a table is saved with commas, of which the first line has none but these.
+    """Return how a table gets commas whose first line has semicolons or tabs between its names.
 
-    Nothing where no semicolons or tabs stand in that line.
+    Nothing for another line.
     """
     separators = ((";", "semicolons"), ("\t", "tabs"))
     found = next((word for char, word in separators if char in header), "")
@@ -68,7 +68,7 @@ def commas_instead(header: str) -> str:
         return ""
     return (
         f"Save it with commas instead of {found}: LibreOffice asks for the delimiter when it saves "
-        "(Edit filter settings), Excel takes the list separator of the system\u2019s region."
+        "(Edit filter settings), Excel takes the list separator of the system's region."
     )
 
 

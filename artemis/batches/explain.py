@@ -218,7 +218,8 @@ def _find(image: Path, settings: Settings, frame: int) -> tuple[PlanEntry, int]:
         path=os.fsencode(image.resolve().name),
         format=seen.format,
         first_frame=frame,
-        series_start=None if seen.series is None else 0,
+        # The place of one file in its series is told by the others alone.
+        series_start=0 if seen.series is not None and seen.frames > 1 else None,
         reason_code=seen.problem.reason_code if seen.problem else None,
         reason=str(seen.problem) if seen.problem else None,
     )

@@ -34,6 +34,7 @@ def test_a_slice_gets_what_a_batch_would_say_of_it(
     said = found.as_dict()
     assert said["path"] == "image_1.dcm"
     assert said["header_plane"] == "transverse"
+    assert said["series_index"] is None, "one file of a series does not tell its place there"
     assert [answer["model"] for answer in said["answers"]] == MODELS
     for answer in said["answers"]:
         assert answer["top"][0]["category"] == answer["category"]
