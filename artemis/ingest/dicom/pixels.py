@@ -13,6 +13,7 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import (
     UID,
     JPEG2000TransferSyntaxes,
+    JPEGLSLossless,
     JPEGLSTransferSyntaxes,
     JPEGTransferSyntaxes,
     RLELossless,
@@ -218,7 +219,21 @@ def stored_values(file: DicomFile, layout: PixelLayout, index: int) -> NDArray[A
     if values.ndim != 2:
         raise scan_error(Reason.COLOUR_DICOM, "one sample a pixel", "several")
     native: NDArray[Any] = values.astype(values.dtype.newbyteorder("="), copy=False)
-    return native if syntax in _CODESTREAMS else stored_bits(native, layout)
+    as_stored = syntax in _CODESTREAMS and not _may_be_words(syntax, native, layout)
+    return native if as_stored else stored_bits(native, layout)
+
+
+def _may_be_words(syntax: UID, values: NDArray[Any], layout: PixelLayout) -> bool:
+    """Return whether a codestream may hold whole words, as those of JPEG-LS by dcmtk do.
+
+    Values that are stored ones already stay as they are if taken for words. Of JPEG, pydicom takes
+    the stored bits itself.
+    """
+    return (
+        syntax == JPEGLSLossless
+        and values.dtype.itemsize * 8 == layout.bits_allocated
+        and layout.high_bit == layout.bits_stored - 1
+    )
 
 
 def stored_bits(words: NDArray[Any], layout: PixelLayout) -> NDArray[Any]:

@@ -8,11 +8,20 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from pydicom.uid import JPEGLSLossless
 
 from artemis.ingest.dicom.codestream import codestream_size
 from artemis.ingest.dicom.file import READ_KEYWORDS, open_dicom
 from artemis.ingest.dicom.pixels import layout_of, stored_values
-from tests.ingest.builders import SETTINGS, head8, lossless_jpeg, picture_bytes
+from tests.ingest.builders import (
+    SETTINGS,
+    dicom_bytes,
+    head,
+    head8,
+    lossless_jpeg,
+    mr,
+    picture_bytes,
+)
 
 FOLDER = Path(pydicom.__file__).parent / "data" / "test_files"
 
@@ -51,6 +60,18 @@ def test_jpeg_extended_of_12_bits_is_decoded() -> None:
 def test_near_lossless_jpeg_ls_is_decoded() -> None:
     assert stored("JPEGLSNearLossless_16.dcm").max() > 255
     assert stored("JPEGLSNearLossless_08.dcm").dtype == np.uint8
+
+
+@pytest.mark.parametrize(("signed", "beyond"), [(1, 0), (1, 0xF000), (0, 0x8000)])
+def test_jpeg_ls_of_whole_words_has_the_bits_that_are_stored(signed: int, beyond: int) -> None:
+    """As dcmcjpls of dcmtk writes it: overlays, or no copies of the sign, beyond 12 bits of 16."""
+    values = head(64, 2000).astype(np.int64) - (1000 if signed else 0)
+    image = mr((values & 0x0FFF | beyond).astype(np.uint16))
+    image.compress(JPEGLSLossless)
+    image.BitsStored, image.HighBit, image.PixelRepresentation = 12, 11, signed
+    data = dicom_bytes(image)
+    file = open_dicom(io.BytesIO(data), len(data), READ_KEYWORDS, 1 << 30)
+    np.testing.assert_array_equal(stored_values(file, layout_of(file, SETTINGS), 0), values)
 
 
 def test_codestreams_say_their_size() -> None:
