@@ -46,9 +46,9 @@ _PARTS: Final = {
 }
 _SCREEN: Final = "SCREEN SAVE"
 _LOCALIZERS: Final = frozenset({"LOCALIZER", "LOCALISER", "SCOUT", "SURVEY", "TOPOGRAM"})
-# As operators name the series; some scanners state it nowhere else.
+# As operators and scanners (AAHScout of Siemens) name the series; some state it nowhere else.
 _LOCALIZER_WORDS: Final = re.compile(
-    r"(?<![A-Z])(LOCALI[SZ]ERS?|SCOUT|SURVEY|3\W*PL(ANE)?\W*LOC)(?![A-Z])"
+    r"(?<![A-Z])(LOCALI[SZ]ERS?|(AAH)?SCOUT|SURVEY|3[\W_]*PL(ANE)?[\W_]*LOC)(?![A-Z])"
 )
 # PS3.3 C.7.3.1.1.1, the values that images have, and a few retired ones.
 _MODALITY_TERMS: Final = (

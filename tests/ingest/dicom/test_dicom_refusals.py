@@ -149,6 +149,10 @@ def test_frames_of_phase_beside_those_of_magnitude_are_refused(
         ("AAHead_Scout_MPR_sag", None, "localizer"),
         ("SURVEY DOE JANE", None, "localizer"),
         ("3-Plane Loc", None, "localizer"),
+        ("3_PLANE_LOC", None, "localizer"),
+        ("AAHScout", None, "localizer"),
+        ("AAHScout_MPR_cor", None, "localizer"),
+        ("MASCOUT", None, None),
         (None, "Survey_32ch_HeadCoil", "localizer"),
         ("t1_mpr_sag", "localizer", None),  # the protocol names what it was planned on
         ("Location of scouting", None, None),
