@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from artemis.errors import ScanError
 from artemis.ingest.border import image_border, open_regular
@@ -16,6 +16,12 @@ from artemis.ingest.raster.reader import RasterScan
 from artemis.ingest.reasons import Reason, scan_error
 from artemis.ingest.sniff import sniff
 from artemis.settings import IngestSettings
+
+_MOST_FRAMES_OF_A_PIECE: Final = 100
+"""Frames of an enhanced object up to which its place in its series is looked for.
+
+It may be a piece of a stack. Larger ones are volumes, whose functional groups are dear to read.
+"""
 
 SeriesOrder = tuple[tuple[float, ...], float, float]
 """Sorting key in a series: stack of equal normals, position in mm, instance number."""
@@ -96,7 +102,7 @@ def _count_pages(stream: BinaryIO, known: str, settings: IngestSettings) -> int:
 
 
 def _probe_dicom(stream: BinaryIO, size: int, settings: IngestSettings) -> Probe:
-    from artemis.ingest.dicom.file import PLAN_KEYWORDS, number, open_dicom, text
+    from artemis.ingest.dicom.file import PLACE_KEYWORDS, PLAN_KEYWORDS, number, open_dicom, text
     from artemis.ingest.dicom.pixels import layout_of
     from artemis.ingest.dicom.reader import frame_order
     from artemis.ingest.dicom.rules import refuse_other_objects
@@ -108,7 +114,11 @@ def _probe_dicom(stream: BinaryIO, size: int, settings: IngestSettings) -> Probe
         frames = layout_of(file, settings).frames
     except ScanError as error:  # refused, and yet a slice of its study
         return Probe("dicom", study=study, problem=error)
-    stack, position, _ = frame_order(file.header, 0)
+    header = file.header
+    if "ImageOrientationPatient" not in header and frames <= _MOST_FRAMES_OF_A_PIECE:
+        stream.seek(0)  # an enhanced object says where it lies in its functional groups
+        header = open_dicom(stream, size, PLACE_KEYWORDS, settings.max_volume_bytes).header
+    stack, position, _ = frame_order(header, 0)
     instance = number(file.header, "InstanceNumber")
     return Probe(
         "dicom",

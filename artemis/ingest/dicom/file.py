@@ -55,6 +55,12 @@ PLAN_KEYWORDS: Final = (
     "HighBit",
     "PixelRepresentation",
 )
+PLACE_KEYWORDS: Final = (
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
+)
 READ_KEYWORDS: Final = (
     *PLAN_KEYWORDS,
     "PatientID",

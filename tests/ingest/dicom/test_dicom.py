@@ -276,6 +276,33 @@ def test_two_series_of_a_folder_are_not_mixed(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("sop_class", [ENHANCED_MR, LEGACY_ENHANCED_MR])
+def test_enhanced_files_of_a_series_are_ordered_by_position_too(
+    tmp_path: Path, sop_class: str
+) -> None:
+    for name, number, z in (("a", 1, 30), ("b", 2, -10), ("c", 3, 10)):
+        groups = item(PlanePositionSequence=[item(ImagePositionPatient=[0, 0, z])])
+        image = mr(
+            sop_class=sop_class,
+            InstanceNumber=number,
+            NumberOfFrames=1,
+            ImageOrientationPatient=None,
+            ImagePositionPatient=None,
+            SharedFunctionalGroupsSequence=[
+                item(PlaneOrientationSequence=[item(ImageOrientationPatient=TRANSVERSE)])
+            ],
+            PerFrameFunctionalGroupsSequence=[groups],
+        )
+        save(tmp_path / name, image)
+    read = ingest(tmp_path)
+    assert [one.row["slice_position"] for one in read] == [-10.0, 10.0, 30.0]
+    assert [(one.row["path"], one.row["series_index"]) for one in read] == [
+        ("b", 0),
+        ("c", 1),
+        ("a", 2),
+    ]
+
+
 def test_a_series_that_lies_in_several_folders_is_counted_through(tmp_path: Path) -> None:
     for name, z in (("d1/a", 30), ("d1/b", 0), ("d2/a", 20), ("d2/b", 10), ("d3/a", 40)):
         number = 40 - z
