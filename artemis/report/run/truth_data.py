@@ -17,6 +17,7 @@ from artemis.report.words import counted, visible
 from artemis.reviews.reviewed import resolve
 from artemis.reviews.reviewed_file import read_rows
 from artemis.said import commas_instead
+from artemis.system.formulas import undone
 
 FOLDERS: Final = "the names of the folders"
 """The source of a truth that nobody gave."""
@@ -179,7 +180,8 @@ def _listed(file: Path, cells: pd.DataFrame) -> Mapping[tuple[str, str], Categor
                 f"{file}: expected one of the twelve categories in line {line}. "
                 f"Received {name[:60]!a}. `artemis-cli labels` lists them."
             )
-        if known.setdefault((path.strip(), _frame(file, line, frame)), category) != category:
+        place = undone(path.strip()), _frame(file, line, frame)
+        if known.setdefault(place, category) != category:
             raise LabelsError(
                 f"{file}: expected one category a slice. Received another in line {line} for "
                 f"{path[:200]!a}. Keep the right one."

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +11,7 @@ import pytest
 from artemis.errors import LabelsError, RunRecordError
 from artemis.labels import CATEGORIES, CATEGORY_NAMES
 from artemis.predictions import part_name, write_part
-from artemis.report.run.as_data import data_rows
+from artemis.report.run.as_data import csv_data, data_rows
 from artemis.report.run.build import build_report
 from artemis.report.run.data import load_run
 from artemis.report.run.kept_truth import forget_truth, keep_truth
@@ -217,6 +218,19 @@ def test_labels_that_name_no_slice_are_counted_on_the_page(
     file.write_text(f"path,category\n{path},none_coronal\n", encoding="utf-8")
     page = with_labels(run, tmp_path / "index.html", file).read_text(encoding="utf-8")
     assert "no slice of this run" not in page
+
+
+def test_names_are_taken_as_the_csv_of_a_run_writes_them(make_run: MakeRun, tmp_path: Path) -> None:
+    tables = typical_tables(3)
+    for rows in (tables.slices, *tables.predictions.values()):
+        rows[0]["path"] = "=IMA(1).png"
+    run = make_run(tables)
+    written = pd.read_csv(StringIO("".join(csv_data(run))), dtype="string")
+    labels = written[written["model"] == "baseline"][["path", "frame"]]
+    assert "'=IMA(1).png" in labels["path"].tolist()
+    labels.assign(category="none_coronal").to_csv(tmp_path / "labels.csv", index=False)
+    keep_truth(run, tmp_path / "labels.csv")
+    assert {item.path for item in load_run(run).known} == {item.path for item in load_run(run).ok}
 
 
 def test_frames_that_pandas_made_broken_numbers_are_the_same_frames(
