@@ -106,7 +106,10 @@ REMEDIES: Final[Mapping[Reason, str]] = MappingProxyType(
         Reason.ENCAPSULATED_DOCUMENT: _NOT_A_SLICE,
         Reason.SPECTROSCOPY: _NOT_A_SLICE,
         Reason.RAW_DATA: "Export the reconstructed MR images instead of the scanner's raw data.",
-        Reason.OTHER_OBJECT: "Export it as MR Image Storage or Enhanced MR Image Storage.",
+        Reason.OTHER_OBJECT: (
+            "Export it as MR Image Storage or Enhanced MR Image Storage; "
+            "dcm2niix makes a NIfTI volume of a mosaic."
+        ),
         Reason.DERIVED_IMAGE: "Classify the original series from which it was computed.",
         Reason.LOCALIZER: "Classify the diagnostic series that was planned on it.",
         Reason.OTHER_BODY_PART: "Remove it from the batch: the models know heads only.",
@@ -117,7 +120,10 @@ REMEDIES: Final[Mapping[Reason, str]] = MappingProxyType(
             "channels are sequences, the contrast-enhanced T1 alone."
         ),
         Reason.STATISTICAL_MAP: "Classify the anatomical image instead of the computed map.",
-        Reason.NOT_GREYSCALE: "Save it as real-valued greyscale, such as the magnitude image.",
+        Reason.NOT_GREYSCALE: (
+            "Save it as real-valued greyscale, such as the magnitude image, or a volume of five "
+            "dimensions as a file for each of the fifth."
+        ),
         Reason.TOO_SMALL: "Use the slice at its original size, not a thumbnail.",
         Reason.TOO_LARGE: (
             "Export single slices at their original size, "
