@@ -31,6 +31,10 @@ _PIXEL_DATA: Final = 0x7FE00010
 _ANY_PIXEL_DATA: Final = frozenset({0x7FE00008, 0x7FE00009, _PIXEL_DATA})
 _UNDEFINED_LENGTH: Final = 0xFFFFFFFF
 
+GE_CREATOR: Final = 0x00430010
+GE_PART: Final = 0x0043102F
+"""Which part of a complex image it is, where `GE_CREATOR` names its group of private elements."""
+
 PLAN_KEYWORDS: Final = (
     "SOPClassUID",
     "Modality",
@@ -147,7 +151,7 @@ def open_dicom(
     size : int
         Its size in bytes.
     keywords : tuple of str
-        Elements to read; others are skipped.
+        Elements to read; others are skipped, but for `GE_CREATOR` and `GE_PART`.
     max_inflated : int
         Largest size of a deflated data set, in bytes.
 
@@ -174,7 +178,9 @@ def open_dicom(
         is_implicit_VR=syntax == ImplicitVRLittleEndian,
         is_little_endian=syntax != ExplicitVRBigEndian,
         stop_when=AscendingTags(_ANY_PIXEL_DATA),
-        specific_tags=[BaseTag(tag) for tag in map(tag_for_keyword, keywords) if tag],
+        specific_tags=[
+            BaseTag(tag) for tag in (*map(tag_for_keyword, keywords), GE_CREATOR, GE_PART) if tag
+        ],
     )
     return DicomFile(stream, header, syntax, _pixel_element(stream, size, header, syntax))
 

@@ -10,7 +10,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import UID
 
 from artemis.errors import ScanError
-from artemis.ingest.dicom.file import item, text, texts
+from artemis.ingest.dicom.file import GE_CREATOR, GE_PART, item, text, texts
 from artemis.ingest.reasons import Reason, scan_error
 
 _STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
@@ -44,6 +44,8 @@ _PARTS: Final = {
     "I": "an imaginary part",
     "IMAGINARY": "an imaginary part",
 }
+# As in dcm2niix, nii_dicom.cpp, kImageTypeGE; 0 is the magnitude, 2 the real part.
+_GE_PARTS: Final = {1: "a phase image", 3: "an imaginary part"}
 _SCREEN: Final = "SCREEN SAVE"
 _LOCALIZERS: Final = frozenset({"LOCALIZER", "LOCALISER", "SCOUT", "SURVEY", "TOPOGRAM"})
 # As operators and scanners (AAHScout of Siemens) name the series; some state it nowhere else.
@@ -94,6 +96,8 @@ def refuse_other_objects(header: Dataset) -> None:
     if sop_class and sop_class not in _READ:
         raise scan_error(Reason.OTHER_OBJECT, "an MR image object", _class_name(sop_class))
     refuse_image_type(texts(header, "ImageType"), _is_only_compressed(header))
+    if (part := _GE_PARTS.get(_ge_part(header))) is not None:
+        raise scan_error(Reason.NOT_GREYSCALE, "a magnitude image", part)
     # Neither is ever repeated: people write names into them.
     series = text(header, "SeriesDescription") or text(header, "ProtocolName")
     if _LOCALIZER_WORDS.search(series):
@@ -178,6 +182,16 @@ def refuse_part(value: str) -> None:
     """
     if value in _PARTS:
         raise scan_error(Reason.NOT_GREYSCALE, "a magnitude image", _PARTS[value])
+
+
+def _ge_part(header: Dataset) -> int:
+    """Return which part of a complex image GE says that this is; 0 where it says nothing."""
+    creator, part = header.get(GE_CREATOR), header.get(GE_PART)
+    if creator is None or part is None or str(creator.value).strip(" \0") != "GEMS_PARM_01":
+        return 0
+    if isinstance(part.value, bytes):  # written as UN, which is little-endian
+        return int.from_bytes(part.value[:2], "little")
+    return part.value if isinstance(part.value, int) else 0
 
 
 def _localizer() -> ScanError:

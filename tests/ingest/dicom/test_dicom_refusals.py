@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from artemis.settings import IngestSettings
 from tests.ingest.builders import (
@@ -102,8 +103,37 @@ def test_a_phase_image_is_refused_with_what_to_take_instead(tmp_path: Path) -> N
     ds = mr(ImageType=["ORIGINAL", "PRIMARY", "P", "ND"])
     assert refused(tmp_path, ds)[2] == (
         "knee/IM001: expected a magnitude image. Received a phase image. "
-        "Save it as real-valued greyscale, such as the magnitude image."
+        "Save it as real-valued greyscale, such as the magnitude image, or a volume of five "
+        "dimensions as a file for each of the fifth."
     )
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+@pytest.mark.parametrize(
+    ("kind", "creator", "received"),
+    [
+        (0, "GEMS_PARM_01", None),
+        (1, "GEMS_PARM_01", "Received a phase image."),
+        (2, "GEMS_PARM_01", None),
+        (3, "GEMS_PARM_01", "Received an imaginary part."),
+        (1, "SOMEBODY ELSE", None),
+    ],
+)
+@pytest.mark.parametrize("vr", ["SS", "UN"])
+def test_parts_of_complex_images_are_told_as_ge_says_it(
+    tmp_path: Path, syntax: str, kind: int, creator: str, received: str | None, vr: str
+) -> None:
+    ds = mr(ImageType=["ORIGINAL", "PRIMARY", "OTHER"], syntax=syntax)
+    ds.add_new(0x00430010, "LO", creator)
+    ds.add_new(0x0043102F, vr, kind if vr == "SS" else kind.to_bytes(2, "little"))
+    row = ingest_one(tmp_path, "a", dicom_bytes(ds)).row
+    assert row["reason_code"] == (received and "not_greyscale")
+    assert received is None or received in row["reason"]
+
+
+def test_a_mosaic_is_refused_with_what_makes_slices_of_it(tmp_path: Path) -> None:
+    ds = mr(ImageType=["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"])
+    assert "dcm2niix makes a NIfTI volume of a mosaic." in refused(tmp_path, ds)[2]
 
 
 @pytest.mark.parametrize(
