@@ -81,6 +81,9 @@ def test_the_page_gives_counts_first_then_agreement_then_changes(runs) -> None:
         "Only in A1",
         "Only in B1",
     ]
+    assert "one version of a model answers them otherwise" in text(
+        page.all("p", class_="caption")[0]
+    )
     agreement = text(page.all("p", class_="agreement")[0])
     assert agreement == (
         "On 11 slices both runs give the same tumour and plane 73% (8)tumour 82% (9)plane 82% (9)"
