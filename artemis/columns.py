@@ -12,7 +12,10 @@ from artemis.labels import CATEGORIES, PROBABILITY_COLUMNS, TUMORS
 
 _RUN: Final = "the run"
 _PATH: Final = "file, relative to the batch folder"
-_FRAME: Final = "frame of the file, from 0"
+_FRAME: Final = (
+    "frame of the file, from 0; of a NIfTI volume in the order of nibabel's "
+    "`as_closest_canonical`, towards the patient's right, front or head, whichever way it is stored"
+)
 _VERSION: Final = "its version"
 _MODEL: Final = "name of the model"
 

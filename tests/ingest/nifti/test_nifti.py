@@ -278,6 +278,21 @@ def test_an_oblique_volume_is_named_so(tmp_path: Path) -> None:
     assert read[0].row["header_plane"] == "oblique"
 
 
+def test_frames_are_counted_as_nibabel_counts_a_volume_in_its_canonical_order(
+    tmp_path: Path,
+) -> None:
+    """As the columns say it, for labels by frame: a file may be stored either way."""
+    data = volume(50, 52, 5)
+    affine = np.diag([1, 1, -4, 1])
+    canonical = nib.as_closest_canonical(nib.Nifti1Image(data, affine)).get_fdata()
+    read = read_volume(tmp_path, nifti_bytes(data, affine))
+    assert [one.row["frame"] for one in read] == [0, 1, 2, 3, 4]
+    for one in read:
+        shown = canonical[:, :, one.row["frame"]][::-1, ::-1].T
+        np.testing.assert_array_equal(one.pixels, grey(shown, data))
+    assert not np.array_equal(read[0].pixels, read[4].pixels)
+
+
 def test_nan_voxels_are_black(tmp_path: Path) -> None:
     data = volume(50, 52, 5).astype(np.float32)
     data[10:20, 10:20] = np.nan
