@@ -75,10 +75,10 @@ def read_manifest(file: Path) -> pd.DataFrame:
         ``.parquet``, or CSV (UTF-8, commas) of any other name. Required columns: ``path``
         (relative to the manifest's folder, forward slashes), ``tumor``, ``plane``. Optional:
         ``frame`` (of a file of several, from 0, see `artemis.columns`), ``patient``, ``source``,
-        ``source_tumor``, ``official_split``, ``group``, ``fold`` (the last two in every row or in none),
-        ``plane_predicted``, and a tumour box in fractions of the picture's width and height:
-        ``box_x0`` to ``box_y1``, or one column ``box`` with ``x0 y0 x1 y1``. Names of columns may
-        be written in capitals. Other columns are not read.
+        ``source_tumor``, ``official_split``, ``group``, ``fold`` (the last two in every row or in
+        none), ``plane_predicted``, and a tumour box in fractions of the picture's width and height,
+        as it is shown: ``box_x0`` to ``box_y1``, or one column ``box`` with ``x0 y0 x1 y1``. Names
+        of columns may be written in capitals. Other columns are not read.
 
     Returns
     -------
