@@ -121,8 +121,8 @@ REMEDIES: Final[Mapping[Reason, str]] = MappingProxyType(
         ),
         Reason.STATISTICAL_MAP: "Classify the anatomical image instead of the computed map.",
         Reason.NOT_GREYSCALE: (
-            "Save it as real-valued greyscale, such as the magnitude image, or a volume of five "
-            "dimensions as a file for each of the fifth."
+            "Save it as real-valued greyscale, such as the magnitude image; "
+            "split five dimensions into files of at most four."
         ),
         Reason.TOO_SMALL: "Use the slice at its original size, not a thumbnail.",
         Reason.TOO_LARGE: (

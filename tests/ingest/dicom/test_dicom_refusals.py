@@ -103,8 +103,8 @@ def test_a_phase_image_is_refused_with_what_to_take_instead(tmp_path: Path) -> N
     ds = mr(ImageType=["ORIGINAL", "PRIMARY", "P", "ND"])
     assert refused(tmp_path, ds)[2] == (
         "knee/IM001: expected a magnitude image. Received a phase image. "
-        "Save it as real-valued greyscale, such as the magnitude image, or a volume of five "
-        "dimensions as a file for each of the fifth."
+        "Save it as real-valued greyscale, such as the magnitude image; "
+        "split five dimensions into files of at most four."
     )
 
 
