@@ -279,9 +279,9 @@ def _whole(file: Path, cells: pd.DataFrame, column: str, names: pd.Series[str]) 
     cut = names.str.fullmatch(_CUT_NUMBER).fillna(False)
     if cut.any():
         raise TrainingDataError(
-            f"{file}: expected whole {column}s. Received {names[cut].iloc[0]!r} for "
-            f"{cells['path'][cut].iloc[0]}, a long number that a spreadsheet has cut to its first "
-            "digits. Make the column text there, and fill it in again."
+            f"{file}: expected whole {column}s. Received, for {cells['path'][cut].iloc[0]}, a long "
+            "number that a spreadsheet has cut to its first digits, as 1.23457E+11 is. Make the "
+            "column text there, and fill it in again."
         )
     return names.str.replace(r"^(\d+)\.0$", r"\1", regex=True)
 
