@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from artemis.runs import RunRecord
 from artemis.said import counted, visible
 from artemis.settings import Settings, load_settings
 from artemis.system.cores import chunk_threads
+from artemis.system.disk import is_full
 from artemis.system.locks import exclusive
 from flows.artifacts import linked
 
@@ -169,7 +169,7 @@ def _out_of_it(links: list[str]) -> str:
 
 def _give_up(claim: Claim, error: Exception) -> Outcome:
     kind, words = type(error).__name__, f"{type(error).__name__}: {error}"
-    if _disk_is_full(error):  # which is the fault of no batch
+    if is_full(error):  # which is the fault of no batch
         claim = replace(claim, attempts=claim.attempts - 1)
     if claim.attempts < inbox.MAX_ATTEMPTS:
         with suppress(OSError):  # of that disk
@@ -177,14 +177,6 @@ def _give_up(claim: Claim, error: Exception) -> Outcome:
         return Outcome(claim.id, FAILED, error=kind)
     inbox.quarantine(claim, words)
     return Outcome(claim.id, QUARANTINED, error=kind)
-
-
-def _disk_is_full(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return True
-        error = error.__cause__
-    return False
 
 
 def _none_usable(record: RunRecord) -> str:

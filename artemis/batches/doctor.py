@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import platform
 import shutil
@@ -21,18 +20,13 @@ from artemis.models.registry import MODEL_NAMES, model_folder
 from artemis.models.runtime import ClassificationModel
 from artemis.runs import check_workspace
 from artemis.settings import Settings
+from artemis.system.disk import FULL
 
 Verdict = Literal["ok", "warn", "fail"]
 
 _LOW_DISK: Final = 1 << 30
 _BLOCK: Final = 4096
 _ELSEWHERE: Final = "choose another with --workspace or ARTEMIS_WORKSPACE."
-_MENDED: Final = {
-    errno.ENOSPC: "Free some space",
-    errno.EDQUOT: "Free some space",
-    errno.EFBIG: "Raise the limit on the size of files (`ulimit -f`)",
-}
-"""What helps where a file could be opened and not be written; else only another folder does."""
 _REINSTALL: Final = "Run `pip install -r requirements/base.txt`, or `make clean demo` in a clone."
 _DECODERS: Final = ("pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle")
 _PINS: Final[dict[str, Callable[[tuple[int, ...]], bool]]] = {
@@ -119,7 +113,7 @@ def examine_workspace(settings: Settings) -> list[Check]:
             file.flush()
     except OSError as error:  # rights allow it, and the system or a full disk does not
         finding = f"{folder}: expected that files can be written there. Received: {error.strerror}."
-        mended = _MENDED.get(error.errno or 0)
+        mended = FULL.get(error.errno or 0)  # else only another folder helps
         remedy = f"{mended}, or {_ELSEWHERE}" if mended else f"C{_ELSEWHERE[1:]}"
         return [Check("Workspace", "fail", finding, remedy)]
     free = shutil.disk_usage(folder).free

@@ -5,10 +5,18 @@ from __future__ import annotations
 import errno
 import os
 import re
+import sqlite3
 from pathlib import Path
 from typing import Final
 
-_FULL: Final = {errno.ENOSPC, errno.EDQUOT}
+FULL: Final = {
+    errno.ENOSPC: "Free some space",
+    errno.EDQUOT: "Free some space",
+    errno.EFBIG: "Raise the limit on the size of files (`ulimit -f`)",
+}
+"""What helps where the disk, or what the user may have of it, takes no more, by error number."""
+
+_FULL_BY_SQLITE: Final = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE}
 _IN_THE_WAY: Final = {
     errno.EACCES,
     errno.EPERM,
@@ -27,7 +35,7 @@ def disk_words(error: OSError) -> str | None:
 
     A file that is missing is not of these: whoever reads one says what it is.
     """
-    if error.errno not in _FULL | _IN_THE_WAY:
+    if error.errno not in _IN_THE_WAY.union(FULL):
         return None
     named = error.filename if isinstance(error.filename, str | os.PathLike) else _quoted(error)
     if not named:
@@ -35,16 +43,23 @@ def disk_words(error: OSError) -> str | None:
     path = Path(named)
     if made := _TEMPORARY.fullmatch(path.name):
         path = path.with_name(made[1])
-    remedy = (
-        "Free some space"
-        if error.errno in _FULL
-        else "Change its rights, or remove what is in the way"
-    )
+    remedy = FULL.get(error.errno or 0, "Change its rights, or remove what is in the way")
     return (
         f"{path}: expected a file or folder that can be read and written. Received: "
         f"{os.strerror(error.errno)}. {remedy}, or choose another place with --workspace, "
         "ARTEMIS_WORKSPACE or the command's --output."
     )
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Return whether an error, or what it came from, says that the disk takes no more."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in FULL:
+            return True
+        if getattr(error, "sqlite_errorcode", None) in _FULL_BY_SQLITE:
+            return True
+        error = error.__cause__
+    return False
 
 
 def _quoted(error: OSError) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import re
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from artemis.errors import WorkspaceError
+from artemis.system.disk import FULL
 
 _HASH_BLOCK = 1 << 20
 _ESCAPE = re.compile(rb"\\x(5c|[89a-f][0-9a-f])")
@@ -86,7 +86,7 @@ def _full(error: OSError, temporary: Path) -> int | None:
                 stream.write(bytes(_HASH_BLOCK))
         except OSError as said:
             error = said
-    return error.errno if error.errno in (errno.ENOSPC, errno.EDQUOT) else None
+    return error.errno if error.errno in FULL else None
 
 
 def write_text_atomic(target: Path, text: str) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import resource
 import tracemalloc
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from artemis.ingest import spool as spools
 from artemis.ingest.plan import list_batch
 from artemis.ingest.probe import Probe
 from artemis.ingest.spool import Names, Spool, natural_key
+from artemis.system.disk import is_full
 from tests.ingest.builders import SETTINGS, head8, mr, picture_bytes, save
 
 NAMES = st.binary(max_size=12).map(lambda name: name.replace(b"\0", b"0").replace(b"/", b"1"))
@@ -100,6 +102,18 @@ def test_the_list_has_no_name_in_its_folder(tmp_path: Path) -> None:
 def test_a_folder_without_room_is_named(tmp_path: Path) -> None:
     with pytest.raises(WorkspaceError, match=r"gone: expected room for the list of the batch's"):
         Spool(tmp_path / "gone")
+
+
+def test_a_disk_that_fills_up_while_files_are_listed_is_known_as_full(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, before[1]))
+    try:
+        with pytest.raises(WorkspaceError, match="expected room for the list") as caught:
+            spool.add_names([(bytes(12 << 20), b"a")])  # more than is held in memory
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert is_full(caught.value)
 
 
 def most_held_while_listing(batch: Path, files: int) -> int:

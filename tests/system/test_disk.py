@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import errno
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from artemis.system.disk import disk_words
+from artemis.system.disk import disk_words, is_full
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,6 +31,34 @@ def test_a_full_disk_wants_space() -> None:
     words = disk_words(OSError(errno.ENOSPC, "", "run.csv"))
     assert words is not None
     assert "Received: No space left on device. Free some space, or choose another place" in words
+
+
+def test_a_limit_on_the_size_of_files_is_no_unexpected_error() -> None:
+    words = disk_words(OSError(errno.EFBIG, "", "ws/.run.csv.60679338.tmp"))
+    assert words is not None
+    assert words.startswith("ws/run.csv: expected")
+    assert "Received: File too large. Raise the limit on the size of files (`ulimit -f`)" in words
+
+
+def test_a_full_disk_is_known_by_what_an_error_came_from() -> None:
+    database = sqlite3.connect(":memory:")
+    database.execute("PRAGMA max_page_count = 2")
+    database.execute("CREATE TABLE a (b)")
+    with pytest.raises(sqlite3.OperationalError) as caught:
+        database.execute("INSERT INTO a VALUES (zeroblob(100000))")
+    database.close()
+    for full in (caught.value, OSError(errno.EDQUOT, ""), OSError(errno.EFBIG, "")):
+        error = ValueError("no room")
+        error.__cause__ = full
+        assert is_full(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [None, OSError("text"), PermissionError(errno.EACCES, ""), sqlite3.OperationalError("locked")],
+)
+def test_what_is_no_full_disk_is_not_taken_for_one(error: Exception | None) -> None:
+    assert not is_full(error)
 
 
 @pytest.mark.parametrize(
