@@ -63,6 +63,7 @@ _PAGES: Final = (
     f"{_RUN}/report.pdf",
     "comparisons/*--*/index.html",
     *(f"comparisons/*--*/{name}.{kind}" for name in ("changed", "unmatched") for kind in _TABLES),
+    "drift/*/index.html",
     "retrainings/*/index.html",
     "audits/*/index.html",
     "models/*/*/index.html",

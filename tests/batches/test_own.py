@@ -5,6 +5,7 @@ from pathlib import Path
 
 from artemis.batches.batch import describe_plan, plan_chunks
 from artemis.batches.own import own_outputs, passed_over
+from artemis.report.index import LISTED
 from artemis.runs import RunRecord, RunStatus, create_run, write_record
 from artemis.settings import Settings
 
@@ -92,6 +93,15 @@ def test_what_artemis_wrote_is_passed_over_and_counted(tmp_path: Path) -> None:
         "data/runs": 2,
         "reports": 8,
     }
+
+
+def test_every_page_below_the_reports_is_artemis_own(tmp_path: Path) -> None:
+    reports = tmp_path / "reports"
+    pages = [reports / kind.key / kind.pattern.replace("*", f"{RUN}--{RUN}") for kind in LISTED]
+    put(*(page / "index.html" for page in pages))
+    settings = Settings(workspace=tmp_path / "data", reports=reports)
+    assert planned(tmp_path, settings) == []
+    assert passed_over(tmp_path, settings) == {"reports": len(LISTED)}
 
 
 def test_a_folder_of_a_run_without_its_record_is_the_users(tmp_path: Path) -> None:
