@@ -75,7 +75,8 @@ def prepare(workspace: Path) -> None:
     Raises
     ------
     WorkspaceError
-        If one cannot be made, or they are not all on one file system.
+        If one cannot be made, or be written: a batch would be classified, and again, since it
+        could not be moved to where it belongs. Or if they are not all on one file system.
     """
     folders = [workspace / name for name in (INBOX, PROCESSING, DONE, QUARANTINE)]
     for folder in folders:
@@ -83,6 +84,8 @@ def prepare(workspace: Path) -> None:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise moving_failed(folder, error) from error
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise moving_failed(folder, PermissionError(errno.EACCES, ""))
     if len({folder.stat().st_dev for folder in folders}) > 1:
         raise moving_failed(folders[0], OSError(errno.EXDEV, ""))
 

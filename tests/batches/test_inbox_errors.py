@@ -45,6 +45,15 @@ def test_several_file_systems_are_a_named_error(workspace: Path) -> None:
     assert tree(workspace / "inbox") == {"batch", "batch/0.png", "batch/1.png"}
 
 
+@pytest.mark.parametrize("name", ["inbox", "processing", "done", "quarantine"])
+def test_a_folder_that_cannot_be_written_is_named_before_a_batch_is_taken(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: path != workspace / name)
+    with pytest.raises(WorkspaceError, match=rf"/{name}: expected.*Received: Permission denied"):
+        inbox.prepare(workspace)
+
+
 def refuse(monkeypatch: pytest.MonkeyPatch, method: str, path: Path) -> None:
     """Let one path be another user's, for a test that may be run by root."""
     real = getattr(Path, method)
