@@ -7,6 +7,7 @@ itself and the models are imported: that halves the cold start.
 from __future__ import annotations
 
 import http.client
+import ipaddress
 import os
 import secrets
 import socket
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
@@ -83,6 +85,8 @@ class PrefectApi:
 
     def __enter__(self) -> Self:
         os.environ.update(CLIENT_ENVIRONMENT)
+        if (configured := _loopback_in(self.url)) is not None:
+            without_proxy(configured)
         if self.embedded:
             with ExitStack() as undone:
                 undone.callback(self.stop)  # a signal may come before it is entered
@@ -192,6 +196,15 @@ def without_proxy(host: str) -> None:
     for name in ("NO_PROXY", "no_proxy"):
         hosts = [known for known in os.environ.get(name, "").split(",") if known]
         os.environ[name] = ",".join(dict.fromkeys([*hosts, host]))
+
+
+def _loopback_in(api: str | None) -> str | None:
+    """Return the host of a configured address where that is this machine's loopback."""
+    try:
+        host = urllib.parse.urlsplit(api or "").hostname or ""
+        return host if host == "localhost" or ipaddress.ip_address(host).is_loopback else None
+    except ValueError:  # a name, or no address at all
+        return None
 
 
 def answers(api: str) -> bool:

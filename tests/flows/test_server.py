@@ -5,8 +5,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,6 +18,15 @@ from artemis.errors import PrefectServerError
 from flows.server import EMBEDDED_ENVIRONMENT, SERVER_ENVIRONMENT, PrefectApi, answers
 
 ROOT = Path(__file__).parents[2]
+
+
+class Healthy(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
 
 
 def numbers(name: str) -> tuple[int, ...]:
@@ -62,6 +73,35 @@ def test_a_server_that_speaks_another_protocol_does_not_answer() -> None:
         with connection:
             connection.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")
         assert asked.result(timeout=30) is False
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_server_of_this_machine_is_reached_past_a_proxy(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # where nothing listens
+    monkeypatch.setenv("no_proxy", "example.org")
+    monkeypatch.setenv("NO_PROXY", "")
+    with HTTPServer(("127.0.0.1", 0), Healthy) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("PREFECT_API_URL", f"http://{host}:{server.server_port}/api")
+        monkeypatch.setattr("flows.server._ANSWER_TIMEOUT", 0.3)
+        try:
+            with PrefectApi() as api:
+                api.wait()
+        finally:
+            server.shutdown()
+        assert os.environ["no_proxy"] == f"example.org,{host}"
+
+
+@pytest.mark.parametrize("address", ["http://lab:4200/api", "http://10.0.0.1:4200/api", "no"])
+def test_a_server_elsewhere_is_reached_as_the_environment_says(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("no_proxy", "example.org")
+    monkeypatch.setenv("PREFECT_API_URL", address)
+    with PrefectApi():
+        assert os.environ["no_proxy"] == "example.org"
 
 
 @pytest.mark.slow
