@@ -21,8 +21,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from artemis.errors import RunRecordError
+from artemis.runs import read_record
 from artemis.schemas import PREDICTIONS_SCHEMA, SCHEMAS, SLICES_SCHEMA
 from artemis.system.files import atomic_path
+from artemis.whole import check_completed
 
 if TYPE_CHECKING:
     from artemis.runs import RunPaths, RunRecord
@@ -169,9 +171,9 @@ def read_run(run_dir: str | Path) -> pd.DataFrame:
     Raises
     ------
     RunRecordError
-        If it is not the folder of a run, or a part is unreadable.
+        If it is not the folder of a run, a part is unreadable, or a completed run has lost rows.
     """
-    run_dir = _checked_run(run_dir)
+    run_dir = _whole_run(run_dir)
     return _joined(read_table(run_dir, "slices"), read_table(run_dir, "predictions"))
 
 
@@ -181,10 +183,10 @@ def run_parts(run_dir: str | Path) -> Iterator[pd.DataFrame]:
     Raises
     ------
     RunRecordError
-        If it is not the folder of a run, a part is unreadable, or a prediction is not in the
-        part of its slice.
+        If it is not the folder of a run, a part is unreadable, a prediction is not in the part of
+        its slice, or a completed run has lost rows.
     """
-    run_dir = _checked_run(run_dir)
+    run_dir = _whole_run(run_dir)
     for path in sorted((run_dir / "slices").rglob("part-*.parquet")):
         slices: pd.DataFrame = read_part(path, SLICES_SCHEMA).to_pandas()
         answers = [
@@ -207,6 +209,14 @@ def _joined(slices: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
     said = predictions.drop(columns=["slice_id", "run_id"])
     joined = slices.merge(said, on=["path", "frame"], how="left", validate="one_to_many")
     return joined.astype(_WITH_GAPS)
+
+
+def _whole_run(run_dir: str | Path) -> Path:
+    """Raise as `_checked_run` does, and where the record counts other rows than there are."""
+    folder = _checked_run(run_dir)
+    if (folder / "run.json").exists():
+        check_completed(folder, read_record(folder))
+    return folder
 
 
 def _checked_run(run_dir: str | Path) -> Path:

@@ -137,7 +137,7 @@ def test_folder_that_is_no_run_is_named_and_not_read_as_an_empty_one(
 
 
 def test_run_without_parts_is_an_empty_frame_with_all_columns(tmp_path: Path) -> None:
-    (tmp_path / "run.json").touch()
+    (tmp_path / "slices").mkdir()
     assert read_table(tmp_path, "slices").columns.tolist() == SLICES_SCHEMA.names
     assert read_run(tmp_path).empty
 

@@ -56,4 +56,6 @@ def two_runs(write: Write) -> tuple[Path, Path]:
     del second.predictions["mobilenet_v2"][11]
     del second.slices[12]  # photo.jpg, refused by the first
     second.slices.append(slice_row("new.png", slice_id="ab" * 32))
+    new = prediction_row(second.slices[-1], "mobilenet_v2", 0, 0.9)
+    second.predictions["mobilenet_v2"].append(new | {"model_version": "2.0.0"})
     return write(RUN_ID, first), write(NEWER, second, "2.0.0")

@@ -31,6 +31,7 @@ from artemis.report.changes.truth import (
 from artemis.report.run.kept_truth import truth_of
 from artemis.report.run.stored_pictures import stored_pictures, take
 from artemis.runs import RunRecord, read_record
+from artemis.whole import check_completed
 
 CHANGED_CARDS: Final = 60
 """Changed predictions of each model that are shown with their picture."""
@@ -160,7 +161,8 @@ def compare_runs(run_a: str | Path, run_b: str | Path) -> RunChanges:
     Raises
     ------
     RunRecordError
-        If a record or table cannot be read, or holds a category of another version.
+        If a record or table cannot be read, holds a category of another version, or has lost
+        rows since its run was completed.
     """
     run_a, run_b = Path(run_a), Path(run_b)
     sides = _side(run_a), _side(run_b)
@@ -191,6 +193,7 @@ def compare_runs(run_a: str | Path, run_b: str | Path) -> RunChanges:
 
 def _side(run_dir: Path) -> _Side:
     side = _Side(read_record(run_dir))
+    check_completed(run_dir, side.record)
     truth = truth_of(run_dir, side.record.batch)
     identities: dict[tuple[str, int], _Identity] = {}
     for row in table_rows(run_dir, "slices"):

@@ -19,6 +19,7 @@ from artemis.report.dicom.structured_report import StudyAnswers, structured_repo
 from artemis.report.run.stored_pictures import stored_pictures
 from artemis.runs import read_record
 from artemis.system.files import atomic_path, make_folder, sha256_file, write_text_atomic
+from artemis.whole import check_completed
 
 EXPORTS: Final = "exports"
 """Folder of the workspace."""
@@ -95,10 +96,11 @@ def export_dicom(
     ExportError
         If the files are gone or changed, name no study, or the evidence cannot be made.
     RunRecordError
-        If the record or a table cannot be read.
+        If the record or a table cannot be read, or a completed run has lost rows.
     """
     run_dir = run_dir.resolve()
     record = read_record(run_dir)
+    check_completed(run_dir, record)
     workspace = run_dir.parents[1]
     folder = (target or workspace / EXPORTS / run_dir.name).resolve()
     mapping = mapping_model(record, workspace) if secondary_capture else None

@@ -27,6 +27,7 @@ from artemis.predictions import read_table
 from artemis.runs import ModelRecord, RunRecord, read_record
 from artemis.schemas import QUALITY_COLUMNS
 from artemis.seen import as_recorded, quantiles_of, shares_between
+from artemis.whole import check_completed
 
 SMALL: Final = 0.1
 LARGE: Final = 0.25
@@ -147,10 +148,12 @@ def read_side(run_dir: Path) -> Side:
     Raises
     ------
     RunRecordError
-        If the record or a table cannot be read.
+        If the record or a table cannot be read, or a completed run has lost rows.
     """
+    record = read_record(run_dir)
+    check_completed(run_dir, record)
     return Side(
-        record=read_record(run_dir),
+        record=record,
         slices=read_table(run_dir, "slices", ("status", "reason_code", *QUALITY_COLUMNS)),
         predictions=read_table(
             run_dir,

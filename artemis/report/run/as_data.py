@@ -14,6 +14,7 @@ from artemis.predictions import plain_rows, run_parts
 from artemis.report.run.kept_truth import truth_of
 from artemis.report.tabular import csv_lines
 from artemis.runs import RunRecord, read_record
+from artemis.whole import check_completed
 
 FORMAT_VERSION: Final = 1
 """Raised when a column or field changes its meaning or goes; new ones do not raise it."""
@@ -47,7 +48,7 @@ def data_rows(run_dir: Path) -> Iterator[dict[str, Any]]:
     Raises
     ------
     RunRecordError
-        If a table cannot be read.
+        If a table cannot be read, or a completed run has lost rows.
     """
     truth = truth_of(run_dir, read_record(run_dir).batch)
     for part in run_parts(run_dir):
@@ -75,10 +76,12 @@ def json_data(run_dir: Path) -> Iterator[str]:
     ``rows`` have the columns of the CSV, with null for what is missing and lists for
     `set_90` and `review_reasons`.
     """
+    record = read_record(run_dir)
+    check_completed(run_dir, record)  # before anything is given
     content = {
         "format": FORMAT_VERSION,
         "notice": RESEARCH_USE,
-        "run": _run(read_record(run_dir)),
+        "run": _run(record),
         "rows": [],
     }
     yield _json(content).removesuffix("]\n}")

@@ -157,7 +157,8 @@ def test_cards_lead_to_the_pages_of_slices_where_a_report_has_such(
 
 
 def test_runs_without_a_common_slice_say_so(write: Write) -> None:
-    other = Tables([slice_row("z.png", slice_id="aa" * 32)])
+    row = slice_row("z.png", slice_id="aa" * 32)
+    other = Tables([row], {"mobilenet_v2": [prediction_row(row, "mobilenet_v2", 0, 0.9)]})
     changes = compare_runs(write(RUN_ID, typical_tables(1, ONE_MODEL)), write(NEWER, other))
     assert "no slice in common" in comparison_page(changes)
 

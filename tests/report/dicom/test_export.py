@@ -14,11 +14,12 @@ import cli
 from artemis.answers.review import ReviewReason
 from artemis.batches.own import own_outputs
 from artemis.errors import ExportError
-from artemis.predictions import read_table
+from artemis.predictions import read_part, read_table
 from artemis.report.dicom.codes import NAMES, SCHEME, VALUES, reason_code
 from artemis.report.dicom.export import Export, export_dicom
 from artemis.report.dicom.structured_report import certainty_percent
-from artemis.runs import RunPaths, read_record, write_record
+from artemis.runs import Counts, RunPaths, read_record, write_record
+from artemis.schemas import PREDICTIONS_SCHEMA
 from artemis.settings import Settings
 from tests.report.dicom.conftest import run_of
 
@@ -191,7 +192,15 @@ def test_a_run_without_dicom_has_nothing_to_export(copy: Path) -> None:
     frame = read_table(run, "slices")
     for part in (run / "slices").iterdir():
         part.unlink()
-    frame[frame["format"] != "dicom"].to_parquet(run / "slices" / "part-00000.parquet")
+    left = frame[frame["format"] != "dicom"]
+    left.to_parquet(run / "slices" / "part-00000.parquet")
+    for part in (run / "predictions").rglob("*.parquet"):
+        answers = read_part(part, PREDICTIONS_SCHEMA).to_pandas()
+        answers[answers["path"].isin(left["path"])].to_parquet(part)
+    record = read_record(run)
+    counts = Counts(slices=len(left), ok=int((left["status"] == "ok").sum()))
+    paths = RunPaths(copy / "workspace", run.name)
+    write_record(paths, record.model_copy(update={"counts": counts}))
     with pytest.raises(ExportError, match="slices that came in as DICOM"):
         export_dicom(run)
 
