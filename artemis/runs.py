@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
@@ -14,8 +13,9 @@ from typing import Final
 from pydantic import BaseModel, ValidationError
 
 from artemis.errors import NothingUsableError, RunRecordError, WorkspaceError
+from artemis.run_ids import by_time
 from artemis.seen import SeenSlices
-from artemis.settings import Settings
+from artemis.settings import Settings, read_settings
 from artemis.system.files import printable_path, write_text_atomic
 
 IDENTITY_KEY: Final = "identity.key"
@@ -138,7 +138,7 @@ class RunPaths:
     workspace : Path
         Root of everything that Artemis writes.
     run_id : str
-        Sortable identifier, see `new_run_id`.
+        Sortable identifier, see `artemis.run_ids.new_run_id`.
     root : Path, optional
         Folder of the run, where it was moved away from its workspace.
     """
@@ -227,11 +227,6 @@ def _is_text(path: Path) -> bool:
     return not any("\ud800" <= char <= "\udfff" for char in str(path.resolve()))
 
 
-def new_run_id() -> str:
-    """Return a sortable run id: UTC time to the second and six random hex digits."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-
-
 def reports_root(settings: Settings) -> Path:
     """Return the folder of the reports: as set, else beside or inside the workspace."""
     if settings.reports is not None:
@@ -240,6 +235,18 @@ def reports_root(settings: Settings) -> Path:
     if settings.workspace.resolve() == default.resolve():
         return Path("reports")
     return settings.workspace / "reports"
+
+
+def reports_of(run_dir: Path, record: RunRecord) -> Path:
+    """Return the folder of a run's reports: as set now, else as when it was made.
+
+    Where neither says so, it depends on where the run lies now and not on where it was made, so
+    that a workspace can be moved.
+    """
+    made = record.settings
+    reports = read_settings().reports or made.reports
+    here = {"workspace": run_dir.resolve().parent.parent, "reports": reports}
+    return reports_root(made.model_copy(update=here)).resolve()
 
 
 def create_run(workspace: Path, run_id: str) -> RunPaths:
@@ -313,9 +320,9 @@ def find_run(workspace: str | Path, run: str | Path) -> Path:
         return as_path
     runs = Path(workspace) / "runs"
     if named == "latest":
-        found = sorted(path.parent for path in runs.glob("*/run.json"))
+        found = [path.parent for path in runs.glob("*/run.json")]
         if found:
-            return found[-1]
+            return max(found, key=lambda folder: by_time(folder.name))
         raise RunRecordError(
             f"{runs}: expected the run 'latest'. Received no run at all. Classify a batch first, "
             "with `artemis-cli classify-batch DIR`, or name its workspace with --workspace."
@@ -341,12 +348,18 @@ def run_folders(workspace: Path) -> set[Path]:
 
 
 def newest_runs(runs: Path) -> Iterator[RunRecord]:
-    """Yield the readable records below a folder of runs, newest first."""
-    for path in sorted(runs.glob("*/run.json"), reverse=True):
+    """Yield the readable records below a folder of runs, newest first.
+
+    A copy of a run that is there itself, made by hand, is passed over: a run counts once.
+    """
+    folders = {path.parent.name: path.parent for path in runs.glob("*/run.json")}
+    for name in sorted(folders, key=by_time, reverse=True):
         try:
-            yield read_record(path.parent)
+            record = read_record(folders[name])
         except RunRecordError:
             continue  # a run of another version; its folder stays as it is
+        if record.run_id == name or record.run_id not in folders:
+            yield record
 
 
 def was_left_unended(record: RunRecord, runs: Path) -> bool:

@@ -1,9 +1,8 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -16,7 +15,6 @@ from artemis.runs import (
     check_workspace,
     create_run,
     find_run,
-    new_run_id,
     newest_runs,
     read_record,
     was_left_unended,
@@ -36,30 +34,6 @@ def record(run_id: str) -> RunRecord:
         settings=Settings(),
         models=[],
     )
-
-
-def test_run_ids_sort_by_the_second_in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
-    berlin = timezone(timedelta(hours=1))
-    moments = [
-        datetime(2026, 10, 1, 0, 59, 59, tzinfo=berlin),
-        datetime(2026, 10, 1, 1, 0, 0, tzinfo=berlin),
-        datetime(2026, 10, 1, 1, 0, 1, tzinfo=berlin),
-    ]
-    clock = SimpleNamespace(now=lambda zone: moments.pop(0).astimezone(zone))
-    monkeypatch.setattr("artemis.runs.datetime", clock)
-    made = [new_run_id() for _ in range(3)]
-    assert made == sorted(made)
-    assert [one.partition("-")[0] for one in made] == [
-        "20260930T235959Z",
-        "20261001T000000Z",
-        "20261001T000001Z",
-    ]
-
-
-def test_run_ids_of_one_second_differ() -> None:
-    made = {new_run_id().partition("-")[2] for _ in range(20)}
-    assert len(made) == 20
-    assert {len(bytes.fromhex(one)) for one in made} == {3}
 
 
 def test_record_reads_back_as_written(tmp_path: Path) -> None:
@@ -102,6 +76,22 @@ def test_run_is_found_by_id_by_path_and_as_latest(tmp_path: Path) -> None:
     assert find_run(tmp_path, "latest") == newest
     assert find_run(tmp_path, newest.name) == newest
     assert find_run(tmp_path, str(newest)) == newest
+
+
+def test_a_folder_named_by_hand_is_not_the_latest_run(tmp_path: Path) -> None:
+    for name in ("20261122T000000Z-aaaaaa", "20261123T000000Z-bbbbbb", "before the update"):
+        write_record(create_run(tmp_path, name), record("20261122T000000Z-aaaaaa"))
+    assert find_run(tmp_path, "latest").name == "20261123T000000Z-bbbbbb"
+    assert find_run(tmp_path, "before the update").name == "before the update"
+
+
+def test_a_run_counts_once_however_often_its_folder_was_copied(tmp_path: Path) -> None:
+    kept, moved = "20261122T000000Z-aaaaaa", "20261121T000000Z-cccccc"
+    for name, run_id in ((kept, kept), (f"{kept}.bak", kept), ("by hand", moved)):
+        one = record(run_id).model_copy(update={"command": name})
+        write_record(create_run(tmp_path, name), one)
+    found = [one.command for one in newest_runs(tmp_path / "runs")]
+    assert found == [kept, "by hand"]
 
 
 @pytest.mark.parametrize("name", ["latest", "../runs", "nothing", "n" * 300])

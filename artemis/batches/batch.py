@@ -8,8 +8,6 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import BaseModel
 
 from artemis.batches.mirror import mirror_of
@@ -25,6 +23,7 @@ from artemis.models.manifest import Interval, load_manifest
 from artemis.models.network import runtime_for
 from artemis.models.registry import check_names, model_folder
 from artemis.predictions import mean_doubt, part_name
+from artemis.run_ids import new_run_id
 from artemis.runs import (
     IDENTITY_KEY,
     Counts,
@@ -35,13 +34,15 @@ from artemis.runs import (
     ShardRecord,
     check_batch,
     create_run,
-    new_run_id,
     read_record,
     reports_root,
+    run_folders,
     write_record,
 )
 from artemis.settings import Settings
 from artemis.system.ending import end
+from artemis.system.store import Store
+from artemis.whole import check_whole
 
 
 def plan_chunks(
@@ -211,10 +212,12 @@ def start_run(
     """
     records = model_records(settings.workspace, models)
     chosen = runtime_for((record.folder for record in records), settings)
-    settings = settings.model_copy(update={"runtime": chosen.runtime})
+    # Absolute, since the report may be made again from another working directory.
+    reports = settings.reports and settings.reports.resolve()
+    settings = settings.model_copy(update={"runtime": chosen.runtime, "reports": reports})
     own = passed_over(batch, settings)  # before this run's own record is one of them
     IdentityKey.load_or_create(settings.workspace / IDENTITY_KEY)  # before several need it at once
-    paths = create_run(settings.workspace, new_run_id())
+    paths = create_next_run(settings.workspace, store)
     record = RunRecord(
         run_id=paths.run_id,
         status=RunStatus.RUNNING,
@@ -231,6 +234,25 @@ def start_run(
     )
     write_record(paths, record)
     return paths, record
+
+
+def create_next_run(workspace: Path, store: str | None = None) -> RunPaths:
+    """Make the folders of a run whose id sorts after those of all runs that are there.
+
+    Parameters
+    ----------
+    workspace : Path
+        Where.
+    store : str, optional
+        Address of the store that the workspace is a mirror of, if it is one.
+
+    Raises
+    ------
+    WorkspaceError
+        If the workspace cannot be written.
+    """
+    others = Store(store).names("runs") if store else [f.name for f in run_folders(workspace)]
+    return create_run(workspace, new_run_id(others))
 
 
 def model_records(workspace: Path, models: Sequence[str]) -> list[ModelRecord]:
@@ -324,7 +346,7 @@ def conclude_run(
         this machine does not see them.
     """
     shutil.rmtree(paths.tensors, ignore_errors=True)
-    _check_whole(paths, record, counts)
+    check_whole(paths, record.model_copy(update={"counts": counts}))
     page = f"{record.run_id}/index.html"
     update = {
         "status": RunStatus.COMPLETED,
@@ -339,26 +361,3 @@ def conclude_run(
     concluded = record.model_copy(update=update)
     write_record(paths, concluded)
     return concluded
-
-
-def _check_whole(paths: RunPaths, record: RunRecord, counts: Counts) -> None:
-    """Raise unless the tables, as whoever lists their parts finds them, hold what was counted."""
-    answers = {paths.predictions(model.name): counts.ok for model in record.models}
-    for folder, rows in {paths.slices: counts.slices, **answers}.items():
-        there = {part.name: _rows(part) for part in folder.glob("part-*.parquet")}
-        if sum(there.values()) != rows:
-            missing = sorted({part.name for part in paths.plan.glob("part-*.parquet")} - {*there})
-            raise RunRecordError(
-                f"{folder}: expected {rows} rows, as many as were counted. Received "
-                f"{sum(there.values())}{f', and no {missing[0]}' if missing else ''}. They were "
-                "lost, or this machine does not see yet what others wrote. Start the batch again."
-            )
-
-
-def _rows(part: Path) -> int:
-    try:
-        return int(pq.ParquetFile(part).metadata.num_rows)
-    except (OSError, pa.ArrowException) as error:
-        raise RunRecordError(
-            f"{part}: expected a Parquet file. Received: {error}. Start the batch again."
-        ) from error

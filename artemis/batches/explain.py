@@ -28,6 +28,7 @@ from artemis.models.registry import load_model
 from artemis.models.runtime import tumor_probabilities
 from artemis.predictions import table_rows
 from artemis.preprocess import model_input, square_box
+from artemis.run_ids import new_run_id
 from artemis.runs import (
     IDENTITY_KEY,
     ModelRecord,
@@ -35,7 +36,6 @@ from artemis.runs import (
     RunRecord,
     RunStatus,
     create_run,
-    new_run_id,
     write_record,
 )
 from artemis.schemas import QUALITY_COLUMNS

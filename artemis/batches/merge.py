@@ -13,7 +13,12 @@ from typing import Any, Final
 
 from artemis.answers.studies import write_studies
 from artemis.batches.alike import made_with
-from artemis.batches.batch import conclude_run, recording_failure, write_plans
+from artemis.batches.batch import (
+    conclude_run,
+    create_next_run,
+    recording_failure,
+    write_plans,
+)
 from artemis.batches.merge_tables import SLICES, THUMBNAILS, ShardTables, joined
 from artemis.errors import MergeError
 from artemis.ingest.identity import IdentityKey
@@ -27,8 +32,6 @@ from artemis.runs import (
     RunRecord,
     RunStatus,
     ShardRecord,
-    create_run,
-    new_run_id,
     read_record,
     write_record,
 )
@@ -86,7 +89,7 @@ def merge_runs(
     whole = partial(_whole_plan, shards, slices)
     chunks = Chunks(whole, slices, settings.chunk_slices, settings.max_chunks)
     count = len(chunks)  # the plans are checked by it, before anything is written
-    run = create_run(settings.workspace, new_run_id())
+    run = create_next_run(settings.workspace, store)
     made = [record for _, record in records]
     record = _merged_record(run.run_id, made, settings, command, store)
     with recording_failure(run):

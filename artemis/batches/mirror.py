@@ -20,6 +20,7 @@ from artemis.errors import ArtemisError, RunRecordError, StoreError, WorkspaceEr
 from artemis.ingest.identity import IdentityKey
 from artemis.models.registry import CHAMPION
 from artemis.predictions import chunk_parts, part_name
+from artemis.run_ids import by_time
 from artemis.runs import IDENTITY_KEY, RunPaths, RunRecord, read_record
 from artemis.system.store import Store
 
@@ -132,6 +133,10 @@ class Mirror:
         records = [runs / name / RECORD for name in self.store.names("runs")]
         _together(self._pull, [path for path in records if not path.exists()])
 
+    def run_names(self) -> list[str]:
+        """Return the names of the store's runs, the newest first."""
+        return sorted(self.store.names("runs"), key=by_time, reverse=True)
+
     def record_of(self, run_id: str) -> RunRecord:
         """Return the record that the store has of a run now.
 
@@ -153,7 +158,7 @@ class Mirror:
             If there is no such run.
         """
         runs = self.folder / "runs"
-        names = reversed(self.store.names("runs")) if run == "latest" else [run]
+        names = self.run_names() if run == "latest" else [run]
         for name in names:
             if Path(name).name == name and self._pull(runs / name / RECORD):
                 self.pull_run(name)

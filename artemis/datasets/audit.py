@@ -49,7 +49,7 @@ from artemis.errors import NothingUsableError, TrainingDataError
 from artemis.labels import PLANES, TUMORS
 from artemis.models.runtime import ClassificationModel
 from artemis.progress import report_progress
-from artemis.runs import new_run_id
+from artemis.run_ids import new_run_id
 from artemis.settings import IngestSettings
 from artemis.system.files import write_text_atomic
 

@@ -19,7 +19,16 @@ from artemis.batches.batch import (
 )
 from artemis.batches.chunk import classify_chunk
 from artemis.errors import RunRecordError, WorkspaceError
-from artemis.runs import Counts, RunPaths, RunRecord, RunStatus, read_record
+from artemis.runs import (
+    Counts,
+    RunPaths,
+    RunRecord,
+    RunStatus,
+    create_run,
+    find_run,
+    read_record,
+    reports_of,
+)
 from artemis.settings import Settings
 
 SLICES, ANSWERS = "slices", "predictions/model=baseline"
@@ -39,6 +48,23 @@ def test_a_damaged_key_of_identities_is_told_before_a_run_is_begun(
     with pytest.raises(WorkspaceError, match=r"identity\.key: expected 32 bytes\. Received 5\."):
         start_run(samples, Settings(workspace=tmp_path), ["baseline"], "a test")
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_run_is_the_latest_though_the_clock_was_set_back(samples: Path, tmp_path: Path) -> None:
+    ahead = create_run(tmp_path, "29991231T000000Z-000000")
+    run, _ = start_run(samples, Settings(workspace=tmp_path), ["baseline"], "a test")
+    assert run.run_id > ahead.run_id
+    assert find_run(tmp_path, "latest") == run.root
+
+
+def test_where_the_reports_are_does_not_hang_on_the_working_directory(
+    samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = Settings(workspace=tmp_path / "data", reports=Path("pages"))
+    run, record = start_run(samples, settings, ["baseline"], "a test")
+    monkeypatch.chdir("/")
+    assert reports_of(run.root, record) == tmp_path / "pages"
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from artemis.batches.scratch import at_work, remove_abandoned
-from artemis.runs import RunPaths, create_run, new_run_id
+from artemis.run_ids import new_run_id
+from artemis.runs import RunPaths, create_run
 
 ROOT = Path(__file__).parents[2]
 

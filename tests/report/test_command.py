@@ -42,6 +42,16 @@ def test_drift_prints_its_page_and_says_in_a_sentence_what_moved(workspace: Path
     assert noted(workspace, "latest", "--drift", "--json") == ""
 
 
+def test_pages_go_where_the_reports_are_set_to_be_now(
+    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ARTEMIS_REPORTS", str(tmp_path / "elsewhere"))
+    pages = [report(workspace, "latest", *more).strip() for more in ([], ["--drift"])]
+    assert pages[0] == str(tmp_path / "elsewhere" / RUN_ID / "index.html")
+    assert pages[1] == str(tmp_path / "elsewhere" / "drift" / RUN_ID / "index.html")
+    assert not (workspace / "reports").exists()
+
+
 def test_data_goes_to_standard_output_and_writes_nothing(workspace: Path) -> None:
     rows = [*csv.DictReader(io.StringIO(report(workspace, "latest", "--format", "csv")))]
     assert len(rows) == 10

@@ -41,7 +41,7 @@ from artemis.report.words import (
     share_of,
     visible,
 )
-from artemis.runs import RunRecord, read_record, reports_root
+from artemis.runs import RunRecord, read_record, reports_of
 from artemis.system.files import write_text_atomic
 
 if TYPE_CHECKING:
@@ -82,8 +82,7 @@ def write_comparison(run_a: Path, run_b: Path, mirror: Mirror | None = None) -> 
     """
     run_a, run_b = run_a.resolve(), run_b.resolve()
     changes = compare_runs(run_a, run_b)
-    here = read_record(run_b).settings.model_copy(update={"workspace": run_b.parent.parent})
-    reports = reports_root(here).resolve()
+    reports = reports_of(run_b, read_record(run_b))
     # The folders' names, not the records' ids: an edited record must not lead elsewhere.
     folder = reports / COMPARISONS / f"{run_a.name}--{run_b.name}"
     changed = [row for model in changes.models for row in model.changed]

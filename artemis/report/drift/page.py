@@ -35,7 +35,7 @@ from artemis.report.words import (
     sentence,
     visible,
 )
-from artemis.runs import reports_root
+from artemis.runs import reports_of
 from artemis.seen import shares_between
 from artemis.system.files import write_text_atomic
 
@@ -76,8 +76,7 @@ def write_drift(
     run_dir = run_dir.resolve()
     batch, other = read_side(run_dir), None if against is None else read_side(against.resolve())
     shifts = shifts_from_training(batch) if other is None else shifts_from_run(batch, other)
-    here = batch.record.settings.model_copy(update={"workspace": run_dir.parent.parent})
-    reports = reports_root(here).resolve()
+    reports = reports_of(run_dir, batch.record)
     name = run_dir.name if against is None else f"{run_dir.name}--{against.resolve().name}"
     page = reports / DRIFT / name / "index.html"
     write_text_atomic(page, drift_page(batch, other, shifts))

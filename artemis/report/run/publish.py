@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from artemis.report.index import write_index
 from artemis.report.run.build import build_report
-from artemis.runs import read_record, reports_root
+from artemis.runs import read_record, reports_of
 
 if TYPE_CHECKING:
     from artemis.batches.mirror import Mirror
@@ -16,14 +16,12 @@ if TYPE_CHECKING:
 def write_report(run_dir: Path, mirror: Mirror | None = None) -> Path:
     """Write a run's page and the page that lists all runs; return the former.
 
-    Where they go depends on where the run lies now, not on where it was made, so that a
-    workspace can be moved. With a mirror that the run lies in, both pages are pushed to its store
-    as well.
+    Where they go, see `artemis.runs.reports_of`. With a mirror that the run lies in, both pages are
+    pushed to its store as well.
     """
     run_dir = run_dir.resolve()
     record = read_record(run_dir)
-    here = record.settings.model_copy(update={"workspace": run_dir.parent.parent})
-    reports = reports_root(here).resolve()
+    reports = reports_of(run_dir, record)
     target = build_report(run_dir, reports / record.run_id / "index.html")
     if mirror is not None:
         mirror.push_below(target.parent)
