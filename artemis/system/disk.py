@@ -39,7 +39,7 @@ def disk_words(error: OSError) -> str | None:
         return None
     named = error.filename if isinstance(error.filename, str | os.PathLike) else _quoted(error)
     if not named:
-        return None
+        return _of_a_stream(error)
     path = Path(named)
     if made := _TEMPORARY.fullmatch(path.name):
         path = path.with_name(made[1])
@@ -48,6 +48,16 @@ def disk_words(error: OSError) -> str | None:
         f"{path}: expected a file or folder that can be read and written. Received: "
         f"{os.strerror(error.errno)}. {remedy}, or choose another place with --workspace, "
         "ARTEMIS_WORKSPACE or the command's --output."
+    )
+
+
+def _of_a_stream(error: OSError) -> str | None:
+    """Return what is said of a full disk whose error names no file, as that of a stream does."""
+    if error.errno not in FULL:
+        return None
+    return (
+        "Standard output, or another file that is open: expected room for what is written to it. "
+        f"Received: {os.strerror(error.errno)}. {FULL[error.errno]}, or let it go elsewhere."
     )
 
 
