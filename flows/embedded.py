@@ -48,11 +48,14 @@ def serve(port: int, host: str) -> None:
         server.should_exit = True
 
     threading.Thread(target=end_with_parent, daemon=True).start()
-    server.run()
-    if not server.started:
-        sys.exit(3)
+    try:
+        server.run()
+    except SystemExit:  # of a server that could not start
+        pass
     sys.stderr.flush()
-    os._exit(0)  # all is written; taking the interpreter apart takes longer than serving a run
+    # All is written. Taking the interpreter apart takes longer than serving a run, and is broken
+    # off where the thread still reads.
+    os._exit(0 if server.started else 3)
 
 
 if __name__ == "__main__":

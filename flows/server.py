@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import ipaddress
 import os
+import re
 import secrets
 import socket
 import subprocess
@@ -31,6 +32,8 @@ _STARTUP_TIMEOUT: Final = 120.0
 _ANSWER_TIMEOUT: Final = 10.0
 _POLL: Final = 0.1
 _STOP_TIMEOUT: Final = 10.0
+_ERROR: Final = re.compile(r"[a-z_0-9.]*[A-Z]\w*(Error|Exception): ")
+"""How the last line of a trace begins; the server says more after it."""
 
 CLIENT_ENVIRONMENT: Final = {
     "DO_NOT_TRACK": "1",
@@ -119,7 +122,8 @@ class PrefectApi:
         patience = timeout if self.embedded else _ANSWER_TIMEOUT
         deadline = time.monotonic() + patience
         remedy = (
-            "Run `artemis-cli doctor`, or set PREFECT_API_URL to a running server."
+            "See that its folder, PREFECT_HOME or else ~/.prefect, can be written and has room, or "
+            "set PREFECT_API_URL to a running server."
             if self.embedded
             else "Start that server, correct PREFECT_API_URL, which ends with /api as a rule, or "
             "unset it to let Artemis start its own."
@@ -183,8 +187,9 @@ class PrefectApi:
 
     def _last_words(self) -> str:
         self._errors.seek(0)
-        words = self._errors.read().decode("utf-8", "replace").strip()
-        return words.splitlines()[-1] if words else "no message."
+        lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
+        errors = [line for line in lines if _ERROR.match(line)]
+        return f"{(errors or lines or ['no message'])[-1].rstrip('.')}."
 
 
 def without_proxy(host: str) -> None:

@@ -110,6 +110,21 @@ def test_an_address_may_end_with_a_slash_as_it_may_for_prefect(api: PrefectApi) 
     assert answers(f"{api.url}/")
 
 
+@pytest.mark.slow(seconds=10)
+def test_a_server_that_cannot_write_its_database_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setenv("PREFECT_HOME", "/proc/prefect")  # where nobody makes a folder
+    with (
+        PrefectApi() as api,
+        pytest.raises(PrefectServerError, match="unable to open database file") as told,
+    ):
+        api.wait()
+    assert "Received exit code 3: " in str(told.value)
+    assert "See that its folder, PREFECT_HOME or else ~/.prefect, can be written" in str(told.value)
+
+
 @pytest.mark.slow
 def test_embedded_server_listens_on_loopback_only_and_ends_with_its_parent() -> None:
     code = (
