@@ -45,6 +45,7 @@ from artemis.system.allocator import give_back, share_heaps
 from artemis.system.cores import chunk_threads, chunks_at_a_time
 from flows.artifacts import linked
 from flows.engines import Workers, dask_workers, worker_folder
+from flows.lost_api import tell_done
 
 _WAITING = 2
 """Chunks that are classified or wait, beside those that are read."""
@@ -246,6 +247,7 @@ def classify_batch(
         record = conclude_run(run, record, counts, timings)
         report_progress("writing the report", 0)
         page = report(str(run.root))
+    tell_done(record)
     try:
         _publish(record, page)
     except (httpx.HTTPError, PrefectException) as error:

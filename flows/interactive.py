@@ -13,10 +13,12 @@ from uuid import UUID
 import httpx
 
 from artemis.batches.engine import Engine
+from artemis.errors import PrefectServerError
 from artemis.models.registry import model_folder
 from artemis.runs import RunRecord
 from artemis.settings import Settings
-from flows.server import PrefectApi
+from flows.lost_api import let_go, naming_a_lost_api, silence_services, telling
+from flows.server import PrefectApi, answers
 
 _DRAIN_TIMEOUT = 20.0
 _POLL = 0.1
@@ -51,7 +53,13 @@ def classify(
     Returns
     -------
     RunRecord, int
-        The finished run, and how many of its task runs Prefect has recorded.
+        The finished run, and how many of its task runs Prefect has recorded; none where its API
+        was lost when all was done.
+
+    Raises
+    ------
+    PrefectServerError
+        If the API is lost before, or is none.
     """
     os.environ.setdefault(
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "INFO" if verbose else "CRITICAL"
@@ -62,10 +70,15 @@ def classify(
 
         from flows.classify import classify_batch
     api.wait()
-    _open_log()
+    _open_log(verbose=verbose)
+    done: list[RunRecord] = []
     # A synchronous flow waits a second for its heartbeat's thread; a person need not.
     try:
-        with _recorded_by(api, PREFECT_FLOWS_HEARTBEAT_FREQUENCY=None):
+        with (
+            _recorded_by(api, PREFECT_FLOWS_HEARTBEAT_FREQUENCY=None),
+            telling(done.append),
+            naming_a_lost_api(api),
+        ):
             record = classify_batch(
                 batch=str(batch),
                 workspace=str(settings.workspace),
@@ -78,8 +91,12 @@ def classify(
                 store=store,
             )
             return record, _wait_until_recorded(record)
+    except PrefectServerError:
+        if not done:
+            raise
+        return done[0], 0  # it is done and written: nothing of it is lost
     finally:
-        _close_log()
+        _close_log(api)
 
 
 def retrain(
@@ -109,9 +126,9 @@ def retrain(
     from flows.retrain import retrain as run
 
     api.wait()
-    _open_log()
+    _open_log(verbose=verbose)
     try:
-        with _recorded_by(api):
+        with _recorded_by(api), naming_a_lost_api(api):
             return run(
                 str(data),
                 str(settings.workspace),
@@ -120,7 +137,7 @@ def retrain(
                 epochs,
             )
     finally:
-        _close_log()
+        _close_log(api)
 
 
 @contextmanager
@@ -147,7 +164,7 @@ def _no_collection() -> Iterator[None]:
         gc.enable()
 
 
-def _close_log() -> None:
+def _close_log(api: PrefectApi) -> None:
     """Send what was logged while the server is there to take it, and nothing afterwards.
 
     Steps of an interrupted flow go on for a moment in their threads. What they log then, Prefect
@@ -156,13 +173,18 @@ def _close_log() -> None:
     from prefect.logging.handlers import APILogHandler, set_api_log_sink
 
     set_api_log_sink(lambda log: None)
-    APILogHandler().flush()
+    if answers(str(api.url)):
+        APILogHandler().flush()
+    else:
+        let_go()
 
 
-def _open_log() -> None:
+def _open_log(*, verbose: bool) -> None:
     from prefect.logging.handlers import set_api_log_sink
 
     set_api_log_sink(None)
+    if not verbose:
+        silence_services()
 
 
 def _load_models(settings: Settings, models: list[str]) -> None:
