@@ -11,6 +11,7 @@ import os
 import socket
 import sys
 import threading
+from contextlib import suppress
 
 import uvicorn
 
@@ -48,10 +49,8 @@ def serve(port: int, host: str) -> None:
         server.should_exit = True
 
     threading.Thread(target=end_with_parent, daemon=True).start()
-    try:
+    with suppress(SystemExit):  # of a server that could not start
         server.run()
-    except SystemExit:  # of a server that could not start
-        pass
     sys.stderr.flush()
     # All is written. Taking the interpreter apart takes longer than serving a run, and is broken
     # off where the thread still reads.

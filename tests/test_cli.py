@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -175,6 +176,16 @@ def test_a_decision_is_told_in_a_sentence(tmp_path: Path) -> None:
     )
     answer = CliRunner().invoke(cli.app, ["models", "show", "baseline", "-w", str(tmp_path)])
     assert answer.stdout.endswith(f"the champion is {version}. Reason: as it was\n")
+
+
+def test_a_folder_under_anothers_name_is_not_promoted_as_that_one(tmp_path: Path) -> None:
+    shipped = model_folder(tmp_path, "baseline")
+    shutil.copytree(shipped, tmp_path / "models" / "baseline" / "tuned")
+    options = ["--by", "A. Person", "--reason", "better", "--workspace", str(tmp_path)]
+    answer = CliRunner().invoke(cli.app, ["models", "promote", "tuned", *options])
+    assert answer.exit_code == 1
+    assert "Give the folder its own name again." in str(answer.exception)
+    assert not (tmp_path / "models" / "baseline" / "CHAMPION").exists()
 
 
 def test_comparison_of_models_shows_both_protocols_and_no_made_up_difference() -> None:

@@ -57,13 +57,14 @@ def test_pandas_example_runs_as_written(tmp_path: Path, samples: Path) -> None:
     example = re.search(r"```python\n(.*?)```", README, re.DOTALL)
     assert example is not None
     from artemis.predictions import write_part
-    from artemis.runs import create_run, write_record
+    from artemis.runs import Counts, create_run, write_record
     from artemis.schemas import SLICES_SCHEMA
     from tests.test_predictions import prediction_row, slice_row
     from tests.test_runs import record
 
     paths = create_run(tmp_path / "data", "20261123T000000Z-aaaaaa")
-    write_record(paths, record(paths.run_id))
+    made = record(paths.run_id).model_copy(update={"counts": Counts(slices=1, ok=1)})
+    write_record(paths, made)
     write_part(paths.slices / "part-00000.parquet", [slice_row("a")], SLICES_SCHEMA)
     rows = [prediction_row("a", "baseline")]
     write_part(paths.predictions("baseline") / "part-00000.parquet", rows, PREDICTIONS_SCHEMA)

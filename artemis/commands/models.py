@@ -227,8 +227,9 @@ def promote_model(
     from artemis.settings import load_settings
 
     root = load_settings(workspace).workspace
-    manifest = load_manifest(find_version(root, version))
-    record = promote(root, manifest.name, manifest.version, by=by, reason=reason)
+    folder = find_version(root, version)
+    # By the folder's name, which is checked: its manifest may name another version that is there.
+    record = promote(root, load_manifest(folder).name, folder.name, by=by, reason=reason)
     print_json(record.model_dump(mode="json")) if as_json else typer.echo(_decision_line(record))
 
 

@@ -17,6 +17,7 @@ from artemis.models.decisions import DecisionRecord, read_decisions
 from artemis.models.manifest import MANIFEST_NAME, Manifest, load_manifest
 from artemis.models.runtime import ClassificationModel
 from artemis.settings import Runtime
+from artemis.system.files import is_out_of_reach
 
 MODEL_NAMES: Final = ("mobilenet_v2", "baseline")
 """Models in the order of reports; the first is the one whose answer is shown first."""
@@ -69,8 +70,8 @@ def model_folder(workspace: str | Path, name: str) -> Path:
     """
     workspace = Path(workspace)
     pointer = workspace / "models" / name / CHAMPION
-    if pointer.is_file():
-        version = pointer.read_text(encoding="utf-8", errors="replace").strip()
+    version = _named_in(pointer)
+    if version is not None:
         folder = _versions(workspace, name).get(version)
         if folder is not None:
             return folder
@@ -221,11 +222,27 @@ def checked_version(workspace: Path, name: str, version: str) -> Manifest:
 
 def champion_version(workspace: Path, name: str) -> str | None:
     """Return the champion's version as it is named, also where that version is gone."""
-    pointer = workspace / "models" / name / CHAMPION
-    if pointer.is_file():
-        return pointer.read_text(encoding="utf-8", errors="replace").strip()
+    version = _named_in(workspace / "models" / name / CHAMPION)
+    if version is not None:
+        return version
     shipped = sorted(_folders(PRETRAINED / name))
     return shipped[-1].name if shipped else None
+
+
+def _named_in(pointer: Path) -> str | None:
+    """Return the version that a file names; None only where there is no such file.
+
+    A link that leads nowhere, as to a disk that is not mounted, is no leave to use another model.
+    """
+    try:
+        return pointer.read_text(encoding="utf-8", errors="replace").strip()
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+        if not is_out_of_reach(pointer) and not pointer.is_dir():
+            return None
+        raise ModelError(
+            f"{pointer}: expected a file that names the champion. Received: {error.strerror}. "
+            "Put it back, or remove what is there to use the shipped model."
+        ) from error
 
 
 def _folders(root: Path) -> list[Path]:

@@ -36,6 +36,14 @@ def make_folder(folder: Path, mode: int = 0o777) -> None:
         ) from error
 
 
+def is_out_of_reach(path: Path) -> bool:
+    """Return whether a path, or one of the two folders above it, is a link that leads nowhere.
+
+    What lies there is not missing: it may be on a disk that is not mounted.
+    """
+    return any(one.is_symlink() and not one.exists() for one in (path, *list(path.parents)[:2]))
+
+
 def sha256_file(path: Path) -> str:
     """Return the SHA-256 of a file's bytes as 64 hexadecimal digits."""
     digest = hashlib.sha256()

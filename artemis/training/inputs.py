@@ -15,6 +15,7 @@ from artemis.models.out_of_fold import read_out_of_fold
 from artemis.models.registry import CHAMPION, model_folder
 from artemis.models.retrainings import Start
 from artemis.settings import Settings
+from artemis.system.files import is_out_of_reach
 from artemis.training.jobs import choose_recipes, read_training_set
 from artemis.training.labelled.dataset import TrainingSet
 from artemis.training.labelled.locked import lock_groups, read_locked
@@ -178,7 +179,8 @@ def champion_of(workspace: Path, model: str) -> Path | None:
     try:
         return model_folder(workspace, model)
     except ModelError:
-        if (workspace / "models" / model / CHAMPION).is_file():
+        pointer = workspace / "models" / model / CHAMPION
+        if pointer.exists() or is_out_of_reach(pointer):
             raise
         return None
 

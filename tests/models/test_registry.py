@@ -12,6 +12,7 @@ from artemis.errors import ModelError
 from artemis.models.champions import promote
 from artemis.models.registry import (
     PRETRAINED,
+    champion_version,
     check_names,
     list_models,
     load_model,
@@ -19,6 +20,7 @@ from artemis.models.registry import (
 )
 from artemis.predictions import read_table
 from artemis.settings import Settings
+from artemis.training.inputs import champion_of
 from tests.models.versions import WHO, in_use, make_version
 
 
@@ -41,6 +43,23 @@ def test_champion_that_is_not_there_is_named(tmp_path: Path, version: str) -> No
     pointer.write_text(version)
     with pytest.raises(ModelError, match=r"CHAMPION: expected the version of a model beside it"):
         model_folder(tmp_path, "baseline")
+
+
+@pytest.mark.parametrize("kind", ["link", "folder", "models on a disk that is not mounted"])
+def test_another_model_is_not_used_where_what_names_the_champion_cannot_be_read(
+    tmp_path: Path, kind: str
+) -> None:
+    pointer = tmp_path / "models" / "baseline" / "CHAMPION"
+    if kind == "folder":
+        pointer.mkdir(parents=True)
+    elif kind == "link":
+        pointer.parent.mkdir(parents=True)
+        pointer.symlink_to("/mnt/not mounted/CHAMPION")
+    else:
+        (tmp_path / "models").symlink_to("/mnt/not mounted/models")
+    for asked in (model_folder, champion_version, champion_of):
+        with pytest.raises(ModelError, match=r"CHAMPION: expected a file that names the champion"):
+            asked(tmp_path, "baseline")
 
 
 def test_names_come_in_the_order_of_reports() -> None:

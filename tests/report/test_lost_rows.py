@@ -17,7 +17,7 @@ from artemis.runs import RunStatus
 SLICES, ANSWERS = "slices/part-00000.parquet", "predictions/model=baseline/part-00000.parquet"
 
 READERS: dict[str, Callable[[Path], object]] = {
-    "csv": lambda run: [*csv_data(run)],
+    "csv": csv_data,
     "json": lambda run: next(iter(json_data(run))),
     "python": read_run,
     "compare": lambda run: compare_runs(run, run),

@@ -67,6 +67,7 @@ def _plain(value: Any) -> Any:
 
 def csv_data(run_dir: Path) -> Iterator[str]:
     """Yield a run as CSV, line by line, see `artemis.report.tabular.csv_lines`."""
+    check_completed(run_dir, read_record(run_dir))  # before the heading is given
     return csv_lines([*COLUMNS], data_rows(run_dir))
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from artemis.errors import SettingsError
+from artemis.system.files import is_out_of_reach
 from artemis.training.network.recipes import Recipe
 
 PACKAGED: Final = Path(__file__).with_name("gate.toml")
@@ -137,9 +138,9 @@ def load_policy(workspace: Path | None = None) -> Policy:
     """
     values = _read(PACKAGED)
     path, own = PACKAGED, {}
-    if workspace is not None and (workspace / "models" / POLICY_NAME).exists():
-        path = workspace / "models" / POLICY_NAME
-        own = _read(path)
+    of_workspace = None if workspace is None else workspace / "models" / POLICY_NAME
+    if of_workspace is not None and (of_workspace.exists() or is_out_of_reach(of_workspace)):
+        path, own = of_workspace, _read(of_workspace)
     for name, table in own.items():
         known = values.get(name)
         values[name] = (

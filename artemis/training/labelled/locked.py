@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from artemis.datasets.copies import THUMB_SIDE, Fingerprints, find_copies
 from artemis.errors import TrainingDataError
-from artemis.system.files import atomic_path
+from artemis.system.files import atomic_path, is_out_of_reach
 
 LOCKED_NAME: Final = "locked.parquet"
 """File below ``models/`` of a workspace."""
@@ -112,7 +112,7 @@ def read_locked(workspace: Path) -> Locked | None:
         If the file is there and cannot be read: nothing is trained on what it may hold.
     """
     path = workspace / "models" / LOCKED_NAME
-    if not path.exists():
+    if not path.exists() and not is_out_of_reach(path):
         return None
     try:
         rows = pq.ParquetFile(path).read().select(_SCHEMA.names).cast(_SCHEMA)

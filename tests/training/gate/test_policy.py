@@ -111,3 +111,9 @@ def test_folder_in_place_of_the_policy_is_named(tmp_path: Path) -> None:
     (tmp_path / "models" / "gate.toml").mkdir(parents=True)
     with pytest.raises(SettingsError, match=r"gate\.toml: expected .* Received: Is a directory"):
         load_policy(tmp_path)
+
+
+def test_a_policy_that_is_out_of_reach_is_not_replaced_by_the_packaged_one(tmp_path: Path) -> None:
+    (tmp_path / "models").symlink_to("/mnt/not mounted/models")
+    with pytest.raises(SettingsError, match=r"gate\.toml: expected the gate's policy in TOML"):
+        load_policy(tmp_path)

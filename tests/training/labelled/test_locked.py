@@ -86,6 +86,12 @@ def test_copies_on_one_side_lock_nothing(tmp_path: Path) -> None:
     assert is_locked(locked, table_of("de", "XX"), prints).tolist() == [False, False]
 
 
+def test_a_locked_set_that_is_out_of_reach_is_not_taken_for_none(tmp_path: Path) -> None:
+    (tmp_path / "models").symlink_to("/mnt/not mounted/models")
+    with pytest.raises(TrainingDataError, match="expected the locked evaluation set"):
+        read_locked(tmp_path)
+
+
 def test_locked_set_is_fixed_once(workspace: Path) -> None:
     table = table_of("c", "Q")
     with pytest.raises(TrainingDataError, match=r"expected no locked evaluation set yet"):
