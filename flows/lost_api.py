@@ -13,7 +13,7 @@ import httpx
 
 from artemis.errors import PrefectServerError
 from artemis.runs import RunRecord
-from flows.server import PrefectApi
+from flows.server import OWN_SERVER_REMEDY, PrefectApi
 
 _NOT_REACHED: Final = "Failed to reach API"
 """How Prefect's client begins a RuntimeError of its own."""
@@ -56,11 +56,10 @@ def naming_a_lost_api(api: PrefectApi) -> Iterator[None]:
         yield
     except httpx.HTTPStatusError as error:
         status = error.response.status_code
-        remedy = (
-            "Set PREFECT_API_AUTH_STRING=NAME:PASSWORD, or PREFECT_API_KEY, as that server asks."
-            if status in _WITHOUT_RIGHTS
-            else "Look at that server's own log."
-        )
+        if status in _WITHOUT_RIGHTS:
+            remedy = "Set PREFECT_API_AUTH_STRING=NAME:PASSWORD, or PREFECT_API_KEY, as it asks."
+        else:
+            remedy = OWN_SERVER_REMEDY if api.embedded else "Look at that server's own log."
         raise _lost(api, f"{status} {error.response.reason_phrase}", remedy) from error
     except httpx.HTTPError as error:
         raise _lost(api, str(error) or type(error).__name__, _remedy(api)) from error
@@ -78,7 +77,7 @@ def _lost(api: PrefectApi, received: str, remedy: str) -> PrefectServerError:
 
 def _remedy(api: PrefectApi) -> str:
     if api.embedded:
-        return "Start again; `artemis-cli doctor` says whether a server starts here."
+        return OWN_SERVER_REMEDY
     return "Start that server, correct PREFECT_API_URL, or unset it to let Artemis start its own."
 
 

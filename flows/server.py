@@ -35,6 +35,11 @@ _STOP_TIMEOUT: Final = 10.0
 _ERROR: Final = re.compile(r"[a-z_0-9.]*[A-Z]\w*(Error|Exception): ")
 """How the last line of a trace begins; the server says more after it."""
 
+OWN_SERVER_REMEDY: Final = (
+    "See that its folder, PREFECT_HOME or else ~/.prefect, can be written and has room, or set "
+    "PREFECT_API_URL to a running server."
+)
+
 CLIENT_ENVIRONMENT: Final = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "0",
@@ -122,8 +127,7 @@ class PrefectApi:
         patience = timeout if self.embedded else _ANSWER_TIMEOUT
         deadline = time.monotonic() + patience
         remedy = (
-            "See that its folder, PREFECT_HOME or else ~/.prefect, can be written and has room, or "
-            "set PREFECT_API_URL to a running server."
+            OWN_SERVER_REMEDY
             if self.embedded
             else "Start that server, correct PREFECT_API_URL, which ends with /api as a rule, or "
             "unset it to let Artemis start its own."
