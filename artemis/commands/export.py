@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from artemis.commands.options import AsJson, Quiet, Workspace, print_json
+from artemis.commands.options import AsJson, Quiet, Workspace, print_json, tell_unfinished
 
 
 def export(
@@ -40,9 +40,10 @@ def export(
 
     if not dicom:
         raise typer.BadParameter("expected a format. The one there is, is --dicom.")
-    console = talk(quiet=quiet)
+    console, folder = talk(quiet=quiet), find_run(load_settings(workspace).workspace, run)
+    tell_unfinished(folder)
     written = export_dicom(
-        find_run(load_settings(workspace).workspace, run),
+        folder,
         output,
         secondary_capture=secondary_capture,
         on_study=lambda number, of: console.print(f"Study {number + 1} of {of}"),

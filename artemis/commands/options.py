@@ -109,6 +109,19 @@ def run_folder(settings: Settings, mirror: Mirror | None, run: str) -> Path:
     return find_run(settings.workspace, run) if mirror is None else mirror.find_run(run)
 
 
+def tell_unfinished(run: Path) -> None:
+    """Say beside the data of a run that is not completed that they may not be all of it."""
+    from artemis.runs import RunStatus, read_record
+
+    record = read_record(run)
+    if record.status is not RunStatus.COMPLETED:
+        typer.echo(
+            f"{record.run_id} is {record.status.value} and not completed: this may not be all of "
+            "it.",
+            err=True,
+        )
+
+
 def shown(path: Path, mirror: Mirror | None) -> str:
     """Return where a person finds what was written: in the store, where there is one."""
     return str(path) if mirror is None else mirror.address_of(path)

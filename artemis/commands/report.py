@@ -13,6 +13,7 @@ from artemis.commands.options import (
     print_json,
     run_folder,
     shown,
+    tell_unfinished,
     workspace_of,
 )
 
@@ -156,6 +157,7 @@ def _give_data(folder: Path, form: str, output: Path | None) -> None:
     from artemis.report.run.as_data import csv_data, json_data
     from artemis.system.files import atomic_path
 
+    tell_unfinished(folder)
     pieces = json_data(folder) if form == "json" else csv_data(folder)
     if output is None:
         typer.get_text_stream("stdout").writelines(pieces)

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 import cli
+from artemis.runs import RunStatus
 from tests.report.conftest import RUN_ID, typical_tables
 
 MakeRun = Callable[..., Path]
@@ -57,6 +58,20 @@ def test_data_goes_to_standard_output_and_writes_nothing(workspace: Path) -> Non
     assert len(rows) == 10
     assert json.loads(report(workspace, RUN_ID, "--format", "json"))["run"]["run_id"] == RUN_ID
     assert not (workspace / "reports").exists()
+
+
+@pytest.mark.parametrize("status", [RunStatus.RUNNING, RunStatus.FAILED])
+def test_data_of_a_run_that_is_not_completed_are_said_to_be_perhaps_not_all(
+    make_run: MakeRun, status: RunStatus
+) -> None:
+    workspace = make_run(typical_tables(3), status=status).parents[1]
+    assert noted(workspace, "latest", "--format", "csv") == (
+        f"{RUN_ID} is {status} and not completed: this may not be all of it. "
+    )
+
+
+def test_data_of_a_completed_run_are_given_without_a_word(workspace: Path) -> None:
+    assert noted(workspace, "latest", "--format", "csv") == ""
 
 
 def test_data_goes_to_a_file_where_one_is_named(workspace: Path, tmp_path: Path) -> None:
