@@ -43,6 +43,7 @@ from artemis.commands.report import report
 from artemis.commands.settings import list_settings
 from artemis.commands.training import evaluate, train
 from artemis.errors import ArtemisError, EngineError, InputsRefusedError, NothingUsableError
+from artemis.system.leaving import leave
 from artemis.system.streams import prepare_streams
 
 if TYPE_CHECKING:
@@ -83,6 +84,14 @@ _command("settings", "--changed")(list_settings)
 def main() -> None:
     """Run the command line; every error ends as one message and an exit code."""
     prepare_streams()
+    try:
+        _run()
+    except SystemExit as ended:
+        leave(ended.code)
+        raise
+
+
+def _run() -> None:
     try:
         app()
     except SystemExit:

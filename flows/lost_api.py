@@ -13,6 +13,7 @@ import httpx
 
 from artemis.errors import PrefectServerError
 from artemis.runs import RunRecord
+from artemis.system.leaving import leave_at_once
 from flows.server import OWN_SERVER_REMEDY, PrefectApi
 
 _NOT_REACHED: Final = "Failed to reach API"
@@ -95,8 +96,10 @@ def let_go() -> None:
     """Drop what Prefect has still to send to a server that is lost.
 
     It would try that at the end of the process: seven seconds for each event, of which a task has
-    three, so hours for a large batch.
+    three, so hours for a large batch; and a minute or two for what it has in hand, for which a
+    command does not wait, see `artemis.system.leaving`.
     """
+    leave_at_once()
     from prefect._internal.concurrency.services import _active_services
 
     for service in [*_active_services]:
