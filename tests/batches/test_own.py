@@ -56,6 +56,10 @@ def test_what_artemis_wrote_is_passed_over_and_counted(tmp_path: Path) -> None:
         workspace / "models" / "baseline" / "20261123-abcdef" / "manifest.json",
         workspace / "models" / "baseline" / "20261123-abcdef" / "model.tflite",
         workspace / "cache" / "training" / "print" / "side-64" / f"{'0' * 32}.npy",
+        workspace / "cache" / "training" / "stem.lock",
+        workspace / "processing" / ".lock",
+        workspace / "processing" / "0a1b2c3d.json",
+        workspace / "quarantine" / "monday-0a1b2c3d.reason.txt",
         unfinished.parent / "0123456789abcdef-every-slice.lock",
         unfinished.parent / "0123456789abcdef-every-slice.made",
         workspace / "evaluations" / "baseline" / "patient-0" / "variants-00000.parquet",
@@ -76,20 +80,24 @@ def test_what_artemis_wrote_is_passed_over_and_counted(tmp_path: Path) -> None:
         reports / "comparisons" / f"{RUN}--{RUN}" / "changed.csv",
         reports / "models" / "baseline" / "20261123-abcdef" / "index.html",
     )
+    put(workspace / "quarantine" / "monday-0a1b2c3d" / "scan.png")
     put(workspace / "runs" / "scan.dcm", reports / RUN / "scan.png", tmp_path / "scan.png")
     settings = Settings(workspace=workspace, reports=reports)
     assert planned(tmp_path, settings) == [
+        "data/quarantine/monday-0a1b2c3d/scan.png",
         "data/runs/scan.dcm",
         f"reports/{RUN}/scan.png",
         "scan.png",
     ]
     assert passed_over(tmp_path, settings) == {
-        "data/cache": 2,
+        "data/cache": 3,
         "data/evaluations": 7,
         "data/exports": 2,
         "data/failures": 1,
         "data/identity.key": 1,
         "data/models": 3,
+        "data/processing": 2,
+        "data/quarantine": 1,
         "data/runs": 2,
         "reports": 8,
     }
