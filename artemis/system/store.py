@@ -83,7 +83,8 @@ class Store:
         if not _ADDRESS.fullmatch(self.address):
             raise StoreError(
                 f"Workspace: expected a folder, or a store such as s3://bucket/prefix without "
-                f"credentials or options in it. Received {without_secrets(address)}. "
+                f"credentials or options in it. Received {without_secrets(address)}. Use letters, "
+                "digits and !_.*'()=+- in its names. "
                 "Set AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and their like in the environment."
             )
         self._root = self.address.partition("://")[2]
