@@ -10,7 +10,6 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from artemis.errors import TrainingDataError
 from artemis.report.audit.page import build_audit_page
@@ -19,13 +18,7 @@ from artemis.training.jobs import audit_labelled
 from artemis.training.labelled.dataset import load_training_set
 from artemis.training.labelled.manifest_file import LABEL_COLUMNS, read_manifest
 from artemis.training.labelled.sources import labels_root, read_labels
-
-
-def picture(path: Path, seed: int = 0) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.zeros((80, 80), np.uint8)
-    pixels[10:70, 10:70] = np.random.default_rng(seed).integers(60, 250, (60, 60))
-    Image.fromarray(pixels).save(path)
+from tests.training.labelled.drawn import picture
 
 
 @pytest.fixture
@@ -93,27 +86,6 @@ def test_parquet_manifest_says_the_same_as_csv(root: Path) -> None:
     pd.testing.assert_frame_equal(read_labels(root / "m.parquet"), read_labels(root))
 
 
-def test_folders_named_by_category_are_labels(tmp_path: Path) -> None:
-    for name in ("Training/no_coronal", "Testing/glioma_transverse", "pituitary_axial"):
-        picture(tmp_path / name / "image(2).png")
-    (tmp_path / "Training" / "no_coronal" / ".DS_Store").write_bytes(b"\0")
-    (tmp_path / "Training" / "no_coronal" / "Thumbs.db").write_bytes(b"\0")
-    (tmp_path / "README.md").write_text("about the set")
-    labels = read_labels(tmp_path).set_index("path")
-    assert labels["tumor"].to_dict() == {
-        "Testing/glioma_transverse/image(2).png": "glioma",
-        "Training/no_coronal/image(2).png": "none",
-        "pituitary_axial/image(2).png": "pituitary",
-    }
-    assert sorted(labels["plane"]) == ["coronal", "transverse", "transverse"]
-    assert labels["official_split"].fillna("").to_dict() == {
-        "Testing/glioma_transverse/image(2).png": "testing",
-        "Training/no_coronal/image(2).png": "training",
-        "pituitary_axial/image(2).png": "",
-    }
-    assert not labels["plane_predicted"].any()
-
-
 @pytest.mark.slow
 def test_kaggles_four_folders_get_a_predicted_plane(samples: Path, tmp_path: Path) -> None:
     kept = {
@@ -164,31 +136,6 @@ def test_picture_that_no_plane_can_be_predicted_from_is_audited_and_named_by_a_t
     assert "notes.txt" in page.read_text(encoding="utf-8")
     with pytest.raises(TrainingDataError, match="Received 2 that cannot be"):
         load_training_set(tmp_path / "set", [32], tmp_path / "cache", IngestSettings())
-
-
-@pytest.mark.parametrize(
-    ("files", "message"),
-    [
-        (["metastasis_coronal/a.png", "no_coronal/b.png"], r"1 other folders: metastasis_coronal"),
-        (["Training/metastasis/a.png"], r"other folders: Training/metastasis \(1 files\)"),
-        (["no_coronal/patient 1/a.png"], r"other folders: no_coronal/patient 1 \(1 files\)"),
-        (["a.png", "no_coronal/b.png"], r"1 outside of one: a\.png"),
-        (["Training/a.png"], r"1 outside of one: Training/a\.png"),
-    ],
-)
-def test_what_is_in_no_category_is_reported(tmp_path: Path, files: list[str], message: str) -> None:
-    for name in files:
-        picture(tmp_path / name)
-    with pytest.raises(TrainingDataError, match=message):
-        read_labels(tmp_path)
-
-
-def test_linked_folder_is_reported(tmp_path: Path) -> None:
-    picture(tmp_path / "elsewhere" / "a.png")
-    (tmp_path / "set").mkdir()
-    (tmp_path / "set" / "no_coronal").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(TrainingDataError, match=r"no_coronal .*symbolic link to a folder"):
-        read_labels(tmp_path / "set")
 
 
 def test_folder_without_labels_says_what_is_expected(tmp_path: Path) -> None:
@@ -392,13 +339,3 @@ def test_real_manifest_is_read_whole(brain_mri: Path) -> None:
     assert set(labels["fold"]) == {0, 1, 2, 3, 4}
     assert labels["box_x0"].notna().sum() == 1943
     assert labels["official_split"].value_counts().to_dict() == {"training": 2373, "testing": 332}
-
-
-@pytest.mark.shared
-def test_real_tree_says_the_same_as_its_manifest(brain_mri: Path, tmp_path: Path) -> None:
-    for half in ("Training", "Testing"):
-        shutil.copytree(brain_mri / half, tmp_path / half)
-    tree = read_labels(tmp_path).set_index("path").sort_index()
-    manifest = read_labels(brain_mri).set_index("path").sort_index()
-    for column in ("tumor", "plane", "official_split"):
-        assert tree[column].tolist() == manifest[column].tolist()
