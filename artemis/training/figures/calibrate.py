@@ -125,13 +125,20 @@ def fit_temperature(logits: NDArray[np.float32], categories: NDArray[np.int64]) 
         Their true category indices.
     """
     ratio = (np.sqrt(5.0) - 1) / 2
+
+    def likelihood(place: float) -> float:
+        return negative_log_likelihood(logits, categories, float(np.exp(place)))
+
     low, high = _LOG_RANGE
-    for _ in range(_STEPS):
-        left, right = high - ratio * (high - low), low + ratio * (high - low)
-        if negative_log_likelihood(logits, categories, float(np.exp(left))) <= (
-            negative_log_likelihood(logits, categories, float(np.exp(right)))
-        ):
-            high = right
+    left, right = high - ratio * (high - low), low + ratio * (high - low)
+    of_left, of_right = likelihood(left), likelihood(right)
+    for _ in range(_STEPS):  # one of the two is where one of the step before was
+        if of_left <= of_right:
+            high, right, of_right = right, left, of_left
+            left = high - ratio * (high - low)
+            of_left = likelihood(left)
         else:
-            low = left
+            low, left, of_left = left, right, of_right
+            right = low + ratio * (high - low)
+            of_right = likelihood(right)
     return float(np.exp((low + high) / 2))

@@ -8,6 +8,7 @@ from artemis.models.manifest import Interval
 from artemis.training.figures.bootstrap import grouped_mean, recall_key, resample
 from artemis.training.figures.evaluate import evaluate, resampled_groups
 
+SOURCES = ["drawn"] * 600
 Predictions = tuple[np.ndarray, list[str], np.ndarray, np.ndarray]
 
 
@@ -41,7 +42,7 @@ def predictions() -> Predictions:
 def test_differences_are_those_of_the_evaluation(predictions: Predictions) -> None:
     categories, groups, first, second = predictions
     found = paired_differences(categories, groups, first, second, resamples=200, seed=1)
-    a, b = (evaluate(p, categories, groups, groups, "").metrics for p in (first, second))
+    a, b = (evaluate(p, categories, groups, SOURCES, "").metrics for p in (first, second))
     for name in ("accuracy", "macro_f1", "ece"):
         assert found[name].value == pytest.approx(a[name].value - b[name].value, abs=1e-12)
     for k, tumor in enumerate(TUMORS):
@@ -55,7 +56,7 @@ def test_pairing_narrows_the_interval(predictions: Predictions) -> None:
     almost = first.copy()
     almost[:3] = almost[:3, ::-1]
     paired = paired_differences(categories, groups, first, almost, resamples=300, seed=1)
-    alone = evaluate(first, categories, groups, groups, "").metrics["macro_f1"]
+    alone = evaluate(first, categories, groups, SOURCES, "").metrics["macro_f1"]
     width = paired["macro_f1"].high - paired["macro_f1"].low
     assert width < (alone.high - alone.low) / 2
 
@@ -104,7 +105,7 @@ def test_tumour_that_does_not_occur_has_no_recall(predictions: Predictions) -> N
 def test_intervals_of_one_model_are_those_of_the_evaluation(predictions: Predictions) -> None:
     categories, groups, first, _ = predictions
     found = resample(categories, groups, first, resamples=2000, seed=3).intervals
-    evaluation = evaluate(first, categories, groups, groups, "", seed=3)
+    evaluation = evaluate(first, categories, groups, SOURCES, "", seed=3)
     for name in ("accuracy", "macro_f1", "ece"):
         assert found[name].model_dump() == pytest.approx(evaluation.metrics[name].model_dump())
     for tumor in TUMORS:
@@ -123,7 +124,7 @@ def test_draws_without_a_tumour_type_are_left_out_of_its_interval() -> None:
     assert np.isnan(found.draws["recall_glioma"]).any()
     recall = found.intervals["recall_glioma"]
     assert (recall.value, recall.low, recall.high) == (0.75, 0.75, 0.75)
-    of_the_evaluation = evaluate(p, categories, groups, groups, "").per_tumor["glioma"].recall
+    of_the_evaluation = evaluate(p, categories, groups, SOURCES[:40], "").per_tumor["glioma"].recall
     assert of_the_evaluation is not None
     assert (of_the_evaluation.low, of_the_evaluation.high) == (0.75, 0.75)
 

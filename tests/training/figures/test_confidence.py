@@ -14,6 +14,8 @@ from artemis.training.figures.confidence import (
 from artemis.training.figures.evaluate import evaluate, resampled_groups
 from tests.training.drawn import softmax
 
+SOURCES = ["drawn"] * 450
+
 
 @pytest.fixture(scope="module")
 def drawn() -> tuple[np.ndarray, np.ndarray, list[str]]:
@@ -49,7 +51,7 @@ def test_calibration_error_is_that_of_the_definition(drawn, bins) -> None:
 
 def test_evaluation_holds_the_figures_with_intervals(drawn) -> None:
     p, truth, groups = drawn
-    metrics = evaluate(p, truth, groups, groups, "test", uncalibrated=p**2).metrics
+    metrics = evaluate(p, truth, groups, SOURCES, "test", uncalibrated=p**2).metrics
     assert metrics["ece_equal_mass"].value == pytest.approx(
         calibration_error(p, truth, equal_mass_bins(p.max(axis=1)))
     )
@@ -66,7 +68,7 @@ def test_every_patient_weighs_the_same_in_the_figures_by_patient(drawn) -> None:
     groups = ["one" if k < 400 else groups[k] for k in range(449)] + ["of a single slice"]
     scores = ((p - np.eye(12)[truth]) ** 2).sum(axis=1)
     means = [scores[np.array(groups) == name].mean() for name in sorted(set(groups))]
-    metrics = evaluate(p, truth, groups, groups, "test").metrics
+    metrics = evaluate(p, truth, groups, SOURCES, "test").metrics
     assert metrics["brier_by_patient"].value == pytest.approx(np.mean(means))
     assert metrics["brier"].value == pytest.approx(scores.mean())
     nll = -np.log(p[np.arange(450), truth])
@@ -76,14 +78,14 @@ def test_every_patient_weighs_the_same_in_the_figures_by_patient(drawn) -> None:
 
 def test_figure_before_calibration_is_left_out_where_it_is_not_known(drawn) -> None:
     p, truth, groups = drawn
-    assert "ece_uncalibrated" not in evaluate(p, truth, groups, groups, "test").metrics
+    assert "ece_uncalibrated" not in evaluate(p, truth, groups, SOURCES, "test").metrics
 
 
 def test_accuracy_of_the_surest_is_of_the_four_fifths_with_least_doubt(drawn) -> None:
     p, truth, groups = drawn
     hit = p.argmax(axis=1) == truth
     expected = hit[np.argsort(-p.max(axis=1), kind="stable")[:360]].mean()
-    metrics = evaluate(p, truth, groups, groups, "test").metrics
+    metrics = evaluate(p, truth, groups, SOURCES, "test").metrics
     assert metrics["accuracy_surest_80"].value == pytest.approx(expected)
     assert surest(1 - p.max(axis=1).astype(float), hit) == pytest.approx(expected)
 
@@ -92,7 +94,7 @@ def test_area_under_the_risk_coverage_curve_is_the_mean_of_its_risks(drawn) -> N
     p, truth, groups = drawn
     miss = (p.argmax(axis=1) != truth)[np.argsort(-p.max(axis=1), kind="stable")]
     expected = np.mean([miss[: k + 1].mean() for k in range(450)])
-    assert evaluate(p, truth, groups, groups, "").metrics["aurc"].value == pytest.approx(expected)
+    assert evaluate(p, truth, groups, SOURCES, "").metrics["aurc"].value == pytest.approx(expected)
 
 
 def test_doubt_given_orders_the_slices(drawn) -> None:

@@ -39,7 +39,7 @@ def test_flipped_labels_are_beyond_the_shipped_champions_limit(tmp_path: Path, n
 def test_recorded_conflicts_are_those_of_the_predictions() -> None:
     drawn = draw(2.5, slices=960)
     groups = drawn.groups.tolist()
-    recorded = evaluate(drawn.probabilities, drawn.categories, groups, groups, "")
+    recorded = evaluate(drawn.probabilities, drawn.categories, groups, drawn.sources.tolist(), "")
     assert recorded_conflicts(recorded, 0.8) == pytest.approx(
         conflicts(drawn.categories, drawn.probabilities, 0.8)
     )
