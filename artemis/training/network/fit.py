@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from artemis.models.architectures import build_stem, join, join_mixing
 from artemis.system.ending import check_goes_on
 from artemis.training.figures.evaluate import macro_f1
+from artemis.training.network.adam import AdamW
 from artemis.training.network.checkpoint import Checkpoint
 from artemis.training.network.draws import make_draws
 from artemis.training.network.feeds import ChangedPictures, Drawn, Feed, Samples
@@ -163,7 +164,7 @@ def _compiled(fitted: Fitted) -> keras.Model:
     shares = {"logits": 1.0, "attention": recipe.box_weight, "places": recipe.place_weight}
     trained = _learning(fitted, learnt)
     trained.compile(
-        optimizer=keras.optimizers.AdamW(recipe.learning_rate, weight_decay=recipe.weight_decay),
+        optimizer=AdamW(recipe.learning_rate, weight_decay=recipe.weight_decay),
         loss={name: losses[name] for name in learnt},
         loss_weights={name: shares[name] for name in learnt},
         metrics={"logits": "accuracy"},
