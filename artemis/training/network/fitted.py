@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +24,7 @@ Answers = Callable[[NDArray[Any]], dict[str, NDArray[np.float32]]]
 """What a network says to a batch, by output."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, for what is made once where it is asked for
 class Fitted:
     """A network of a recipe.
 
@@ -81,12 +82,17 @@ class Fitted:
             raise ValueError("predict_draw: expected samples with draws. Received none.")
         return self._answers(lambda of: draws.features[of, draw], rows)
 
+    @cached_property
+    def answers(self) -> Answers:
+        """What it says to pictures, by output, as it is served: traced once."""
+        whole = self.stem is None or self.recipe.all_layers
+        return self._call if whole else calling(self.serving())
+
     def predict_pictures(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the logits, ``(n, 12)``, of pictures that are not among the samples."""
-        call = calling(self.serving())
         starts = range(0, len(pictures), _BATCH)
-        parts = [call(pictures[start : start + _BATCH, ..., None])["logits"] for start in starts]
-        return np.concatenate(parts)
+        parts = [self.answers(pictures[start : start + _BATCH, ..., None]) for start in starts]
+        return np.concatenate([part["logits"] for part in parts])
 
     def _answers(
         self, batch_of: Callable[[NDArray[np.int64]], NDArray[Any]], rows: NDArray[np.int64]

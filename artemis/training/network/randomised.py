@@ -19,7 +19,7 @@ from artemis.labels import PLANES
 from artemis.models.evidence_map import MAPS, tumor_evidence
 from artemis.models.manifest import Randomisation, Shuffled
 from artemis.training.figures.localisation import judge_maps, randomisation_check
-from artemis.training.network.fitted import Answers, Fitted, calling
+from artemis.training.network.fitted import Answers, Fitted
 
 CHECKED: Final = 300
 """Slices at most that the check is made on."""
@@ -62,8 +62,7 @@ def check_randomisation(
     random = np.random.default_rng(seed)
     rows = np.sort(random.permutation(len(pictures))[:CHECKED])
     pictures, categories, boxes = pictures[rows], categories[rows], boxes[rows]
-    call = calling(fitted.serving())
-    own = _outputs(call, pictures)
+    own = _outputs(fitted.answers, pictures)
     scores, shown = own["logits"], own["logits"].argmax(axis=1) // len(PLANES)
 
     def pointing(maps: NDArray[np.float32]) -> float | None:
@@ -74,7 +73,7 @@ def check_randomisation(
         kept = [layer.get_weights() for layer in layers]
         for layer, weights in zip(layers, kept, strict=True):
             layer.set_weights([_shuffled(array, random) for array in weights])
-        maps = _outputs(call, pictures)[MAPS]
+        maps = _outputs(fitted.answers, pictures)[MAPS]
         for layer, weights in zip(layers, kept, strict=True):
             layer.set_weights(weights)
         found = randomisation_check(tumor_evidence(own[MAPS], shown), tumor_evidence(maps, shown))

@@ -20,7 +20,7 @@ from artemis.errors import ModelError
 from artemis.models.architectures import Mixed
 from artemis.training.network.feeds import Drawn, Samples
 from artemis.training.network.fit import Epoch, fit
-from artemis.training.network.fitted import Fitted, build, calling
+from artemis.training.network.fitted import Answers, Fitted, build, calling
 from artemis.training.network.recipes import Recipe
 from artemis.training.network.weights import Weights, read_weights, save_weights
 from tests.training.small import draw_noise, eagerly, small, tiny
@@ -205,6 +205,28 @@ def test_weights_are_the_same_of_every_recipe_of_a_model(learnt: Learnt) -> None
     assert shapes[0] == (3, 3, 1, 32)
     assert len(shapes) == 281
     assert shapes == [w.shape for w in learnt.before()]
+
+
+def test_what_a_network_says_to_pictures_is_traced_once(
+    shallow: Learnt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Shortcut tests ask of pictures changed in three ways."""
+    made: list[keras.Model] = []
+
+    def noted(model: keras.Model) -> Answers:
+        made.append(model)
+        return calling(model)
+
+    monkeypatch.setattr("artemis.training.network.fitted.calling", noted)
+    trunk, stem = shallow.whole.trained, shallow.whole.stem
+    one = Fitted(shallow.whole.recipe, trunk, stem)
+    pictures = shallow.samples.pictures[:2]
+    with eagerly():
+        answers = [one.predict_pictures(pictures) for _ in range(3)]
+    expected = np.asarray(one.serving()(pictures[..., None].astype(np.float32))["logits"])
+    for received in answers:
+        assert received == pytest.approx(expected, abs=1e-4)
+    assert [model.name for model in made] == ["trunk", "mobilenet_v2"]
 
 
 def test_answers_to_batches_of_any_size_are_traced_once() -> None:
