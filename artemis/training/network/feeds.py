@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import keras
@@ -125,10 +126,11 @@ class ChangedPictures:
     def __len__(self) -> int:
         return max(1, self._count // self._recipe.batch_size)
 
-    @property
+    @cached_property  # what changes the pictures takes longer to trace than a few steps to run
     def batches(self) -> tf.data.Dataset:
         """The batches of one epoch, two of them ahead."""
-        return tf.data.Dataset.range(len(self)).map(self._batch).prefetch(2)
+        batch = tf.autograph.experimental.do_not_convert(self._batch)
+        return tf.data.Dataset.range(len(self)).map(batch).prefetch(2)
 
     def _batch(self, step: Any) -> tuple[Any, dict[str, Any], dict[str, Any]]:
         size = self._recipe.batch_size

@@ -18,6 +18,7 @@ import tensorflow as tf
 from artemis.errors import DivergedError, ModelError
 from artemis.training.figures.evaluate import macro_f1
 from artemis.training.labelled.dataset import TrainingSet
+from artemis.training.network.augment import augment_batch
 from artemis.training.network.finite import Finite
 from artemis.training.network.fit import Epoch, Pacer, fit, schedule_of
 from artemis.training.network.fitted import Fitted
@@ -59,16 +60,23 @@ def test_each_step_is_taken_at_the_rate_of_the_schedule() -> None:
     assert rates == pytest.approx(warmup + cosine, rel=1e-5)
 
 
-def test_a_step_is_traced_once(shapes: TrainingSet, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_and_the_changes_of_its_pictures_are_traced_once(
+    shapes: TrainingSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
     traced, train_step = [], keras.Model.train_step
 
     def noted(model: keras.Model, data: object) -> object:
-        traced.append(model)
+        traced.append("step")
         return train_step(model, data)
 
+    def changed(*given: object) -> object:
+        traced.append("changes")
+        return augment_batch(*given)
+
     monkeypatch.setattr(keras.Model, "train_step", noted)
-    fit(small(epochs=2, augmentation=None, batch_size=4), samples_of(shapes), np.arange(8))
-    assert len(traced) == 1
+    monkeypatch.setattr("artemis.training.network.feeds.augment_batch", changed)
+    fit(small(epochs=2, batch_size=4), samples_of(shapes), np.arange(8))
+    assert sorted(traced) == ["changes", "step"]
 
 
 def test_same_seed_trains_the_same_network(shapes: TrainingSet) -> None:
