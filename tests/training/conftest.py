@@ -22,12 +22,15 @@ def shapes() -> TrainingSet:
 
 @pytest.fixture(scope="module")
 def small_baseline() -> Iterator[None]:
-    """The baseline's recipe, of small pictures and without graphs, for whole trainings."""
+    """The baseline's recipe, of small pictures and without graphs, for whole trainings.
+
+    Of a step an epoch: without a graph, a step is Keras's own work more than the pictures'.
+    """
     from artemis.training.network.recipes import RECIPES
     from tests.training.small import eagerly, small
 
     with pytest.MonkeyPatch.context() as patch, eagerly():
-        patch.setitem(RECIPES, "baseline", small(augmentation=None))
+        patch.setitem(RECIPES, "baseline", small(augmentation=None, batch_size=192))
         yield
 
 

@@ -320,7 +320,8 @@ def test_model_whose_training_diverges_is_kept_out_and_not_tried_again(
     again: Inputs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     again = replace(again, epochs=1)
-    monkeypatch.setitem(RECIPES, "baseline", replace(RECIPES["baseline"], learning_rate=1e30))
+    fast = replace(RECIPES["baseline"], learning_rate=1e30, batch_size=32)
+    monkeypatch.setitem(RECIPES, "baseline", fast)
     before = sorted((again.workspace / "models" / "baseline").iterdir())
     retraining = collect(again)
     for _ in range(2):
