@@ -64,6 +64,8 @@ EMBEDDED_ENVIRONMENT: Final = {
     # vacuum of old events, without which the user's database would grow for ever.
     "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "0",
     "PREFECT_API_BLOCKS_REGISTER_ON_START": "0",
+    # Else it imports Dask, if that is installed, to know whether to register what it does not.
+    "PREFECT_SERVER_MEMOIZE_BLOCK_AUTO_REGISTRATION": "0",
 }
 """Of the server of one command."""
 

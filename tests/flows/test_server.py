@@ -186,6 +186,7 @@ def test_only_a_server_of_one_command_leaves_out_what_a_lasting_one_does() -> No
         "PREFECT__SERVER_EPHEMERAL",
         "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED",
         "PREFECT_API_BLOCKS_REGISTER_ON_START",
+        "PREFECT_SERVER_MEMOIZE_BLOCK_AUTO_REGISTRATION",
     }
 
 
