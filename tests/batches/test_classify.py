@@ -16,7 +16,6 @@ from artemis.report.run.build import build_report, report_page
 from artemis.report.run.data import load_run
 from artemis.settings import Runtime
 from tests.classified import classify
-from tests.exported import export_mapping_model
 from tests.ingest.builders import head, mr, save
 from tests.report.parsing import Page, shots
 
@@ -28,16 +27,6 @@ def two_heads(samples: Path, tmp_path: Path) -> Path:
     for name in ("coronal_no_lesion.png", "sagittal_no_lesion.jpg", "broken_truncated.png"):
         shutil.copy(samples / name, batch)
     return batch
-
-
-@pytest.fixture
-def mapping_workspace(tmp_path: Path) -> Path:
-    pytest.importorskip("tensorflow", reason="needs the extra `train`")
-    workspace = tmp_path / "workspace"
-    models = workspace / "models" / "mobilenet_v2"
-    export_mapping_model(models / "mapping-1")
-    (models / "CHAMPION").write_text("mapping-1\n")
-    return workspace
 
 
 def test_models_without_maps_leave_thumbnails_without_overlays(
@@ -131,11 +120,10 @@ def test_files_of_the_same_pixels_and_other_windows_are_each_shown_as_classified
     assert not shots(rows[1])  # the same as the first
 
 
-@pytest.mark.slow
 def test_every_classified_slice_of_a_model_with_maps_has_its_overlay(
-    two_heads: Path, mapping_workspace: Path
+    two_heads: Path, tmp_path: Path
 ) -> None:
-    run, record = classify(two_heads, mapping_workspace, ["mobilenet_v2", "baseline"])
+    run, record = classify(two_heads, tmp_path / "workspace", ["mobilenet_v2", "baseline"])
     assert [model.evidence_maps for model in record.models] == [True, False]
     thumbnails = read_table(run.root, "thumbnails")
     assert len(thumbnails) == 2

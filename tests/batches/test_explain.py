@@ -15,7 +15,6 @@ from artemis.errors import NothingUsableError
 from artemis.report.explained import explained_page
 from artemis.said import confidence_step
 from artemis.settings import Settings
-from tests.exported import export_mapping_model
 from tests.report.parsing import Page, text
 
 MODELS = ["mobilenet_v2", "baseline"]
@@ -148,14 +147,9 @@ def test_confidence_is_said_no_finer_than_it_deserves(
     )
 
 
-@pytest.mark.slow(seconds=20)
 def test_evidence_and_its_rival_are_drawn_beside_the_picture(
     samples: Path, settings: Settings, tmp_path: Path
 ) -> None:
-    pytest.importorskip("tensorflow", reason="needs the extra `train`")
-    models = settings.workspace / "models" / "mobilenet_v2"
-    export_mapping_model(models / "mapping-1")
-    (models / "CHAMPION").write_text("mapping-1\n")
     image = samples / "sagittal_no_lesion.jpg"
     found = explain_image(image, settings, MODELS, tmp_path / "a", rival=True)
     answer, rival = found.overlays
