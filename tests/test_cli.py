@@ -14,6 +14,7 @@ import cli
 from artemis.labels import CATEGORY_NAMES
 from artemis.models.registry import model_folder
 from artemis.said import class_words
+from tests.called import called
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = (
@@ -38,17 +39,6 @@ COMMANDS = (
     ["serve"],
     ["benchmark"],
 )
-
-
-def invoke(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(ROOT / "cli.py"), *arguments],
-        cwd=ROOT,
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -145,7 +135,7 @@ def test_models_card_refuses_what_it_cannot_write(options: list[str], message: s
 
 
 def test_unknown_model_is_wrong_usage() -> None:
-    answer = invoke("models", "rollback", "resnet", "--by", "A. Person")
+    answer = called("models", "rollback", "resnet", "--by", "A. Person")
     assert answer.returncode == 2
     assert answer.stdout == ""
     assert "Models: expected one or more of mobilenet_v2, baseline" in answer.stderr
@@ -161,7 +151,7 @@ def test_a_rollback_of_two_models_is_wrong_usage_and_changes_neither(tmp_path: P
 
 
 def test_unknown_version_is_an_error_that_lists_those_there_are() -> None:
-    answer = invoke("models", "show", "resnet")
+    answer = called("models", "show", "resnet")
     assert answer.returncode == 1
     assert "as in name@version; there are mobilenet_v2@" in answer.stderr
 
@@ -203,13 +193,13 @@ def test_comparison_of_models_shows_both_protocols_and_no_made_up_difference() -
 
 
 def test_retraining_from_an_unknown_start_is_wrong_usage() -> None:
-    answer = invoke("retrain", "--from", "scratch")
+    answer = called("retrain", "--from", "scratch")
     assert answer.returncode == 2
     assert "expected champion or imagenet. Received 'scratch'" in answer.stderr
 
 
 def test_unknown_protocol_is_wrong_usage() -> None:
-    answer = invoke("evaluate", "guess")
+    answer = called("evaluate", "guess")
     assert answer.returncode == 2
     assert "expected patient, official, random. Received 'guess'" in answer.stderr
 
@@ -220,7 +210,7 @@ def test_labels_of_no_run_are_refused_by_line(tmp_path: Path) -> None:
         "run_id,slice_id,verdict,tumor,plane,reviewer,confidence,reviewed_at\n"
         f"20260101T000000Z-abcdef,{'0' * 64},agree,glioma,coronal,AB,4,2026-01-02T10:00:00Z\n"
     )
-    answer = invoke("labels", "import", str(file), "--workspace", str(tmp_path / "w"))
+    answer = called("labels", "import", str(file), "--workspace", str(tmp_path / "w"))
     assert answer.returncode == 1
     assert "line 2" in answer.stderr
 
@@ -229,7 +219,7 @@ def test_damaged_model_is_an_error_of_one_line(tmp_path: Path) -> None:
     pointer = tmp_path / "models" / "baseline" / "CHAMPION"
     pointer.parent.mkdir(parents=True)
     pointer.write_text("gone")
-    answer = invoke("models", "show", "baseline", "--workspace", str(tmp_path))
+    answer = called("models", "show", "baseline", "--workspace", str(tmp_path))
     assert answer.returncode == 1
     assert "expected the version of a model beside it. Received 'gone'" in answer.stderr
     assert len(answer.stderr.splitlines()) == 1
@@ -244,19 +234,19 @@ def test_wrong_usage_exits_with_two(arguments: list[str]) -> None:
 
 
 def test_a_shard_beyond_their_number_is_wrong_usage(samples: Path) -> None:
-    answer = invoke("classify-batch", str(samples), "--shard", "5/4")
+    answer = called("classify-batch", str(samples), "--shard", "5/4")
     assert answer.returncode == 2
     assert "expected a shard such as 2/4, from 1/4 to 4/4. Received '5/4'" in answer.stderr
 
 
 def test_missing_run_is_named(tmp_path: Path) -> None:
-    answer = invoke("report", "latest", "--workspace", str(tmp_path))
+    answer = called("report", "latest", "--workspace", str(tmp_path))
     assert answer.returncode == 1
     assert "expected the run 'latest'" in answer.stderr
 
 
 def test_missing_batch_exits_with_four_before_any_run_is_made(tmp_path: Path) -> None:
-    answer = invoke("classify-batch", str(tmp_path / "gone"), "--workspace", str(tmp_path / "ws"))
+    answer = called("classify-batch", str(tmp_path / "gone"), "--workspace", str(tmp_path / "ws"))
     assert answer.returncode == 4
     assert "expected a folder of scans. Received nothing of that name" in answer.stderr
     assert not (tmp_path / "ws").exists()
@@ -265,21 +255,21 @@ def test_missing_batch_exits_with_four_before_any_run_is_made(tmp_path: Path) ->
 def test_batch_folder_whose_name_is_no_text_is_refused_by_name(tmp_path: Path) -> None:
     batch = tmp_path / os.fsdecode(b"scan\xff")
     batch.mkdir()
-    answer = invoke("classify-batch", str(batch), "--workspace", str(tmp_path / "ws"))
+    answer = called("classify-batch", str(batch), "--workspace", str(tmp_path / "ws"))
     assert answer.returncode == 4
     assert "scan\\xff: expected a folder whose path is valid text" in answer.stderr
 
 
 def test_workspace_that_cannot_be_written_is_named_at_once(samples: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    answer = invoke("classify-batch", str(samples), "--workspace", str(tmp_path / "file" / "ws"))
+    answer = called("classify-batch", str(samples), "--workspace", str(tmp_path / "file" / "ws"))
     assert answer.returncode == 1
     assert "ws: expected a folder that can be written" in answer.stderr
 
 
 def test_dry_run_says_what_would_be_done_and_writes_nothing(samples: Path, tmp_path: Path) -> None:
     workspace = tmp_path / "ws"
-    answer = invoke(
+    answer = called(
         "classify-batch", str(samples), "--workspace", str(workspace), "--dry-run", "--json"
     )
     plan = json.loads(answer.stdout)
@@ -292,14 +282,15 @@ def test_dry_run_says_what_would_be_done_and_writes_nothing(samples: Path, tmp_p
 def test_explain_of_what_cannot_be_classified_exits_with_four(
     samples: Path, tmp_path: Path
 ) -> None:
-    answer = invoke("explain", str(samples / "refused_ct.dcm"), "--workspace", str(tmp_path))
+    answer = called("explain", str(samples / "refused_ct.dcm"), "--workspace", str(tmp_path))
     assert answer.returncode == 4
     assert answer.stdout == ""
     assert "refused_ct.dcm: expected Modality MR. Received CT" in answer.stderr
 
 
-def test_wrong_setting_is_named() -> None:
-    answer = invoke("models", "list", ARTEMIS_CHUNK_SLICES="0")
+def test_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARTEMIS_CHUNK_SLICES", "0")
+    answer = called("models", "list")
     assert answer.returncode == 1
     assert "ARTEMIS_CHUNK_SLICES: expected another value" in answer.stderr
 
@@ -307,7 +298,7 @@ def test_wrong_setting_is_named() -> None:
 @pytest.mark.slow
 def test_training_without_labels_is_named(tmp_path: Path) -> None:
     pytest.importorskip("tensorflow", reason="needs the extra `train`")
-    answer = invoke("train", "--data", str(tmp_path), "--workspace", str(tmp_path / "ws"))
+    answer = called("train", "--data", str(tmp_path), "--workspace", str(tmp_path / "ws"))
     assert answer.returncode == 1
     assert "expected a manifest.csv, or folders named by category" in answer.stderr
     assert "Received no labelled picture" in answer.stderr
@@ -336,7 +327,7 @@ def test_unexpected_error_is_one_message_without_a_trace(tmp_path: Path) -> None
 
 @pytest.mark.slow
 def test_doctor_finds_everything_in_order(tmp_path: Path) -> None:
-    answer = invoke("doctor", "--json", "--workspace", str(tmp_path))
+    answer = called("doctor", "--json", "--workspace", str(tmp_path))
     checks = {check["name"]: check for check in json.loads(answer.stdout)}
     assert answer.returncode == 0, answer.stdout
     assert {check["verdict"] for check in checks.values()} <= {"ok", "warn"}
@@ -354,6 +345,6 @@ def test_doctor_finds_everything_in_order(tmp_path: Path) -> None:
 def test_an_address_that_no_engine_takes_is_wrong_usage(
     samples: Path, options: list[str], message: str
 ) -> None:
-    answer = invoke("classify-batch", str(samples), *options)
+    answer = called("classify-batch", str(samples), *options)
     assert answer.returncode == 2
     assert message in answer.stderr

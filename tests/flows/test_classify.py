@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,6 +20,7 @@ from artemis.predictions import read_run, read_table
 from artemis.runs import read_record
 from flows.server import PrefectApi
 from tests.batches.test_scratch import killed_run
+from tests.called import called
 
 pytestmark = pytest.mark.slow(seconds=110)
 
@@ -45,6 +47,10 @@ def classify(
         text=True,
         timeout=300,
     )
+
+
+def classify_here(batch: Path, workspace: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return called("classify-batch", batch, "--workspace", workspace, *options)
 
 
 def run_of(answer: subprocess.CompletedProcess[str], workspace: Path) -> Path:
@@ -172,23 +178,17 @@ def test_prefect_has_every_task_run_and_the_outcome(sample_run) -> None:
     assert {run.name for run in task_runs} == names
 
 
-def test_prefect_shows_the_run_and_its_artifact(sample_run) -> None:
+def test_prefect_shows_the_run_and_its_artifact(sample_run, api: PrefectApi) -> None:
     _, run_dir = sample_run
-    listed = subprocess.run(
-        [sys.executable, "-m", "prefect", "flow-run", "ls"],
-        env=os.environ | {"COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-    )
-    assert "classify-batch" in listed.stdout
-    inspected = subprocess.run(
-        [sys.executable, "-m", "prefect", "artifact", "inspect", "classify-batch"],
-        env=os.environ | {"COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-    )
-    assert run_dir.name in inspected.stdout
-    assert "| 33 | 28 | 4 | 1 |" in inspected.stdout
+    flow_run, _ = recorded(run_dir)
+    flow = httpx.get(f"{api.url}/flows/{flow_run.flow_id}").raise_for_status().json()
+    assert flow["name"] == "classify-batch"
+    wanted = {"artifacts": {"flow_run_id": {"any_": [str(flow_run.id)]}}}
+    found = httpx.post(f"{api.url}/artifacts/filter", json=wanted).raise_for_status().json()
+    [artifact] = found
+    assert artifact["key"] == "classify-batch"
+    assert run_dir.name in artifact["data"]
+    assert "| 33 | 28 | 4 | 1 |" in artifact["data"]
 
 
 def test_report_is_written_and_rebuilt_byte_for_byte(sample_run) -> None:
@@ -239,10 +239,11 @@ def test_embedded_server_records_every_task_run(
         "PREFECT_HOME": str(new_home()),
         "ARTEMIS_CHUNK_SLICES": "1",
     }
-    answer = classify(samples, tmp_path / "workspace", "--json", **environment)
+    options = ("--json", "--models", "baseline")
+    answer = classify(samples, tmp_path / "workspace", *options, **environment)
     assert answer.returncode == 0, answer.stderr
-    assert json.loads(answer.stdout)["tasks"] == 33 * 4 + 2
-    assert "134 of 134 task runs recorded" in answer.stderr
+    assert json.loads(answer.stdout)["tasks"] == 33 * 3 + 2
+    assert "101 of 101 task runs recorded" in answer.stderr  # which are written by the hundred
 
 
 def test_half_garbage_batch_is_classified_and_every_file_accounted_for(
@@ -263,7 +264,7 @@ def test_half_garbage_batch_is_classified_and_every_file_accounted_for(
             bytes(b ^ 0x55 if k % 97 == 96 else b for k, b in enumerate(content)),
         ][number % 5]
         (batch / f"<img src=x onerror=alert({number})>.png").write_bytes(garbage)
-    answer = classify(batch, tmp_path / "workspace", "--json", "--strict")
+    answer = classify_here(batch, tmp_path / "workspace", "--json", "--strict")
     assert answer.returncode == 3, answer.stderr
     assert "expected every input to be classified" in answer.stderr
     frame = read_table(run_of(answer, tmp_path / "workspace"), "slices")
@@ -313,7 +314,7 @@ def test_what_artemis_writes_is_not_part_of_the_batch(
     shutil.copy(samples / "coronal_no_lesion.png", tmp_path)
     first = classify_batch(str(tmp_path), str(tmp_path), ["baseline"])
     assert first.counts.slices == 1
-    answer = classify(tmp_path, tmp_path, "--json", "--strict", "--models", "baseline")
+    answer = classify_here(tmp_path, tmp_path, "--json", "--strict", "--models", "baseline")
     assert answer.returncode == 0, answer.stderr
     assert json.loads(answer.stdout)["counts"]["slices"] == 1
 
@@ -321,7 +322,7 @@ def test_what_artemis_writes_is_not_part_of_the_batch(
 def test_nothing_usable_exits_with_four(api: PrefectApi, tmp_path: Path) -> None:
     (tmp_path / "batch").mkdir()
     (tmp_path / "batch" / "notes.txt").write_text("no scans here")
-    answer = classify(tmp_path / "batch", tmp_path / "workspace", "--json")
+    answer = classify_here(tmp_path / "batch", tmp_path / "workspace", "--json")
     assert answer.returncode == 4
     assert "expected at least one slice to classify" in answer.stderr
     assert Path(json.loads(answer.stdout)["report"]).is_file()
@@ -329,7 +330,7 @@ def test_nothing_usable_exits_with_four(api: PrefectApi, tmp_path: Path) -> None
 
 def test_one_model_and_a_limit(api: PrefectApi, samples: Path, tmp_path: Path) -> None:
     options = ("--json", "--models", "baseline", "--limit", "3")
-    answer = classify(samples, tmp_path, *options)
+    answer = classify_here(samples, tmp_path, *options)
     assert answer.returncode in {0, 4}, answer.stderr
     run_dir = run_of(answer, tmp_path)
     assert len(read_table(run_dir, "slices")) == 3
@@ -339,16 +340,13 @@ def test_one_model_and_a_limit(api: PrefectApi, samples: Path, tmp_path: Path) -
 def test_shard_of_the_command_line_is_merged_into_a_run_with_its_report(
     api: PrefectApi, samples: Path, tmp_path: Path
 ) -> None:
-    answer = classify(samples, tmp_path, "--json", "--models", "baseline", "--shard", "1/1")
+    answer = classify_here(samples, tmp_path, "--json", "--models", "baseline", "--shard", "1/1")
     assert answer.returncode == 0, answer.stderr
     assert "1/1 of the batch" in answer.stderr
     shard = read_record(run_of(answer, tmp_path))
     assert shard.shard is not None
     assert (shard.shard.number, shard.shard.of, shard.shard.slices) == (1, 1, 33)
-    command = [sys.executable, str(ROOT / "cli.py"), "merge", shard.run_id, "--json"]
-    merged = subprocess.run(
-        [*command, "--workspace", str(tmp_path)], cwd=ROOT, capture_output=True, text=True
-    )
+    merged = called("merge", shard.run_id, "--json", "--workspace", tmp_path)
     assert merged.returncode == 0, merged.stderr
     assert json.loads(merged.stdout)["counts"] == shard.counts.model_dump()
     assert "28 classified, 4 refused, 1 failed" in merged.stderr
@@ -373,7 +371,7 @@ def test_real_images_are_classified_as_on_the_models_card(
         target = tmp_path / "batch" / path
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(brain_mri / path, target)
-    answer = classify(tmp_path / "batch", tmp_path / "workspace", "--json")
+    answer = classify_here(tmp_path / "batch", tmp_path / "workspace", "--json")
     assert answer.returncode == 0, answer.stderr
     frame = read_run(run_of(answer, tmp_path / "workspace"))
     assert len(frame) == 400
