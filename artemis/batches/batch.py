@@ -326,7 +326,7 @@ def recording_failure(paths: RunPaths) -> Iterator[None]:
 def _in_words(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "Interrupted by the user."
-    if isinstance(error, SystemExit):
+    if not isinstance(error, Exception):  # SystemExit, or what Prefect raises in a flow
         return "Ended by a signal."
     text = str(error).strip()
     return f"{type(error).__name__}: {text}" if text else f"{type(error).__name__}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -24,13 +25,15 @@ ROOT = Path(__file__).parents[2]
 
 
 @contextmanager
-def classifying(batch: Path, workspace: Path, home: Path) -> Iterator[subprocess.Popen[str]]:
+def classifying(
+    batch: Path, workspace: Path, home: Path, **changes: str
+) -> Iterator[subprocess.Popen[str]]:
     """A command that classifies, with a Prefect server of its own."""
     environment = {k: v for k, v in os.environ.items() if k != "PREFECT_API_URL"}
     with subprocess.Popen(
         [sys.executable, "cli.py", "classify-batch", batch, "--workspace", workspace],
         cwd=ROOT,
-        env=environment | {"PREFECT_HOME": str(home)},
+        env=environment | {"PREFECT_HOME": str(home)} | changes,
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
@@ -47,34 +50,14 @@ def wait_for(process: subprocess.Popen[str], ready: Callable[[], object]) -> Non
         time.sleep(0.05)
 
 
-@pytest.mark.shared
-def test_interrupt_ends_the_command_and_is_recorded_everywhere(
-    brain_mri: Path, new_home: Callable[[], Path], tmp_path: Path
-) -> None:
-    home = new_home()
-    with classifying(brain_mri, tmp_path, home) as process:
-        wait_for(process, lambda: list(tmp_path.glob("runs/*/slices/*.parquet")))
-        process.send_signal(signal.SIGINT)
-        _, talk = process.communicate(timeout=120)
-    assert process.returncode == 130
-    assert talk.strip() == (
-        f"Interrupted. `artemis-cli report latest --workspace {tmp_path}` shows what was finished."
-    )
-    record = read_record(next((tmp_path / "runs").iterdir()))
-    assert (record.status, record.error) == ("failed", "Interrupted by the user.")
-    with sqlite3.connect(home / "prefect.db") as database:
-        states = database.execute("select state_type from flow_run").fetchall()
-    assert states == [("CRASHED",)]
-
-
 def endless_scan(path: Path) -> None:
-    """Write a sparse NIfTI file of 69 GB, which takes minutes to read."""
+    """Write a sparse NIfTI file of 1,024 slices and 69 GB, which takes minutes to read."""
     image = nibabel.Nifti1Image(np.zeros((1, 1, 1), np.float64), np.eye(4))
     header = image.header
-    header.set_data_shape((512, 512, 32767))
+    header.set_data_shape((4096, 2048, 1024))
     header["vox_offset"] = 352
     path.write_bytes(header.binaryblock + bytes(4))
-    os.truncate(path, 352 + 512 * 512 * 32767 * 8)
+    os.truncate(path, 352 + 4096 * 2048 * 1024 * 8)
 
 
 def is_open_in(process: int | str, file: Path) -> bool:
@@ -99,20 +82,29 @@ def processes_of(home: Path) -> list[str]:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"]
+    ("number", "code", "error"),
+    [(signal.SIGINT, 130, "Interrupted by the user."), (signal.SIGTERM, 143, "Ended by a signal.")],
+    ids=["SIGINT", "SIGTERM"],
 )
-def test_one_signal_ends_the_command_in_the_middle_of_a_long_read(
-    new_home: Callable[[], Path], tmp_path: Path, number: signal.Signals, code: int
+def test_one_signal_ends_the_command_in_the_middle_of_a_long_read_and_is_recorded_everywhere(
+    samples: Path,
+    new_home: Callable[[], Path],
+    tmp_path: Path,
+    number: signal.Signals,
+    code: int,
+    error: str,
 ) -> None:
-    scan, home = tmp_path / "batch" / "a.nii", new_home()
+    scan, home = tmp_path / "batch" / "z.nii", new_home()
     scan.parent.mkdir()
+    for name in "abcdefgh":  # a chunk that is read
+        shutil.copy(samples / "coronal_no_lesion.png", scan.with_name(f"{name}.png"))
     endless_scan(scan)
     workspace = tmp_path / "data"
-    with classifying(scan.parent, workspace, home) as process:
+    with classifying(scan.parent, workspace, home, ARTEMIS_CHUNK_SLICES="8") as process:
         wait_for(
             process,
             lambda: (
-                list(workspace.glob("runs/*/plan/*"))
+                list(workspace.glob("runs/*/slices/*.parquet"))
                 and any(is_open_in(one, scan) for one in processes_of(home))
             ),
         )
@@ -122,7 +114,8 @@ def test_one_signal_ends_the_command_in_the_middle_of_a_long_read(
     assert talk.strip() == (
         f"Interrupted. `artemis-cli report latest --workspace {workspace}` shows what was finished."
     )
-    assert read_record(next((workspace / "runs").iterdir())).status == "failed"
+    record = read_record(next((workspace / "runs").iterdir()))
+    assert (record.status, record.error) == ("failed", error)
     deadline = time.monotonic() + 60
     while processes_of(home) and time.monotonic() < deadline:  # a reader has some seconds to go
         time.sleep(0.1)
