@@ -261,7 +261,8 @@ def check_scheduled_run(environment: dict[str, str], name: str) -> None:
 
 def check_retraining_is_scheduled(environment: dict[str, str]) -> None:
     scheduled = runs(environment, "retrain", "SCHEDULED")
-    assert scheduled
+    # With an unsuitable SQLAlchemy, Prefect accepts a schedule and never fires it.
+    assert len(scheduled) >= 3
     for run in scheduled:
         due = datetime.fromisoformat(run["expected_start_time"])
         assert f"{due.astimezone(ZoneInfo('Asia/Kolkata')):%H:%M}" == "02:30"
@@ -300,7 +301,7 @@ def test_serving_schedules_and_runs_both_and_ends_with_all_that_it_started(
             "Ctrl-C ends it.\n",
         ]
         wait_for(lambda: runs(environment, "classify-inbox", "COMPLETED"), process)
-        wait_for(lambda: runs(environment, "retrain", "SCHEDULED"), process)
+        wait_for(lambda: len(runs(environment, "retrain", "SCHEDULED")) >= 3, process)
         assert runs(environment, "classify-inbox", "SCHEDULED")
         check_scheduled_run(environment, "served")
         check_retraining_is_scheduled(environment)
@@ -327,19 +328,16 @@ def test_prefect_yaml_deploys_both_and_a_worker_runs_them(
     with started([sys.executable, "-c", SERVER, port], environment) as server:
         assert server.stdout is not None
         assert server.stdout.readline() == "up\n"
-        for command in (
-            ["work-pool", "create", "artemis", "--type", "process"],
-            ["deploy", "--all"],
-        ):
-            done = subprocess.run(
-                [*prefect, *command],
-                cwd=ROOT,
-                env=client,
-                capture_output=True,
-                text=True,
-                timeout=PATIENCE,
-            )
-            assert done.returncode == 0, done.stdout + done.stderr
+        post(environment, "work_pools/", name="artemis", type="process")
+        done = subprocess.run(
+            [*prefect, "deploy", "--all"],
+            cwd=ROOT,
+            env=client,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
         deployed = {d["entrypoint"]: d for d in ask(environment, "deployments")}
         retrain = deployed["flows/retrain.py:retrain"]
         assert retrain["parameters"]["data"] == "labelled"
@@ -353,6 +351,6 @@ def test_prefect_yaml_deploys_both_and_a_worker_runs_them(
             done_folder = Path(environment["ARTEMIS_WORKSPACE"]) / "done"
             wait_for(lambda: list(done_folder.glob("deployed-*")), worker)
             wait_for(lambda: runs(environment, "classify-inbox", "COMPLETED"), worker)
-            wait_for(lambda: runs(environment, "retrain", "SCHEDULED"), worker)
+            wait_for(lambda: len(runs(environment, "retrain", "SCHEDULED")) >= 3, worker)
             check_scheduled_run(environment, "deployed")
             check_retraining_is_scheduled(environment)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -125,30 +124,55 @@ def test_a_server_that_cannot_write_its_database_says_so(
     assert "See that its folder, PREFECT_HOME or else ~/.prefect, can be written" in str(told.value)
 
 
-@pytest.mark.slow
-def test_embedded_server_listens_on_loopback_only_and_ends_with_its_parent() -> None:
+@pytest.fixture(scope="module")
+def outlived(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, str, Path]:
+    """An embedded server's process, its address and its folder, whose command was killed.
+
+    Its working directory holds code of the names that it imports.
+    """
+    folder = tmp_path_factory.mktemp("elsewhere")
+    for name in ("flows.py", "uvicorn.py", "prefect.py"):
+        (folder / name).write_text(f"open('{folder}/ran', 'w')\nraise SystemExit(9)\n")
     code = (
         "import time; from flows.server import PrefectApi\n"
         "with PrefectApi() as api:\n"
+        "    assert api.embedded\n"
         "    api.wait(); print(api._process.pid, api.url, flush=True); time.sleep(60)"
     )
-    parent = subprocess.Popen(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env={name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"},
+    kept = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
+    command = subprocess.Popen(
+        [sys.executable, "-P", "-c", code],
+        cwd=folder,
+        env=kept | {"PYTHONPATH": str(ROOT), "http_proxy": "http://127.0.0.1:9"},
         stdout=subprocess.PIPE,
         text=True,
     )
-    assert parent.stdout is not None
-    pid, url = parent.stdout.readline().split()
-    assert url.startswith("http://127.0.0.1:")
-    parent.send_signal(signal.SIGKILL)
-    parent.wait()
-    parent.stdout.close()
+    assert command.stdout is not None
+    pid, url = command.stdout.readline().split()
+    command.kill()
+    command.communicate()
+    return int(pid), url, folder
+
+
+@pytest.mark.slow
+def test_embedded_server_listens_on_loopback_only(outlived: tuple[int, str, Path]) -> None:
+    assert outlived[1].startswith("http://127.0.0.1:")
+
+
+@pytest.mark.slow
+def test_embedded_server_ends_with_its_command(outlived: tuple[int, str, Path]) -> None:
     deadline = time.monotonic() + 30
-    while _alive(int(pid)) and time.monotonic() < deadline:
+    while _alive(outlived[0]) and time.monotonic() < deadline:
         time.sleep(0.2)
-    assert not _alive(int(pid))
+    assert not _alive(outlived[0])
+
+
+@pytest.mark.slow
+def test_embedded_server_runs_no_code_of_the_working_directory(
+    outlived: tuple[int, str, Path],
+) -> None:
+    assert (outlived[2] / "flows.py").exists()
+    assert not (outlived[2] / "ran").exists()
 
 
 @pytest.mark.slow
@@ -164,21 +188,6 @@ def test_embedded_server_that_is_not_needed_any_more_ends_before_it_has_made_a_d
     assert not (tmp_path / "prefect.db").exists()
 
 
-@pytest.mark.slow
-def test_embedded_server_runs_no_code_of_the_working_directory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("flows.py", "uvicorn.py", "prefect.py"):
-        (tmp_path / name).write_text(f"open('{tmp_path}/ran', 'w')\nraise SystemExit(9)\n")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    with PrefectApi() as api:
-        assert api.embedded
-        api.wait()
-    assert not (tmp_path / "ran").exists()
-
-
 def test_only_a_server_of_one_command_leaves_out_what_a_lasting_one_does() -> None:
     left_out = EMBEDDED_ENVIRONMENT.keys() - SERVER_ENVIRONMENT.keys()
     assert left_out == {
@@ -190,7 +199,6 @@ def test_only_a_server_of_one_command_leaves_out_what_a_lasting_one_does() -> No
     }
 
 
-@pytest.mark.slow(seconds=40)
 def test_task_runs_are_written_down_together_after_a_second_at_most(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -200,38 +208,6 @@ def test_task_runs_are_written_down_together_after_a_second_at_most(
         monkeypatch.setenv(name, value)
     recorder = PrefectSettings().server.services.task_run_recorder  # as its server reads them
     assert (recorder.batch_size, recorder.flush_interval) == (100, 1)
-
-
-def test_cron_deployment_gets_scheduled_runs() -> None:
-    """With an unsuitable SQLAlchemy, Prefect accepts a schedule and never fires it.
-
-    The embedded server runs no scheduler, so a full server is started here.
-    """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {k: v for k, v in os.environ.items() if k != "PREFECT_API_URL"}
-    server = subprocess.Popen(
-        [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)],
-        env=environment | {"PREFECT_SERVER_ANALYTICS_ENABLED": "0", "DO_NOT_TRACK": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        scheduled = subprocess.run(
-            [sys.executable, "-m", "tests.flows.schedule_once"],
-            env=environment | {"PREFECT_API_URL": f"http://127.0.0.1:{port}/api"},
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=180,
-        )
-    finally:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
-    assert scheduled.returncode == 0, scheduled.stderr
-    assert int(scheduled.stdout.split()[-1]) >= 3
 
 
 def _alive(pid: int) -> bool:
