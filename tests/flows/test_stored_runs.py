@@ -21,6 +21,7 @@ from flows.engines import dask_workers
 from flows.server import PrefectApi
 from tests import s3
 from tests.batches.test_merge import classify as by_step
+from tests.called import called
 from tests.flows.test_classify import classify
 from tests.flows.test_dask_workers import batch_on_dask, start_scheduler, wait_until, worker
 from tests.runs_alike import assert_same_rows
@@ -111,7 +112,7 @@ def test_a_wrong_key_ends_the_command_with_a_named_error(
     asked: s3.Requests, address: str, samples: Path
 ) -> None:
     with s3.knowing_nobody():
-        answer = classify(samples, address)
+        answer = called("classify-batch", samples, "--workspace", address)
     assert answer.returncode == 1
     assert re.fullmatch(
         rf"Error: {address}/: expected a store where this can be listed\. Received "
