@@ -20,6 +20,7 @@ def called(*arguments: str | Path) -> CompletedProcess[str]:
     import cli
 
     words = [str(argument) for argument in arguments]
+    _keep_streams_open()
     with (
         redirect_stdout(StringIO()) as out,
         redirect_stderr(StringIO()) as err,
@@ -34,6 +35,15 @@ def called(*arguments: str | Path) -> CompletedProcess[str]:
         finally:
             _send_logs_again()
     return CompletedProcess(words, code, out.getvalue(), err.getvalue())
+
+
+def _keep_streams_open() -> None:
+    """Let Prefect's import, which closes every handler of a log, not close pytest's own stream.
+
+    TensorFlow's handler has that since its import, and closes it unless it is still `sys.stderr`.
+    """
+    if absl := sys.modules.get("absl.logging"):
+        absl.get_absl_handler().python_handler.stream = sys.__stderr__
 
 
 def _send_logs_again() -> None:

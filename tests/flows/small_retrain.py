@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 import cli
 from artemis.training.network.recipes import RECIPES
 from tests.training.small import eagerly, small
 
 if __name__ == "__main__":
-    changes = {"learning_rate": float(os.environ["RATE"])} if "RATE" in os.environ else {}
-    RECIPES["baseline"] = small(augmentation=None, **changes)
+    RECIPES["baseline"] = small(augmentation=None)
     with eagerly():
         cli.main()

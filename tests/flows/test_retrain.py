@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,29 +18,38 @@ pytest.importorskip("tensorflow", reason="needs the extra `train`")
 from artemis.models.decisions import read_decisions
 from artemis.models.registry import model_folder
 from artemis.models.retrainings import RECORD_NAME, RetrainingRecord, read_record, retrainings_root
+from artemis.training.network.recipes import RECIPES
 from flows.server import PrefectApi
+from tests.called import called
 from tests.training.labelled_pictures import write_labelled, write_policy
+from tests.training.small import eagerly, small
 
 pytestmark = pytest.mark.slow(seconds=75)
 
 
-ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "tests.flows.small_retrain"]
 
 
-def run_cli(*arguments: str, workspace: Path) -> subprocess.CompletedProcess[str]:
-    command = [*COMMAND, *arguments, "--workspace", str(workspace)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=900)
+@pytest.fixture
+def recipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Let the baseline of this process train for a moment, as that of `COMMAND` does."""
+
+    def change(**changes: object) -> None:
+        monkeypatch.setitem(RECIPES, "baseline", small(augmentation=None, **changes))
+
+    change()
+    with eagerly():
+        yield change
 
 
-def test_retraining_trains_judges_reports_and_is_not_repeated(
-    api: PrefectApi, tmp_path: Path
-) -> None:
+@pytest.mark.usefixtures("api", "recipe")
+def test_retraining_trains_judges_reports_and_is_not_repeated(tmp_path: Path) -> None:
     workspace, data = tmp_path / "workspace", tmp_path / "labelled"
     write_labelled(data, patients=5)
     write_policy(workspace)
-    arguments = ["retrain", "--data", str(data), "--model", "baseline", "--epochs", "2", "--json"]
-    first = run_cli(*arguments, workspace=workspace)
+    options = ["--data", data, "--model", "baseline", "--epochs", "2", "--json"]
+    arguments = ["retrain", *options, "--workspace", workspace]
+    first = called(*arguments)
     assert first.returncode == 0, first.stderr
     result = json.loads(first.stdout)
     record = read_record(retrainings_root(workspace) / result["id"])
@@ -61,11 +71,11 @@ def test_retraining_trains_judges_reports_and_is_not_repeated(
     assert outcome.version in page
     assert record.audit is not None
 
-    # Killed after training: the stages that are done are found done.
+    # Killed after training: the stages that are done are found done, by another process.
     folder = retrainings_root(workspace) / result["id"]
     killed = record.model_copy(update={"status": "running", "outcomes": {}})
     (folder / "retraining.json").write_text(killed.model_dump_json())
-    second = run_cli(*arguments, workspace=workspace)
+    second = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=900)
     assert second.returncode == 0, second.stderr
     again = json.loads(second.stdout)
     assert again["id"] == result["id"]
@@ -75,17 +85,18 @@ def test_retraining_trains_judges_reports_and_is_not_repeated(
     assert resumed.outcomes["baseline"].version == outcome.version
 
 
+@pytest.mark.usefixtures("api")
 def test_retraining_whose_model_diverges_is_done_and_keeps_the_champion(
-    api: PrefectApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, recipe: Callable[..., None]
 ) -> None:
-    monkeypatch.setenv("RATE", "1e30")
+    recipe(learning_rate=1e30)
     workspace, data = tmp_path / "workspace", tmp_path / "labelled"
     write_labelled(data, patients=12)  # of fewer a network has one step
     older = workspace / "retrainings" / "20200101T000000Z-ffffff" / "retraining.json"
     older.parent.mkdir(parents=True)
     older.write_text("{")
-    arguments = ["retrain", "--data", str(data), "--model", "baseline", "--epochs", "1"]
-    answer = run_cli(*arguments, workspace=workspace)
+    options = ["--data", data, "--model", "baseline", "--epochs", "1"]
+    answer = called("retrain", *options, "--workspace", workspace)
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout.startswith("baseline was kept out: baseline, calibrating: expected finite")
     assert f"Passed over: {older}: expected the record of a retraining." in answer.stderr
@@ -140,11 +151,9 @@ def epochs_in(workspace: Path) -> int:
     return sum(len(record.epochs) for record in records(workspace))
 
 
-def test_retraining_without_data_says_where_to_get_it(api: PrefectApi, tmp_path: Path) -> None:
-    command = [sys.executable, "cli.py", "retrain", "--model", "baseline"]
-    answer = subprocess.run(
-        [*command, "--workspace", tmp_path / "empty"], cwd=ROOT, capture_output=True, text=True
-    )
+@pytest.mark.usefixtures("api")
+def test_retraining_without_data_says_where_to_get_it(tmp_path: Path) -> None:
+    answer = called("retrain", "--model", "baseline", "--workspace", tmp_path / "empty")
     assert answer.returncode == 1
     assert "expected labelled pictures. Received nothing there. Run" in answer.stderr
     assert "artemis-cli data fetch" in answer.stderr
