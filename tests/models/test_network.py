@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from PIL import Image
 from artemis.errors import ModelError
 from artemis.models.manifest import WEIGHTS_NAME
 from artemis.models.network import (
+    Network,
     choose_runtime,
     installed_runtimes,
     open_network,
@@ -27,8 +30,20 @@ def weights(name: str) -> Path:
     return model_folder(Path("nowhere"), name) / WEIGHTS_NAME
 
 
+@lru_cache
+def opened(name: str, runtime: Runtime = "litert") -> Network:
+    """Open a shipped network for two threads, once for this module."""
+    return open_network(weights(name), 2, runtime)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    opened.cache_clear()
+
+
 def noise(name: str, count: int) -> np.ndarray:
-    side = open_network(weights(name), 1).side
+    side = opened(name).side
     return np.random.default_rng(7).integers(0, 256, (count, side, side), dtype=np.uint8)
 
 
@@ -48,8 +63,8 @@ def test_another_runtime_answers_as_litert_does_whatever_the_count(
     name: str, runtime: Runtime, count: int
 ) -> None:
     pictures = noise(name, count)
-    expected = open_network(weights(name), 2).run(pictures)
-    network = open_network(weights(name), 2, runtime)
+    expected = opened(name).run(pictures)
+    network = opened(name, runtime)
     if network.precision != "f32":
         pytest.skip(f"this processor calculates with {network.precision}")
     received = network.run(pictures)
@@ -78,7 +93,7 @@ def test_picture_that_litert_cannot_take_is_said_and_the_next_ones_are_answered(
 
 
 def test_another_runtime_serves_threads_each_its_own_answers(runtime: Runtime) -> None:
-    network = open_network(weights("baseline"), 2, runtime)
+    network = opened("baseline", runtime)
     batches = [noise("baseline", 12)[k : k + 3] for k in range(0, 12, 3)]
     expected = [network.run(batch)["logits"] for batch in batches]
     with ThreadPoolExecutor(4) as pool:
@@ -171,7 +186,7 @@ def test_runtimes_agree_on_500_real_pictures(greys: list[np.ndarray], name: str)
     for runtime in ("openvino", "tensorflow"):
         other = ClassificationModel(folder, runtime=runtime)
         two = other.probabilities(other.predict(pictures).logits)
-        if open_network(folder / WEIGHTS_NAME, 1, runtime).precision == "f32":
+        if opened(name, runtime).precision == "f32":
             assert np.abs(one - two).max() < 1e-2
             assert (one.argmax(axis=1) == two.argmax(axis=1)).all()
         else:  # of bfloat16, which has 8 bits: what its differences are, `benchmark` reports
