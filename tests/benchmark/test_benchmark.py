@@ -83,7 +83,7 @@ def test_a_folder_of_which_nothing_is_classified_is_refused(samples: Path, tmp_p
         run_benchmark(tmp_path, Settings(workspace=tmp_path / "w"), ["baseline"], Extent())
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=40)
 def test_command_measures_path_stages_and_peers_on_what_a_batch_classifies(
     told: dict[str, Any],
 ) -> None:

@@ -22,7 +22,7 @@ from flows.server import PrefectApi
 from tests.batches.test_scratch import killed_run
 from tests.called import called
 
-pytestmark = pytest.mark.slow(seconds=110)
+pytestmark = pytest.mark.slow(seconds=75)
 
 ROOT = Path(__file__).parents[2]
 MODELS = ["mobilenet_v2", "baseline"]

@@ -30,7 +30,7 @@ from tests.runs_alike import assert_same_rows
 # Looked for and not imported: Prefect reads its API's address once, when it is imported, and
 # whatever runs a flow in this process would then not find the server that the tests share.
 pytestmark = [
-    pytest.mark.slow(seconds=120),
+    pytest.mark.slow(seconds=95),
     pytest.mark.skipif(find_spec("prefect_dask") is None, reason="needs the extra `dask`"),
 ]
 

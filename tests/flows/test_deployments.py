@@ -80,7 +80,7 @@ def part(low: int, high: int) -> st.SearchStrategy[str]:
     return st.just("*") | several.map(",".join)
 
 
-@pytest.mark.slow(seconds=95)
+@pytest.mark.slow(seconds=60)
 @examples(max_examples=50, deadline=None)
 @given(st.tuples(part(0, 59), part(0, 23), part(1, 31), part(1, 12), part(0, 6)).map(" ".join))
 def test_prefect_takes_every_cron_that_the_settings_take(api: PrefectApi, cron: str) -> None:

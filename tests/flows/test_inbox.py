@@ -19,7 +19,7 @@ from artemis.runs import newest_runs
 from artemis.system.locks import exclusive
 from flows.server import PrefectApi
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(seconds=40)
 
 ROOT = Path(__file__).parents[2]
 NAME = "Mueller_Anna_1961"

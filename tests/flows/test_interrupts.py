@@ -19,7 +19,7 @@ import pytest
 
 from artemis.runs import read_record
 
-pytestmark = pytest.mark.slow(seconds=45)
+pytestmark = pytest.mark.slow(seconds=35)
 
 ROOT = Path(__file__).parents[2]
 

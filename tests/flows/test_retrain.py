@@ -24,7 +24,7 @@ from tests.called import called
 from tests.training.labelled_pictures import write_labelled, write_policy
 from tests.training.small import eagerly, small
 
-pytestmark = pytest.mark.slow(seconds=75)
+pytestmark = pytest.mark.slow(seconds=85)
 
 
 COMMAND = [sys.executable, "-m", "tests.flows.small_retrain"]

@@ -154,7 +154,7 @@ def outlived(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, str, Path]:
     return int(pid), url, folder
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=15)
 def test_embedded_server_listens_on_loopback_only(outlived: tuple[int, str, Path]) -> None:
     assert outlived[1].startswith("http://127.0.0.1:")
 

@@ -26,7 +26,7 @@ from tests.flows.test_classify import classify
 from tests.flows.test_dask_workers import batch_on_dask, start_scheduler, wait_until, worker
 from tests.runs_alike import assert_same_rows
 
-pytestmark = pytest.mark.slow(seconds=45)
+pytestmark = pytest.mark.slow(seconds=55)
 needs_dask = pytest.mark.skipif(find_spec("prefect_dask") is None, reason="needs the extra `dask`")
 
 BUCKET = "artemis"
