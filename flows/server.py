@@ -66,6 +66,8 @@ EMBEDDED_ENVIRONMENT: Final = {
     "PREFECT_API_BLOCKS_REGISTER_ON_START": "0",
     # Else it imports Dask, if that is installed, to know whether to register what it does not.
     "PREFECT_SERVER_MEMOIZE_BLOCK_AUTO_REGISTRATION": "0",
+    # What it says last is read where it cannot start; a process may have silenced its own flows.
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "ERROR",
 }
 """Of the server of one command."""
 
