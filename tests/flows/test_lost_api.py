@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from artemis.errors import ModelError, PrefectServerError
+from artemis.runs import RunRecord
 from artemis.settings import Settings
 from flows.interactive import classify
 from flows.lost_api import naming_a_lost_api
@@ -57,6 +58,12 @@ def answering(status: int) -> Iterator[str]:
             server.shutdown()
 
 
+def classify_one(api: PrefectApi, batch: Path, workspace: Path) -> tuple[RunRecord, int]:
+    """Classify the first slice of a batch by the smaller model, as the command does."""
+    settings = Settings(workspace=workspace)
+    return classify(api, batch, settings, ["baseline"], limit=1, command="", verbose=False)
+
+
 @pytest.mark.parametrize(
     ("status", "words"),
     [
@@ -71,15 +78,7 @@ def test_a_server_that_records_nothing_is_named_before_anything_is_done(
     with answering(status) as url:
         monkeypatch.setenv("PREFECT_API_URL", url)
         with PrefectApi() as api, pytest.raises(PrefectServerError, match=words) as told:
-            classify(
-                api,
-                samples,
-                Settings(workspace=tmp_path),
-                ["baseline"],
-                limit=1,
-                command="",
-                verbose=False,
-            )
+            classify_one(api, samples, tmp_path)
     assert f"an API that records runs at {url}." in str(told.value)
     assert not [*tmp_path.iterdir()]
 
@@ -101,15 +100,7 @@ def test_a_batch_that_is_written_is_done_though_the_api_is_lost_then(
         raise httpx.ConnectError("[Errno 111] Connection refused")
 
     monkeypatch.setattr("flows.classify.tell_done", lost)
-    record, recorded = classify(
-        api,
-        samples,
-        Settings(workspace=tmp_path),
-        ["baseline"],
-        limit=1,
-        command="",
-        verbose=False,
-    )
+    record, recorded = classify_one(api, samples, tmp_path)
     assert (record.status, record.counts.slices, recorded) == ("completed", 1, 0)
     assert Path(record.report or "").is_file()
 
